@@ -1,0 +1,31 @@
+# Everything a checkout needs: `make` builds .venv, `make test` is what CI runs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: all check test nightly demo clean
+
+all: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+check: all
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python tools/check_mirror.py
+
+test: check
+	$(BIN)/python -m pytest -m "not nightly"
+
+nightly: check
+	$(BIN)/python -m pytest
+
+demo: all
+	$(BIN)/python tools/demo.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
