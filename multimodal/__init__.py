@@ -1,1 +1,27 @@
-"""Multimodal models in three frameworks."""
+"""Multimodal models in PyTorch, TensorFlow (Keras 3) and Flax, proven to compute the same thing.
+
+Public names are resolved when they are first used, so importing this package loads no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from multimodal.auto import public_names
+
+__version__ = "0.1.0"
+_NAMES = public_names()
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'multimodal' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_NAMES]

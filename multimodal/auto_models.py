@@ -1,0 +1,38 @@
+"""What the Auto classes of the backends share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from multimodal import auto
+from multimodal.configs.base import split_hub_options
+
+
+class AutoModelBase:
+    """Chooses the class by the configuration's model_type."""
+
+    backend: ClassVar[str]
+    auto_class: ClassVar[str]
+
+    def __init__(self) -> None:
+        name = type(self).__name__
+        raise ValueError(f"{name}: use {name}.from_pretrained(name_or_path) or {name}.from_config(config)")
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *model_args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint as the class of its architecture; keywords as in that class's `from_pretrained`."""
+        config = kwargs.get("config")
+        if config is None:
+            hub_options, _ = split_hub_options(kwargs)
+            config = auto.AutoConfig.from_pretrained(name_or_path, **hub_options)
+        return cls._class_for(config).from_pretrained(name_or_path, *model_args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: Any, **kwargs: Any) -> Any:
+        """A fresh model of a configuration's architecture."""
+        return cls._class_for(config)(config, **kwargs)
+
+    @classmethod
+    def _class_for(cls, config: Any) -> type:
+        return auto.model_class(cls.backend, auto.model_name(cls.auto_class, config))

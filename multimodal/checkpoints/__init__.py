@@ -1,0 +1,1 @@
+"""Checkpoints without any framework: files, names, layouts, and what a class takes from them."""

@@ -1,0 +1,42 @@
+"""Kinds of tensors and how each backend lays them out.
+
+The canonical layout is the published (PyTorch) one. A tensor's layout follows from its kind alone, never from its rank
+or its name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+
+
+class Kind(StrEnum):
+    """What a tensor is."""
+
+    LINEAR = "linear"  # (outputs, inputs)
+    EMBEDDING = "embedding"  # (entries, width)
+    TABLE = "table"  # positions or special tokens, in the shape of the activations
+    CONV2D = "conv2d"  # (outputs, inputs, height, width)
+    SCALE = "scale"
+    BIAS = "bias"
+
+
+_TRANSPOSED = {
+    Kind.LINEAR: (1, 0),  # (inputs, outputs)
+    Kind.CONV2D: (2, 3, 1, 0),  # (height, width, inputs, outputs)
+}
+ORDERS: dict[str, dict[Kind, tuple[int, ...]]] = {"pt": {}, "tf": _TRANSPOSED, "flax": _TRANSPOSED}
+"""{backend: {kind: axes of the canonical layout in the backend's order}}; a kind not named keeps its order."""
+
+
+def to_backend(array: np.ndarray, kind: Kind, backend: str) -> np.ndarray:
+    """The canonical `array` in the backend's order of axes, as a view."""
+    order = ORDERS[backend].get(kind)
+    return array if order is None else array.transpose(order)
+
+
+def from_backend(array: np.ndarray, kind: Kind, backend: str) -> np.ndarray:
+    """The inverse of `to_backend`."""
+    order = ORDERS[backend].get(kind)
+    return array if order is None else array.transpose(np.argsort(order))

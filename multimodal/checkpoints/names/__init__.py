@@ -1,0 +1,31 @@
+"""One table of tensors per architecture, made from its configuration alone."""
+
+from __future__ import annotations
+
+import importlib
+
+from multimodal import auto, specs
+from multimodal.checkpoints.names.base import Row, Table, pack, under
+
+
+def table(config) -> Table:
+    """All tensors of the family of `config`."""
+    module = importlib.import_module(f"multimodal.checkpoints.names.{config.model_type.replace('-', '_')}")
+    return module.table(config)
+
+
+def rows(config, spec: specs.Specification, parts: tuple[str, ...] | None = None) -> list[Row]:
+    """The tensors of one class; `parts` where an instance has others than its class."""
+    return table(config).rows(present_parts(config, parts or spec.parts), spec.head)
+
+
+def present_parts(config, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """`parts` without the cross-attention that the configuration does not ask for."""
+    wanted = config.add_cross_attention or config.is_encoder_decoder
+    return tuple(p for p in parts if p != "cross_attention" or wanted)
+
+
+def half(config, side: str) -> tuple[list[Row], Table]:
+    """(rows, table) of one half of a composite, as the class that the half is built as."""
+    spec = specs.of(auto.model_name("AutoModel" if side == "encoder" else "AutoModelForCausalLM", config))
+    return rows(config, spec), table(config)

@@ -1,0 +1,64 @@
+"""Tensors of ViT."""
+
+from __future__ import annotations
+
+from multimodal.checkpoints.layout import Kind
+from multimodal.checkpoints.names.base import Row, Table, kept_heads, linear, norm
+
+
+def table(config) -> Table:
+    """Every tensor of the family."""
+    width = config.hidden_size
+    rows, columns = config.grid_shape
+    kernel = (width, config.num_channels, *config.patch_shape)
+    token = ("none", "none", "embed")
+    base = [
+        Row("embeddings.class_token", "embeddings.cls_token", (1, 1, width), Kind.TABLE, token),
+        Row("embeddings.mask_token", "embeddings.mask_token", (1, 1, width), Kind.TABLE, token, part="mask_token"),
+        Row(
+            "embeddings.positions",
+            "embeddings.position_embeddings",
+            (1, rows * columns + 1, width),
+            Kind.TABLE,
+            ("none", "positions", "embed"),
+        ),
+        Row(
+            "embeddings.patches.weight",
+            "embeddings.patch_embeddings.projection.weight",
+            kernel,
+            Kind.CONV2D,
+            ("embed", "none", "none", "none"),
+        ),
+        Row(
+            "embeddings.patches.bias", "embeddings.patch_embeddings.projection.bias", (width,), Kind.BIAS, ("embed",)
+        ),
+    ]
+    for layer in range(config.num_hidden_layers):
+        base += block(config, layer)
+    base += norm("norm", "layernorm", width)
+    base += linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")
+    return Table(
+        prefix="vit",
+        base=tuple(base),
+        others=(r"classifier\.(weight|bias)", r"decoder\.0\.(weight|bias)"),
+    )
+
+
+def block(config, layer: int) -> list[Row]:
+    """One layer of the encoder."""
+    width, inner = config.hidden_size, config.intermediate_size
+    heads = kept_heads(config, layer) * (width // config.num_attention_heads)
+    ours, theirs = f"transformer.blocks.{layer}", f"encoder.layer.{layer}"
+    rows = norm(f"{ours}.attention_norm", f"{theirs}.layernorm_before", width)
+    for name in ("query", "key", "value"):
+        rows += linear(
+            f"{ours}.attention.{name}", f"{theirs}.attention.attention.{name}", width, heads,
+            ("heads", "embed"), bias=config.qkv_bias,
+        )  # fmt: skip
+    rows += linear(
+        f"{ours}.attention.out", f"{theirs}.attention.output.dense", heads, width, ("embed", "heads")
+    )
+    rows += norm(f"{ours}.mlp_norm", f"{theirs}.layernorm_after", width)
+    rows += linear(f"{ours}.mlp.up", f"{theirs}.intermediate.dense", width, inner, ("mlp", "embed"))
+    rows += linear(f"{ours}.mlp.down", f"{theirs}.output.dense", inner, width, ("embed", "mlp"))
+    return rows

@@ -1,0 +1,101 @@
+"""Where tensors come from: a checkpoint's files, fresh numbers, or memory. All are read tensor by tensor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from multimodal.checkpoints.layout import Kind
+from multimodal.checkpoints.names.base import Row
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or that does not hold what a class needs."""
+
+
+class Source(Protocol):
+    """Published tensors by name."""
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """{published name: shape}."""
+        ...
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor, in the published layout; it may be a view of a mapped file."""
+        ...
+
+
+@dataclass
+class MemorySource:
+    """Tensors that are in memory already."""
+
+    tensors: Mapping[str, np.ndarray]
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        return self.tensors[name]
+
+
+@dataclass
+class FreshSource:
+    """Fresh tensors, each a pure function of (seed, published name, shape): the same model in every backend.
+
+    Scales are one, biases zero, everything else is normal with standard deviation `initializer_range`.
+    """
+
+    rows: Iterable[Row]
+    seed: int
+    deviation: float
+    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
+
+    def __post_init__(self):
+        self._rows = {row.published: row for row in self.rows}
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: row.published_shape for name, row in self._rows.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        row = self._rows[name]
+        if row.kind == Kind.SCALE:
+            return np.ones(row.published_shape, self.dtype)
+        if row.kind == Kind.BIAS:
+            return np.zeros(row.published_shape, self.dtype)
+        key = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}".encode()).digest()[:16], "little")
+        values = np.random.Generator(np.random.Philox(key=key)).standard_normal(row.published_shape, np.float32)
+        return (values * np.float32(self.deviation * row.deviation)).astype(self.dtype, copy=False)
+
+
+@dataclass
+class RenamedSource:
+    """Another source under other names: {new name: name there}."""
+
+    source: Source
+    names: Mapping[str, str]
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        shapes = self.source.shapes()
+        return {new: shapes[old] for new, old in self.names.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        return self.source.read(self.names[name])
+
+
+@dataclass
+class MappedSource:
+    """Another source whose tensors pass through `change(name, array)`."""
+
+    source: Source
+    change: Callable[[str, np.ndarray], np.ndarray]
+    new_shapes: Mapping[str, tuple[int, ...]]
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self.new_shapes
+
+    def read(self, name: str) -> np.ndarray:
+        return self.change(name, self.source.read(name))

@@ -1,0 +1,171 @@
+"""What the encoder-decoder composite does the same way in every backend: how it is put together, and who gets which keyword."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from multimodal import auto
+from multimodal.configs.base import split_hub_options
+from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.specs.base import RETURNS
+from multimodal.structures import NetworkOutput
+
+_NOT_ROUTED = {a.name for a in RETURNS} | {"labels", "use_cache", "past_key_values"}
+
+
+class EncoderDecoderBase:
+    """The neutral half of `VisionEncoderDecoderModel`."""
+
+    @staticmethod
+    def _composite_config(config: Any, encoder: Any, decoder: Any) -> VisionEncoderDecoderConfig:
+        """The configuration for whatever was given: a configuration, live halves, or both."""
+        if config is None:
+            if encoder is None or decoder is None:
+                raise ValueError("config: expected a VisionEncoderDecoderConfig, or both encoder and decoder, got neither")
+            _check_decoder(decoder.config)
+            return VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, decoder.config)
+        if not isinstance(config, VisionEncoderDecoderConfig):
+            raise ValueError(f"config: expected a VisionEncoderDecoderConfig, got {type(config).__name__}")
+        if encoder is not None:
+            config.encoder = encoder.config
+        if decoder is not None:
+            config.decoder = decoder.config
+        _check_decoder(config.decoder)
+        return config
+
+    @classmethod
+    def from_encoder_decoder_pretrained(
+        cls,
+        encoder_pretrained_model_name_or_path: str | Path | None = None,
+        decoder_pretrained_model_name_or_path: str | Path | None = None,
+        *model_args: Any,
+        **kwargs: Any,
+    ) -> Self:
+        """Two checkpoints as one model; cross-attention that the decoder's lacks is drawn fresh and reported.
+
+        Keywords with the prefix `encoder_` or `decoder_` go to that half (`encoder_model` and `decoder_model` are live
+        models), hub options to both, the rest to the composite's configuration.
+        """
+        halves = {"encoder": encoder_pretrained_model_name_or_path, "decoder": decoder_pretrained_model_name_or_path}
+        routed: dict[str, dict[str, Any]] = {side: {} for side in halves}
+        hub_options, rest = split_hub_options(kwargs)
+        for name in list(rest):
+            side = name.split("_", 1)[0]
+            if side in halves and name not in ("decoder_start_token_id",):
+                routed[side][name.removeprefix(f"{side}_")] = rest.pop(name)
+        dtype = rest.pop("dtype", rest.pop("torch_dtype", None))
+        models = {
+            side: cls._half(side, path, {**hub_options, **routed[side]}, model_args, dtype)
+            for side, path in halves.items()
+        }
+        config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+            models["encoder"].config, models["decoder"].config, **rest
+        )
+        model = cls(config=config, encoder=models["encoder"], decoder=models["decoder"])
+        for side, half in models.items():
+            model.load_report.merge(half.load_report, f"{side}.")
+        model._ready()
+        return model
+
+    @classmethod
+    def _half(cls, side: str, path: Any, options: dict[str, Any], model_args: tuple, dtype: Any) -> Any:
+        """One live half: the one given, or one loaded from its checkpoint."""
+        model = options.pop("model", None)
+        if model is not None:
+            return model
+        if path is None:
+            raise ValueError(
+                f"{side}_pretrained_model_name_or_path: expected a checkpoint, or {side}_model, got neither"
+            )
+        hub_options, options = split_hub_options(options)
+        config = options.pop("config", None)
+        if config is None:
+            config = auto.AutoConfig.from_pretrained(path, **hub_options)
+        if side == "decoder":
+            config.is_decoder = True
+            config.add_cross_attention = True
+        auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
+        model_class = auto.model_class(cls.backend, auto.model_name(auto_class, config))
+        args = model_args if side == "encoder" else ()
+        options = {"dtype": dtype, **hub_options, **options}
+        return model_class.from_pretrained(path, *args, config=config, **options)
+
+    def route(self, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(arguments of the encoder, arguments of the decoder): those with the prefix `decoder_` are the decoder's."""
+        encoder = {k: v for k, v in kwargs.items() if not k.startswith("decoder_")}
+        decoder = {k.removeprefix("decoder_"): v for k, v in kwargs.items() if k.startswith("decoder_")}
+        for given, spec, prefix in ((encoder, self.encoder.spec, ""), (decoder, self.decoder.spec, "decoder_")):
+            known = [name for name in spec.names() if name not in _NOT_ROUTED]
+            for name in given:
+                if name not in known:
+                    expected = ", ".join(prefix + k for k in known)
+                    raise ValueError(f"{self.spec.name}: unknown argument {prefix + name!r}, expected one of {expected}")
+        return encoder, decoder
+
+    def _check_halves(self, encoder: dict[str, Any], decoder: dict[str, Any]) -> None:
+        """Check what was routed to the halves; the composite's own arguments are checked by its own specification."""
+        for half, given, prefix in ((self.encoder, encoder, ""), (self.decoder, decoder, "decoder_")):
+            if given:
+                half._check_given(given, prefix)
+
+    def shift_tokens(self) -> tuple[int, int]:
+        """(pad, start) of decoder inputs that are made from labels. ValueError where the configuration has none."""
+        config = self.config
+        start = _first(config.decoder_start_token_id, config.decoder.decoder_start_token_id, config.decoder.bos_token_id)
+        if start is None:
+            raise ValueError(
+                "labels: to make decoder_input_ids of them, expected config.decoder_start_token_id to be set, got None"
+            )
+        pad = _first(config.pad_token_id, config.decoder.pad_token_id, config.eos_token_id, config.decoder.eos_token_id)
+        if pad is None:
+            raise ValueError("labels: to make decoder_input_ids of them, expected config.pad_token_id to be set, got None")
+        return pad, start
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
+        """Give the decoder's vocabulary another size."""
+        return self.decoder.resize_token_embeddings(new_num_tokens)
+
+    def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
+        """A composite has two sets of heads: prune one half's."""
+        raise ValueError("prune_heads: expected model.encoder.prune_heads or model.decoder.prune_heads, got the composite")
+
+    def get_input_embeddings(self) -> Any:
+        """The decoder's token embeddings."""
+        return self.decoder.get_input_embeddings()
+
+    def set_input_embeddings(self, value: Any) -> None:
+        """Set the decoder's token embeddings."""
+        self.decoder.set_input_embeddings(value)
+
+    def half_class(self, side: str) -> type:
+        """The public class of one half."""
+        config = getattr(self.config, side)
+        auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
+        return auto.model_class(self.backend, auto.model_name(auto_class, config))
+
+
+def given_encoding(encoder_outputs: Any) -> NetworkOutput:
+    """`encoder_outputs` of a call: an output, or a tuple (last_hidden_state, hidden_states, attentions)."""
+    if hasattr(encoder_outputs, "shape"):
+        raise ValueError("encoder_outputs: expected an output or a tuple that begins with last_hidden_state, got an array")
+    if isinstance(encoder_outputs, Mapping):
+        x = encoder_outputs["last_hidden_state"]
+        return NetworkOutput(
+            x, hidden_states=encoder_outputs.get("hidden_states"), attentions=encoder_outputs.get("attentions")
+        )
+    x, hidden_states, attentions = (*encoder_outputs, None, None)[:3]
+    return NetworkOutput(x, hidden_states=hidden_states, attentions=attentions)
+
+
+def _check_decoder(config: Any) -> None:
+    if not config.add_cross_attention:
+        raise ValueError(
+            "decoder: expected a decoder with cross-attention (config.add_cross_attention=True, config.is_decoder=True), "
+            "got one without"
+        )
+
+
+def _first(*values: int | None) -> int | None:
+    return next((v for v in values if v is not None), None)

@@ -1,0 +1,1 @@
+"""Framework-neutral configurations, one file per architecture."""

@@ -1,0 +1,336 @@
+"""What every configuration shares: published field names, validation, reading and writing `config.json`.
+
+Standard library only, so that `import multimodal` and everything neutral stays light.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import inspect
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+
+from multimodal import hub
+from multimodal.files import write_text
+
+CONFIG_NAME = "config.json"
+
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "mish", "relu", "selu", "sigmoid", "silu", "swish", "tanh")
+
+# Published configurations carry generation settings and bookkeeping beside the architecture; these names are
+# accepted as keywords and kept, though no field of ours.
+_PUBLISHED_EXTRAS = frozenset(
+    """max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
+    typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
+    num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
+    remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens finetuning_task
+    tokenizer_class prefix task_specific_params transformers_version torchscript use_bfloat16 tf_legacy_loss
+    tie_encoder_decoder dtype""".split()
+)
+
+ConfigClass = TypeVar("ConfigClass", bound=type)
+
+
+@dataclass_transform()
+def config_class(cls: ConfigClass) -> ConfigClass:
+    """Make `cls` a dataclass of published fields whose constructor is `PretrainedConfig.__init__`."""
+    cls = dataclasses.dataclass(init=False, eq=False, repr=False)(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(fields[name]))
+        for name in _own_fields(cls)
+    ]
+    cls.__signature__ = inspect.Signature([*parameters, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+    return cls
+
+
+@dataclasses.dataclass(init=False, eq=False, repr=False)
+class PretrainedConfig:
+    """Fields and behaviour common to every architecture.
+
+    Instances are mutable and take new attributes. Unknown keys of a `config.json` are kept and written back; an unknown
+    keyword in code raises ValueError.
+    """
+
+    model_type: ClassVar[str] = ""
+    aliases: ClassVar[dict[str, str]] = {}
+    """Other published spellings of a field: {alias: field}."""
+
+    _: dataclasses.KW_ONLY
+    return_dict: bool = True
+    output_hidden_states: bool = False
+    output_attentions: bool = False
+    torch_dtype: str | None = None
+    pruned_heads: dict[int, list[int]] = dataclasses.field(default_factory=dict)
+    tie_word_embeddings: bool = True
+    chunk_size_feed_forward: int = 0
+    is_encoder_decoder: bool = False
+    is_decoder: bool = False
+    add_cross_attention: bool = False
+    cross_attention_hidden_size: int | None = None
+    architectures: list[str] | None = None
+    id2label: dict[int, str] = dataclasses.field(default_factory=lambda: {0: "LABEL_0", 1: "LABEL_1"})
+    label2id: dict[str, int] = dataclasses.field(default_factory=lambda: {"LABEL_0": 0, "LABEL_1": 1})
+    problem_type: str | None = None
+    bos_token_id: int | None = None
+    pad_token_id: int | None = None
+    eos_token_id: int | None = None
+    sep_token_id: int | None = None
+    decoder_start_token_id: int | None = None
+    name_or_path: str = ""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        fields = {f.name: f for f in dataclasses.fields(self)}
+        positional = _own_fields(type(self))
+        if len(args) > len(positional):
+            raise ValueError(f"{type(self).__name__} takes {len(positional)} positional arguments, got {len(args)}")
+        values = {name: _default(f) for name, f in fields.items()}
+        values |= dict(zip(positional, args)) | self._known(kwargs, fields)
+        num_labels = values.pop("num_labels", None)
+        for name, value in values.items():
+            setattr(self, name, value)
+        if num_labels is not None and not ({"id2label", "label2id"} & kwargs.keys()):
+            self.num_labels = num_labels
+        self._normalise()
+        if num_labels is not None and self.num_labels != num_labels:
+            raise ValueError(f"num_labels: expected {self.num_labels}, the length of id2label, got {num_labels}")
+        self.validate()
+
+    def _known(self, given: dict[str, Any], fields: dict) -> dict[str, Any]:
+        """`given` under the names of fields; ValueError for a keyword that means nothing here."""
+        accepted = fields.keys() | self.aliases.keys() | _PUBLISHED_EXTRAS | {"num_labels", "_name_or_path"}
+        for name in given:
+            if name not in accepted:
+                close = difflib.get_close_matches(name, accepted, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}{hint}")
+        given = {self.aliases.get(name, name): value for name, value in given.items()}
+        if "_name_or_path" in given:
+            given["name_or_path"] = given.pop("_name_or_path")
+        return given
+
+    def _normalise(self) -> None:
+        """JSON knows only string keys and no tuples: bring such values back to what the fields say."""
+        if self.id2label is None:
+            self.num_labels = 2
+        self.id2label = {int(k): v for k, v in self.id2label.items()}
+        if self.label2id is None or len(self.label2id) != len(self.id2label):
+            self.label2id = {v: k for k, v in self.id2label.items()}
+        self.pruned_heads = {int(k): sorted(int(h) for h in v) for k, v in (self.pruned_heads or {}).items()}
+
+    def validate(self) -> None:
+        """Raise ValueError for values no model can be built from."""
+        expect(self, "problem_type", (None, "regression", "single_label_classification", "multi_label_classification"))
+
+    # Aliases read and write the field they stand for.
+    def __getattr__(self, name: str) -> Any:
+        target = type(self).aliases.get(name)
+        if target is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self, target)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, type(self).aliases.get(name, name), value)
+
+    @property
+    def num_labels(self) -> int:
+        return len(self.id2label)
+
+    @num_labels.setter
+    def num_labels(self, count: int) -> None:
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"num_labels: expected a positive integer, got {count!r}")
+        self.id2label = {i: f"LABEL_{i}" for i in range(count)}
+        self.label2id = {f"LABEL_{i}": i for i in range(count)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
+        """The configuration that `values`, the content of a `config.json`, describes; unknown keys are kept."""
+        values = copy.deepcopy(values)
+        values.pop("model_type", None)
+        num_labels = values.pop("num_labels", None)
+        if num_labels is not None and "id2label" not in values:
+            values["id2label"] = {i: f"LABEL_{i}" for i in range(num_labels)}
+        if "num_labels" in overrides:
+            values.pop("id2label", None), values.pop("label2id", None)
+        accepted = {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
+        config = cls(**{k: v for k, v in values.items() if k in accepted}, **cls._resolve(overrides, values))
+        for name, value in values.items():
+            if name not in accepted:
+                setattr(config, name, value)
+        return config
+
+    @classmethod
+    def _resolve(cls, overrides: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """`overrides`, after taking what they replace (under any spelling) out of `values`."""
+        for name in overrides:
+            target = cls.aliases.get(name, name)
+            for spelling in [target, *(a for a, t in cls.aliases.items() if t == target)]:
+                values.pop(spelling, None)
+        return overrides
+
+    @classmethod
+    def get_config_dict(cls, name_or_path: str | Path, **hub_options: Any) -> dict[str, Any]:
+        """The content of the `config.json` of a folder or hub name. Errors: ValueError naming the file."""
+        path = hub.find_file(name_or_path, CONFIG_NAME, **hub_options)
+        if path is None:
+            raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
+        return values
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Self:
+        """Read `config.json` from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
+
+        Keywords are hub options (`revision`, `cache_dir`, `subfolder`, ...) or override fields.
+        """
+        hub_options, overrides = split_hub_options(kwargs)
+        values = cls.get_config_dict(name_or_path, **hub_options)
+        found = values.get("model_type", cls.model_type)
+        if cls.model_type and found != cls.model_type:
+            values = cls._part_of(values, found, name_or_path)
+        config = cls.from_dict(values, **overrides)
+        config.name_or_path = str(name_or_path)
+        return config
+
+    @classmethod
+    def _part_of(cls, values: dict[str, Any], found: str, name_or_path: Any) -> dict[str, Any]:
+        """A composite's `config.json` holds ours inside; any other is a ValueError."""
+        inside = [v for v in values.values() if isinstance(v, dict) and v.get("model_type") == cls.model_type]
+        if len(inside) == 1:
+            return inside[0]
+        raise ValueError(f"{name_or_path}: expected model_type {cls.model_type!r} for {cls.__name__}, got {found!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `config.json`: every field of the architecture, and the common ones that were changed."""
+        common = {f.name: _default(f) for f in dataclasses.fields(PretrainedConfig)}
+        values = {}
+        for name, value in vars(self).items():
+            if name.startswith("_") or name == "name_or_path":
+                continue
+            if name in common and name not in _own_fields(type(self)) and value == common[name]:
+                continue
+            values[name] = value.to_dict() if isinstance(value, PretrainedConfig) else copy.deepcopy(value)
+        values["model_type"] = self.model_type
+        return json.loads(json.dumps(values, default=_plain))
+
+    def to_json_string(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` into `folder`, which is made where it does not exist."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        write_text(Path(folder) / CONFIG_NAME, self.to_json_string())
+
+    def update(self, values: dict[str, Any]) -> None:
+        """Set several attributes at once."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # mutable; modules that must be hashable take `FrozenConfig`
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
+
+
+class FrozenConfig:
+    """An immutable, hashable copy of a configuration, for modules that are dictionary keys (linen, jit)."""
+
+    __slots__ = ("_config", "_key")
+
+    def __init__(self, config: PretrainedConfig | FrozenConfig):
+        source = config._config if isinstance(config, FrozenConfig) else config
+        object.__setattr__(self, "_config", copy.deepcopy(source))
+        object.__setattr__(self, "_key", source.to_json_string())
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._config, name)
+        return FrozenConfig(value) if isinstance(value, PretrainedConfig) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"this configuration is frozen: {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrozenConfig) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __deepcopy__(self, memo: dict) -> FrozenConfig:
+        return self
+
+    def __repr__(self) -> str:
+        return f"FrozenConfig({self._config!r})"
+
+
+HUB_OPTIONS = frozenset(
+    "revision cache_dir local_files_only subfolder token use_auth_token force_download resume_download proxies".split()
+)
+
+
+def split_hub_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(options of the hub, the rest)."""
+    return (
+        {k: v for k, v in kwargs.items() if k in HUB_OPTIONS},
+        {k: v for k, v in kwargs.items() if k not in HUB_OPTIONS},
+    )
+
+
+def expect(config: PretrainedConfig, name: str, allowed: tuple) -> None:
+    """ValueError unless the field is one of `allowed`."""
+    value = getattr(config, name)
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def expect_positive(config: PretrainedConfig, *names: str) -> None:
+    """ValueError unless each field is a positive integer."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+
+
+def expect_rate(config: PretrainedConfig, *names: str) -> None:
+    """ValueError unless each field is a probability below one."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+
+
+def expect_heads(config: PretrainedConfig, width: str, heads: str) -> None:
+    """ValueError unless the width divides evenly into heads."""
+    if getattr(config, width) % getattr(config, heads):
+        raise ValueError(
+            f"{width}: expected a multiple of {heads} ({getattr(config, heads)}), got {getattr(config, width)}"
+        )
+
+
+def _default(field: dataclasses.Field) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _own_fields(cls: type) -> list[str]:
+    """Fields in the documented order: those that an architecture's own class declares, redeclared ones included."""
+    fields = {f.name for f in dataclasses.fields(cls)}
+    own = [c for c in reversed(cls.__mro__) if c.__name__ != "PretrainedConfig"]
+    return list(dict.fromkeys(name for c in own for name in vars(c).get("__annotations__", {}) if name in fields))
+
+
+def _plain(value: Any) -> Any:
+    """JSON form of what JSON does not know: dtypes and paths."""
+    if isinstance(value, tuple | set):
+        return list(value)
+    return str(getattr(value, "name", value)).removeprefix("torch.")

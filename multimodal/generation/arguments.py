@@ -1,0 +1,32 @@
+"""What `generate` was called with: settings, a prompt, and arguments of the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from multimodal.generation.config import GenerationConfig, resolve
+
+_SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
+
+
+def split(model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict]:
+    """(resolved settings, arguments of the model). ValueError for a setting that means nothing."""
+    base = model.generation_config if generation_config is None else generation_config
+    given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
+    return resolve(base, model.config, given), {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+
+
+def total_length(settings: GenerationConfig, prompt_length: int, positions: int) -> int:
+    """How long sequences may become, the prompt included; ValueError where the model has no positions for it."""
+    length = settings.max_length if settings.max_new_tokens is None else prompt_length + settings.max_new_tokens
+    if length <= prompt_length:
+        raise ValueError(f"max_length: expected more than the prompt's {prompt_length} tokens, got {length}")
+    if length - 1 > positions:
+        raise ValueError(f"max_length: expected at most {positions + 1}, the decoder's positions, got {length}")
+    return length
+
+
+def bucket(length: int, largest: int) -> int:
+    """The next power of two: programs are compiled for few lengths. At most `largest`."""
+    return min(max(16, 1 << (length - 1).bit_length()), max(length, largest))

@@ -1,0 +1,274 @@
+"""What every model class of every backend does the same way: loading, saving, resizing, pruning.
+
+A backend's `PretrainedModel` adds its framework's base class and four hooks (see `ModelBase`).
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from multimodal import auto, hub
+from multimodal.checkpoints import folder as folders
+from multimodal.checkpoints import names
+from multimodal.checkpoints.layout import from_backend, to_backend
+from multimodal.checkpoints.names import Row
+from multimodal.checkpoints.plan import LoadReport, make_plan
+from multimodal.checkpoints.source import FreshSource, MemorySource, Source
+from multimodal.configs.base import PretrainedConfig, split_hub_options
+from multimodal.dtypes import dtype_name
+from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
+from multimodal.generation.config import GenerationConfig
+from multimodal.specs import Specification
+
+logger = logging.getLogger("multimodal")
+
+NOT_NEEDED = frozenset(
+    "from_pt from_tf from_flax low_cpu_mem_usage use_safetensors ignore_mismatched_sizes variant trust_remote_code "
+    "_fast_init output_loading_info".split()
+)
+"""Published keywords of `from_pretrained` that are accepted and change nothing: every format is always read."""
+
+
+class ModelBase:
+    """The neutral half of every public model.
+
+    Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our
+    name, array in the backend's layout) pairs; `_fetch()` gives {our name: array in the backend's layout}; `_ready()`
+    is called once `from_pretrained` is done.
+    """
+
+    backend: ClassVar[str]
+    spec: ClassVar[Specification]
+    config: Any
+    generation_config: GenerationConfig
+    parts: tuple[str, ...]
+    load_report: LoadReport
+    validate: bool = True
+    """Whether the values of arguments are checked in every call; shapes and values are never checked in a trace."""
+
+    def _prepare(self, config: PretrainedConfig, parts: tuple[str, ...] | None = None) -> None:
+        """Set what does not depend on the framework."""
+        expected = auto.config_class_of(self.spec.model_type)
+        if not isinstance(config, expected):
+            raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
+        self.config = config
+        self.generation_config = GenerationConfig.from_model_config_values(config)
+        self.parts = names.present_parts(config, parts or self.spec.parts)
+        self.load_report = LoadReport()
+
+    def rows(self) -> list[Row]:
+        """The tensors of this model."""
+        return names.table(self.config).rows(self.parts, self.spec.head)
+
+    # Fresh and loaded values
+
+    def _fresh(self, rows: list[Row], seed: int = 0) -> FreshSource:
+        return FreshSource(rows, seed, _deviation(self.config))
+
+    def _initialise(self, seed: int, skip: tuple[str, ...] = ()) -> None:
+        """Draw every tensor whose name does not start with one of `skip`."""
+        rows = [row for row in self.rows() if not row.name.startswith(skip or ("\0",))]
+        source = self._fresh(rows, seed)
+        self._load(self._laid_out((row, source, row.published) for row in rows))
+
+    def _laid_out(self, reads: Iterable[tuple[Row, Source, str]]) -> Iterator[tuple[str, np.ndarray]]:
+        """(our name, array in the backend's layout), reading each published tensor once."""
+        last, array = None, None
+        for row, source, key in sorted(reads, key=lambda read: (read[2], read[0].name)):
+            if last != (id(source), key):
+                last, array = (id(source), key), source.read(key)
+            yield row.name, to_backend(row.unpack(array), row.kind, self.backend)
+
+    def load_source(self, source: Source) -> None:
+        """Load every tensor from a checkpoint; CheckpointError with one table of everything that does not fit."""
+        table, rows = names.table(self.config), self.rows()
+        plan = make_plan(source, table, rows, self.spec.head, type(self).__name__)
+        fresh = self._fresh(rows)
+        reads = [(row, source, plan.keys[row.name]) if plan.keys[row.name] else (row, fresh, row.published) for row in rows]
+        self._load(self._laid_out(reads))
+        self.load_report = plan.report
+        if plan.report.lines():
+            logger.warning("%s loaded with differences:\n%s", type(self).__name__, plan.report)
+
+    def published_tensors(self) -> dict[str, np.ndarray]:
+        """{published name: array in the published layout} of every tensor; a tied one goes by its first name."""
+        fetched = self._fetch()
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows():
+            groups.setdefault(row.published, []).append(row)
+        return {
+            published: names.pack(rows, [from_backend(fetched[r.name], r.kind, self.backend) for r in rows])
+            for published, rows in groups.items()
+        }
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, *model_args: Any, config: Any = None, dtype: Any = None, **kwargs: Any
+    ) -> Self:
+        """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
+
+        `dtype` (also `torch_dtype`): float32 where it is not given, "auto" for what the file holds. Other keywords are
+        hub options, arguments of the class, or override fields of the configuration. What was drawn fresh or not used
+        stands in `load_report`. Errors: CheckpointError, ValueError naming what was expected.
+        """
+        hub_options, kwargs = split_hub_options(kwargs)
+        kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
+        dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
+        options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}
+        path = hub.find_folder(name_or_path, folders.PATTERNS, **hub_options)
+        config = cls._config_for(path, config, kwargs)
+        source = folders.open_folder(path)
+        if dtype == "auto":
+            dtype = _dtype_of(source)
+        model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)
+        model.load_source(source)
+        if (path / GENERATION_CONFIG_NAME).is_file():
+            model.generation_config = GenerationConfig.from_pretrained(path)
+        config.name_or_path = str(name_or_path)
+        model._ready()
+        return model
+
+    @classmethod
+    def _config_for(cls, path: Path, config: Any, overrides: dict[str, Any]) -> PretrainedConfig:
+        expected = auto.config_class_of(cls.spec.model_type)
+        if config is None:
+            return expected.from_pretrained(path, **overrides)
+        if isinstance(config, str | Path):
+            return expected.from_pretrained(config, **overrides)
+        known = dir(config)
+        for name, value in overrides.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"{cls.__name__}.from_pretrained: unknown argument {name!r}{hint}")
+            setattr(config, name, value)
+        config.validate()
+        return config
+
+    def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "5GB", **options: Any) -> None:
+        """Write `config.json`, `generation_config.json` and the tensors in the published names and layout.
+
+        The same weights give the same bytes from every backend. `safe_serialization` is accepted if true.
+        """
+        unknown = options.keys() - {"safe_serialization"}
+        if unknown or not options.get("safe_serialization", True):
+            raise ValueError(f"save_pretrained: expected only max_shard_size, got {options}")
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"save_pretrained: expected a folder, got the file {folder}")
+        tensors = self.published_tensors()
+        config = copy.deepcopy(self.config)
+        config.architectures = [self.spec.name]
+        config.torch_dtype = next(iter(tensors.values())).dtype.name
+        config.save_pretrained(folder)
+        self.generation_config.save_pretrained(folder)
+        folders.write_folder(folder, tensors, max_shard_size)
+
+    # Changes of the architecture
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
+        """Give the vocabulary another size: kept tokens keep their vectors, new ones are drawn fresh."""
+        if new_num_tokens is not None and new_num_tokens != self.config.vocab_size:
+            if new_num_tokens < 1:
+                raise ValueError(f"new_num_tokens: expected a positive integer, got {new_num_tokens}")
+            before = self._canonical()
+            self.config.vocab_size = new_num_tokens
+            self._rebuild(_resized(before, self.rows(), self._fresh(self.rows()), "vocab"))
+        return self.get_input_embeddings()
+
+    def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
+        """Remove attention heads: {layer: [heads]}; the configuration remembers them in `pruned_heads`."""
+        count = self.config.num_attention_heads
+        pruned = {layer: set(heads) for layer, heads in self.config.pruned_heads.items()}
+        for layer, heads in heads_to_prune.items():
+            if not 0 <= layer < self.config.num_hidden_layers or not set(heads) <= set(range(count)):
+                limits = f"layers below {self.config.num_hidden_layers} and heads below {count}"
+                raise ValueError(f"heads_to_prune: expected {limits}, got {{{layer}: {sorted(heads)}}}")
+            pruned[layer] = pruned.get(layer, set()) | set(heads)
+            if len(pruned[layer]) == count:
+                raise ValueError(f"heads_to_prune: expected to keep a head of layer {layer}, got all {count} of them")
+        before, kept_before = self._canonical(), self.config.pruned_heads
+        self.config.pruned_heads = {layer: sorted(heads) for layer, heads in sorted(pruned.items()) if heads}
+        keep = {
+            layer: [
+                i for i, h in enumerate(h for h in range(count) if h not in kept_before.get(layer, ())) if h not in heads
+            ]
+            for layer, heads in pruned.items()
+        }
+        self._rebuild(_pruned(before, self.rows(), keep, self.config.hidden_size // count))
+
+    def _canonical(self) -> dict[str, np.ndarray]:
+        fetched = self._fetch()
+        return {row.name: from_backend(fetched[row.name], row.kind, self.backend) for row in self.rows()}
+
+    def _rebuild(self, arrays: dict[str, np.ndarray]) -> None:
+        """A network for the changed configuration, with `arrays` (canonical layout) in it."""
+        self._replace_network()
+        source = MemorySource(arrays)
+        self._load((row.name, to_backend(source.read(row.name), row.kind, self.backend)) for row in self.rows())
+
+    def num_parameters(self) -> int:
+        """Number of values in all tensors."""
+        return sum(int(np.prod(row.shape)) for row in self.rows())
+
+    @classmethod
+    def can_generate(cls) -> bool:
+        """Whether the class has `generate`."""
+        return hasattr(cls, "generate")
+
+
+def _deviation(config: Any) -> float:
+    """`initializer_range`, of the decoder in a composite."""
+    deviation = getattr(config, "initializer_range", None)
+    return deviation if deviation is not None else getattr(getattr(config, "decoder", None), "initializer_range", 0.02)
+
+
+def _own_options(cls: type) -> set[str]:
+    """Keywords of the class's own constructor."""
+    return set(inspect.signature(cls.__init__).parameters) - {"self", "config", "dtype", "kwargs", "_do_init"}
+
+
+def _dtype_of(source: Source) -> str:
+    """The floating type that most of a checkpoint's first tensors have."""
+    floating = [source.read(name).dtype.name for name in list(source.shapes())[:8]]
+    return dtype_name(max(floating, key=floating.count))
+
+
+def _resized(before: dict[str, np.ndarray], rows: list[Row], fresh: Source, axis: str) -> dict[str, np.ndarray]:
+    """Arrays for `rows`: along the logical `axis`, as much of the old as fits and fresh values behind it."""
+    after = {}
+    for row in rows:
+        array = before[row.name]
+        if array.shape != row.shape:
+            at = row.axes.index(axis)
+            keep = min(array.shape[at], row.shape[at])
+            new = row.unpack(fresh.read(row.published)).astype(array.dtype)
+            index = tuple(slice(0, keep) if i == at else slice(None) for i in range(array.ndim))
+            new[index] = array[index]
+            array = new
+        after[row.name] = array
+    return after
+
+
+def _pruned(
+    before: dict[str, np.ndarray], rows: list[Row], keep: dict[int, list[int]], head_size: int
+) -> dict[str, np.ndarray]:
+    """Arrays for `rows` that have only the heads `keep` (indices among those there) of some layers."""
+    after = {}
+    for row in rows:
+        array = before[row.name]
+        if array.shape != row.shape:
+            layer = int(row.name.split(".blocks.")[1].split(".")[0])
+            at = row.axes.index("heads")
+            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
+            array = np.take(array, index, axis=at)
+        after[row.name] = array
+    return after

@@ -1,0 +1,92 @@
+"""Every output type, defined once for the three frameworks.
+
+An output is an ordered mapping of the fields that are there (a field that is None is left out), with attribute access
+and the indexing of a tuple. Each backend registers these classes with its framework's tree utilities.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+
+class ModelOutput(OrderedDict):
+    """Base of all outputs: `out.logits`, `out["logits"]`, `out[0]`, `out[:2]`, `tuple(out.values())`."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, pairs: Iterable = (), /, **named: Any):
+        given = dict(pairs, **named)
+        unknown = given.keys() - set(self.fields)
+        if unknown:
+            raise ValueError(f"{type(self).__name__}: unknown fields {sorted(unknown)}, expected {self.fields}")
+        super().__init__()
+        for name in self.fields:
+            if given.get(name) is not None:
+                super().__setitem__(name, given[name])
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).fields:
+            return self.get(name)
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}; it has {', '.join(self)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self.fields:
+            raise ValueError(f"{type(self).__name__}: unknown field {name!r}, expected one of {self.fields}")
+        super().__setitem__(name, value)
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        return tuple(self.values())[key]
+
+    def __reduce__(self) -> tuple:
+        return type(self), (list(self.items()),)
+
+    def to_tuple(self) -> tuple:
+        return tuple(self.values())
+
+
+class BaseModelOutput(ModelOutput):
+    fields = ("last_hidden_state", "hidden_states", "attentions")
+
+
+class BaseModelOutputWithPooling(ModelOutput):
+    fields = ("last_hidden_state", "pooler_output", "hidden_states", "attentions")
+
+
+class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
+    fields = ("last_hidden_state", "past_key_values", "hidden_states", "attentions", "cross_attentions")
+
+
+class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
+    fields = (
+        *("last_hidden_state", "pooler_output", "past_key_values"),
+        *("hidden_states", "attentions", "cross_attentions"),
+    )
+
+
+class CausalLMOutputWithCrossAttentions(ModelOutput):
+    fields = ("loss", "logits", "past_key_values", "hidden_states", "attentions", "cross_attentions")
+
+
+class Seq2SeqLMOutput(ModelOutput):
+    fields = (
+        *("loss", "logits", "past_key_values", "decoder_hidden_states", "decoder_attentions", "cross_attentions"),
+        *("encoder_last_hidden_state", "encoder_hidden_states", "encoder_attentions"),
+    )
+
+
+class GenerateOutput(ModelOutput):
+    """What `generate` answers with `return_dict_in_generate=True`, and in Flax always."""
+
+    fields = ("sequences", "sequences_scores")
+
+
+def output_classes() -> list[type[ModelOutput]]:
+    """Every output type, for the backends to register."""
+    return [ModelOutput, *ModelOutput.__subclasses__()]

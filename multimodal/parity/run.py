@@ -1,0 +1,140 @@
+"""Run one checkpoint in one backend through its public class, and answer in NumPy under neutral names.
+
+This is the one door to the backends for everything that compares them: the acceptance tests, the gates, the dashboard.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multimodal import auto, specs
+from multimodal.checkpoints import names
+from multimodal.checkpoints.layout import from_backend
+from multimodal.configs.base import PretrainedConfig
+from multimodal.dtypes import dtype_name
+
+
+def run(
+    checkpoint: str | Path,
+    backend: str,
+    inputs: Mapping[str, np.ndarray],
+    *,
+    dtype: str = "float32",
+    gradients: bool = False,
+    cotangents: Mapping[str, np.ndarray] | None = None,
+    generate: Mapping[str, Any] | None = None,
+    train: bool = False,
+    output_hidden_states: bool = False,
+    output_attentions: bool = False,
+) -> dict[str, np.ndarray]:
+    """Load `checkpoint`, whose `config.json` names its class, in `backend` and answer a call with `inputs`.
+
+    Answers: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
+    published layout, of the loss, or without one of the sum of the outputs' inner products with `cotangents`
+    ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
+    are cast to `dtype`; a dotted input name nests.
+    """
+    harness = _harness(backend)
+    with harness.precision(dtype_name(dtype)):
+        return _run(
+            harness, checkpoint, backend, inputs, dtype_name(dtype), gradients, cotangents, generate,
+            {"train": train, "output_hidden_states": output_hidden_states, "output_attentions": output_attentions},
+        )  # fmt: skip
+
+
+def load(checkpoint: str | Path, backend: str, dtype: str) -> Any:
+    """The model that the `config.json` of `checkpoint` names in `architectures`."""
+    return load_class(checkpoint, backend).from_pretrained(checkpoint, **_harness(backend).dtype_options(dtype))
+
+
+def load_class(checkpoint: str | Path, backend: str) -> type:
+    """The public class of `backend` for a checkpoint."""
+    if backend not in auto.BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
+    architectures = PretrainedConfig.get_config_dict(checkpoint).get("architectures")
+    if not architectures:
+        raise ValueError(f"{checkpoint}: expected config.json to name its class in architectures, got {architectures}")
+    return auto.model_class(backend, specs.of(architectures[0]).name)
+
+
+def nest(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments from dotted names; levels whose keys are all numbers become tuples."""
+    nested: dict[str, Any] = {}
+    for name, value in inputs.items():
+        *path, last = name.split(".")
+        level = nested
+        for part in path:
+            level = level.setdefault(part, {})
+        level[last] = value
+    return {name: _tuples(value) for name, value in nested.items()}
+
+
+def flatten(prefix: str, value: Any, into: dict[str, Any]) -> None:
+    """Arrays of a nested output by dotted name."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            flatten(f"{prefix}.{key}", item, into)
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            flatten(f"{prefix}.{index}", item, into)
+    else:
+        into[prefix] = value
+
+
+def published_gradients(model: Any, gradients: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """{`grad.<published name>`: array in the published layout} from {our name: array in the backend's layout}."""
+    groups: dict[str, list] = {}
+    for row in model.rows():
+        if row.name in gradients:
+            groups.setdefault(row.published, []).append(row)
+    return {
+        f"grad.{published}": names.pack(rows, [from_backend(gradients[r.name], r.kind, model.backend) for r in rows])
+        for published, rows in groups.items()
+    }
+
+
+def _harness(backend: str) -> Any:
+    if backend not in auto.BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
+    return importlib.import_module(f"multimodal.{backend}.harness")
+
+
+def _run(harness, checkpoint, backend, inputs, dtype, gradients, cotangents, generate, flags) -> dict[str, np.ndarray]:
+    model = load(checkpoint, backend, dtype)
+    given = nest({name: _cast(value, dtype) for name, value in inputs.items()})
+    if generate is not None:
+        answer = harness.generate(model, given, dict(generate))
+        return {key: np.asarray(value) for key, value in answer.items() if value is not None}
+    train = flags.pop("train")
+    known = model.spec.names()
+    arguments = {**given, **{k: True for k, v in flags.items() if v and k in known}}
+    wanted = None if cotangents is None else {k: _cast(v, dtype) for k, v in cotangents.items()}
+    outputs, gradient = harness.evaluate(model, arguments, train=train, gradients=gradients, cotangents=wanted)
+    answers = dict(outputs)
+    if gradient is not None:
+        answers |= published_gradients(model, gradient)
+    return answers
+
+
+def _cast(value: Any, dtype: str) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        return array
+    import ml_dtypes
+
+    return array.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+def _tuples(level: Any) -> Any:
+    if not isinstance(level, dict):
+        return level
+    if level and all(key.isdigit() for key in level):
+        return tuple(_tuples(level[str(i)]) for i in range(len(level)))
+    return {key: _tuples(value) for key, value in level.items()}

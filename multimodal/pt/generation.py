@@ -1,0 +1,81 @@
+"""Generation in this backend: an eager loop over a cache of fixed size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from multimodal.generation import arguments
+from multimodal.generation.config import GenerationConfig
+from multimodal.outputs import GenerateOutput
+from multimodal.structures import Cache, KeyValue, LayerCache
+
+
+class GenerationMixin:
+    """`generate` for image-to-text models."""
+
+    @torch.no_grad()
+    def generate(self, pixel_values=None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+        """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
+
+        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt, `encoder_outputs`, and arguments of
+        the encoder. Exact ties go to the lowest id.
+        """
+        settings, inputs = arguments.split(self, generation_config, kwargs)
+        prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
+        context = self._context(pixel_values, inputs)
+        if prompt is None:
+            shape = (context.shape[0], 1)
+            prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
+        length = arguments.total_length(settings, prompt.shape[1], self.config.decoder.max_position_embeddings)
+        sequences = greedy(self.network.decoder, context, prompt, mask, length, settings)
+        return GenerateOutput(sequences=sequences) if settings.return_dict_in_generate else sequences
+
+    def _context(self, pixel_values, inputs: dict[str, Any]):
+        """What the decoder attends to."""
+        encoder_outputs = inputs.pop("encoder_outputs", None)
+        encoder_kwargs, decoder_kwargs = self.route(inputs)
+        if decoder_kwargs:
+            names = ", ".join(f"decoder_{name}" for name in decoder_kwargs)
+            raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+        if encoder_outputs is None:
+            self.encoder._check(
+                {**encoder_kwargs, "pixel_values": pixel_values},
+                interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
+            )
+        options = {"weights": False, "states": False}
+        return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
+
+
+def greedy(decoder, context, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
+    """The likeliest token at each step, until every sequence has ended or is `length` long."""
+    pad, eos = settings.pad_token_id, torch.tensor(settings.eos_token_ids, dtype=torch.long, device=prompt.device)
+    tokens, cache = prompt, empty_cache(decoder, prompt.shape[0], length - 1, context.dtype)
+    ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
+    while tokens.shape[1] < length and not bool(ended.all()):
+        visible = None if mask is None else pad_mask(mask, tokens.shape[1])
+        answer = decoder(tokens[:, cache.position :], visible, encoder_hidden_states=context, cache=cache)
+        cache = answer.cache
+        new = answer.logits[:, -1].argmax(-1)
+        if eos.numel():
+            new = torch.where(ended, pad, new)
+            ended = ended | torch.isin(new, eos)
+        tokens = torch.cat([tokens, new[:, None]], dim=1)
+    return tokens
+
+
+def empty_cache(decoder, batch: int, length: int, dtype: torch.dtype) -> Cache:
+    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
+    attentions = [block.attention for block in decoder.model.transformer.blocks]
+    device = next(decoder.parameters()).device
+    layers = []
+    for attention in attentions:
+        shape = (batch, attention.num_heads, length, attention.head_size)
+        layers.append(LayerCache(KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))))
+    return Cache(tuple(layers), 0)
+
+
+def pad_mask(mask: torch.Tensor, length: int) -> torch.Tensor:
+    """The prompt's mask with ones for what was generated."""
+    return torch.nn.functional.pad(mask, (0, length - mask.shape[1]), value=1)

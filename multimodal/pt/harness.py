@@ -1,0 +1,59 @@
+"""The parity harness's adapter to this backend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from multimodal.parity.run import flatten
+from multimodal.pt.weights import from_numpy, to_numpy
+
+
+@contextlib.contextmanager
+def precision(dtype: str) -> Iterator[None]:  # noqa: ARG001
+    """Every type is always at hand in torch."""
+    yield
+
+
+def dtype_options(dtype: str) -> dict[str, Any]:
+    """Keywords of `from_pretrained` for tensors and computation of one type."""
+    return {"dtype": dtype}
+
+
+def native(value: Any) -> Any:
+    """Arguments as tensors; Python values stay."""
+    if isinstance(value, np.ndarray):
+        return from_numpy(value)
+    if isinstance(value, dict):
+        return {key: native(item) for key, item in value.items()}
+    return tuple(native(item) for item in value) if isinstance(value, tuple) else value
+
+
+def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: bool, cotangents: dict | None):
+    """({`out.<field>`: array}, {our name: gradient} or None) of one call."""
+    model.train(train)
+    with torch.set_grad_enabled(gradients):
+        outputs: dict[str, torch.Tensor] = {}
+        answer = model(**native(arguments))
+        flatten("out", dict(answer), outputs)
+        gradient = _gradients(model, answer, outputs, cotangents) if gradients else None
+    return {name: to_numpy(value) for name, value in outputs.items()}, gradient
+
+
+def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
+    objective = answer.get("loss")
+    if objective is None:
+        objective = sum((outputs[f"out.{name}"] * from_numpy(value)).sum() for name, value in (cotangents or {}).items())
+    named = model.named_tensors()
+    found = torch.autograd.grad(objective, list(named.values()), allow_unused=True)
+    return {name: to_numpy(value) for name, value in zip(named, found) if value is not None}
+
+
+def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """{generated, generated_scores} of one call of `generate`."""
+    answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
+    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}

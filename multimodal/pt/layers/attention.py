@@ -1,0 +1,135 @@
+"""Multi-head attention: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.
+
+Axes: b batch, q queries, k keys, n heads, h head size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from multimodal.structures import KeyValue
+
+
+class Attention(nn.Module):
+    """Projections and the attention itself, for self- and cross-attention alike."""
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_heads: int,
+        head_size: int,
+        context_size: int | None = None,
+        bias: bool = True,
+        dropout_rate: float = 0.0,
+        scale: float | None = None,
+        dtype=None,
+    ):
+        super().__init__()
+        context_size = context_size or hidden_size
+        self.num_heads, self.head_size = num_heads, head_size
+        self.scale = head_size**-0.5 if scale is None else scale
+        self.query = nn.Linear(hidden_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.key = nn.Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.value = nn.Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.out = nn.Linear(num_heads * head_size, hidden_size, dtype=dtype)
+        self.dropout_rate = dropout_rate
+
+    def split_heads(self, x):  # b s (n h) -> b n s h
+        return x.view(*x.shape[:2], self.num_heads, self.head_size).transpose(1, 2)
+
+    def project(self, context) -> KeyValue:
+        """Keys and values of the context."""
+        return KeyValue(self.split_heads(self.key(context)), self.split_heads(self.value(context)))
+
+    def position_bias(self, query, key, position):  # noqa: ARG002
+        """What relative positions add to the scores (b n q k), or None."""
+        return None
+
+    def attend(self, query, key, value, visible, head_mask, position, weights):  # -> b q (n h), b n q k or None
+        """Weighted sums of values. The fused kernel does it unless the weights, or something it cannot do, are wanted."""
+        bias = self.position_bias(query, key, position)
+        dropout_rate = self.dropout_rate if self.training else 0.0
+        if not weights and head_mask is None and bias is None:
+            x = nn.functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=visible, dropout_p=dropout_rate, scale=self.scale
+            )
+            return x.transpose(1, 2).flatten(2), None
+        scores = query @ key.mT  # b n q k
+        if bias is not None:
+            scores = scores + bias
+        probabilities = softmax(scores * self.scale, visible)
+        probabilities = nn.functional.dropout(probabilities, dropout_rate)
+        if head_mask is not None:
+            probabilities = probabilities * head_mask.to(probabilities.dtype)
+        return (probabilities @ value).transpose(1, 2).flatten(2), probabilities if weights else None
+
+
+class SelfAttention(Attention):
+    """Attention of a sequence to itself, and to what a cache holds before it."""
+
+    def forward(self, x, visible=None, head_mask=None, cache=None, position=0, weights=False):
+        # -> x, weights or None, cache
+        query = self.split_heads(self.query(x))
+        cache = write(cache, self.project(x), position)
+        filled = position + x.shape[1]
+        key, value = cache.key[:, :, :filled], cache.value[:, :, :filled]
+        x, probabilities = self.attend(query, key, value, visible, head_mask, position, weights)
+        return self.out(x), probabilities, cache
+
+
+class CrossAttention(Attention):
+    """Attention to a context, whose keys and values a cache may hold."""
+
+    def forward(self, x, context=None, visible=None, head_mask=None, cache=None, weights=False):
+        # -> x, weights or None, cache
+        query = self.split_heads(self.query(x))
+        cache = self.project(context) if cache is None else cache
+        x, probabilities = self.attend(query, cache.key, cache.value, visible, head_mask, 0, weights)
+        return self.out(x), probabilities, cache
+
+
+class RelativeKeyAttention(SelfAttention):
+    """Scores also depend on the distance between positions, through the query: Shaw et al. (2018)."""
+
+    def __init__(self, hidden_size: int, num_heads: int, head_size: int, positions: int, dropout_rate=0.0, dtype=None):
+        super().__init__(hidden_size, num_heads, head_size, dropout_rate=dropout_rate, dtype=dtype)
+        self.positions = positions
+        self.distances = nn.Embedding(2 * positions - 1, head_size, dtype=dtype)
+
+    def distance_vectors(self, query, key, position):  # -> q k h
+        own = position + torch.arange(query.shape[2], device=query.device)
+        others = torch.arange(key.shape[2], device=query.device)
+        return self.distances(own[:, None] - others[None, :] + self.positions - 1)
+
+    def position_bias(self, query, key, position):
+        vectors = self.distance_vectors(query, key, position)
+        return torch.einsum("bnqh,qkh->bnqk", query, vectors)
+
+
+class RelativeKeyQueryAttention(RelativeKeyAttention):
+    """The distance counts through the query and through the key: Huang et al. (2020), method 4."""
+
+    def position_bias(self, query, key, position):
+        vectors = self.distance_vectors(query, key, position)
+        through_key = torch.einsum("bnkh,qkh->bnqk", key, vectors)
+        return torch.einsum("bnqh,qkh->bnqk", query, vectors) + through_key
+
+
+def softmax(scores, visible):
+    """Softmax over the visible keys, in at least float32; a query that sees nothing gets zeros."""
+    if visible is not None:
+        scores = scores.masked_fill(~visible, torch.finfo(scores.dtype).min)
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    probabilities = torch.softmax(scores, -1, dtype=wide).to(scores.dtype)
+    return probabilities if visible is None else probabilities.masked_fill(~visible, 0.0)
+
+
+def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:
+    """`cache` with the new keys and values from `position` on; without a cache, the new ones alone."""
+    if cache is None:
+        return new
+    filled = position + new.key.shape[2]
+    cache.key[:, :, position:filled] = new.key
+    cache.value[:, :, position:filled] = new.value
+    return cache

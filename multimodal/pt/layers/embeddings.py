@@ -1,0 +1,51 @@
+"""Embeddings of text: tokens, their types and their positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class TextEmbeddings(nn.Module):
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+
+    def __init__(self, vocab_size: int, positions: int, types: int, hidden_size: int, absolute: bool, epsilon: float,
+                 dropout_rate: float, dtype=None):  # fmt: skip
+        super().__init__()
+        self.absolute = absolute
+        self.tokens = nn.Embedding(vocab_size, hidden_size, dtype=dtype)
+        self.positions = nn.Embedding(positions, hidden_size, dtype=dtype)
+        self.types = nn.Embedding(types, hidden_size, dtype=dtype)
+        self.norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        if token_type_ids is None:
+            token_type_ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
+        x = x + self.types(token_type_ids)
+        if self.absolute:
+            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        return self.dropout(self.norm(x))
+
+
+class TokenAndPositionEmbeddings(nn.Module):
+    """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
+
+    def __init__(self, vocab_size: int, positions: int, hidden_size: int, dropout_rate: float, dtype=None):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, hidden_size, dtype=dtype)
+        self.positions = nn.Embedding(positions, hidden_size, dtype=dtype)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        if token_type_ids is not None:
+            x = x + self.tokens(token_type_ids)
+        return self.dropout(x)
+
+
+def count_from(position, x):  # -> 1 s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
+    return (position + torch.arange(x.shape[1], device=x.device))[None]

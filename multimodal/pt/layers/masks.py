@@ -1,0 +1,32 @@
+"""Masks are boolean, true = visible, and broadcast to (batch, heads, queries, keys); None hides nothing."""
+
+from __future__ import annotations
+
+import torch
+
+
+def padding(mask: torch.Tensor | None) -> torch.Tensor | None:
+    """(batch, 1, 1, keys) from a mask (batch, keys) of ones and zeros."""
+    return None if mask is None else mask[:, None, None, :].bool()
+
+
+def causal(queries: int, keys: int, position: int, device: torch.device) -> torch.Tensor | None:
+    """(1, 1, queries, keys): a query sees the keys up to its own position; the first query is at `position`."""
+    if queries == 1 and keys == position + 1:
+        return None
+    own = position + torch.arange(queries, device=device)
+    return (torch.arange(keys, device=device)[None, :] <= own[:, None])[None, None]
+
+
+def combine(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor | None:
+    """What both masks show."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+def per_layer(head_mask: torch.Tensor | None, layers: int) -> list[torch.Tensor | None]:
+    """One factor (heads, 1, 1) per layer from a mask (heads,) or (layers, heads)."""
+    if head_mask is None:
+        return [None] * layers
+    return list(head_mask.expand(layers, -1)[:, :, None, None])

@@ -1,0 +1,20 @@
+"""The position-wise feed-forward layer: Vaswani et al. (2017), section 3.3."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from multimodal.pt.layers.activations import ACTIVATIONS
+
+
+class MLP(nn.Module):
+    """Up to the inner width, an activation, and down again."""
+
+    def __init__(self, hidden_size: int, inner_size: int, activation: str, dtype=None):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.up = nn.Linear(hidden_size, inner_size, dtype=dtype)
+        self.down = nn.Linear(inner_size, hidden_size, dtype=dtype)
+
+    def forward(self, x):
+        return self.down(self.activation(self.up(x)))

@@ -1,0 +1,43 @@
+"""Embeddings of images: patches, a class token and positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from multimodal.interpolation import bicubic_matrix
+
+
+class PatchEmbeddings(nn.Module):
+    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
+
+    def __init__(self, channels: int, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, masked: bool,
+                 dropout_rate: float, dtype=None):  # fmt: skip
+        super().__init__()
+        self.grid, self.patch = grid, patch
+        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
+        self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype)) if masked else None
+        self.positions = nn.Parameter(torch.empty(1, grid[0] * grid[1] + 1, hidden_size, dtype=dtype))
+        self.patches = nn.Conv2d(channels, hidden_size, patch, stride=patch, dtype=dtype)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (1 + patches) d
+        x = self.patches(pixel_values.to(self.patches.weight.dtype))
+        grid = tuple(x.shape[2:])
+        x = x.flatten(2).transpose(1, 2)
+        if bool_masked_pos is not None:
+            x = torch.where(bool_masked_pos[..., None], self.mask_token, x)
+        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)
+        return self.dropout(x + self.resized_positions(grid))
+
+    def resized_positions(self, grid):  # -> 1 (1 + patches) d
+        """The table of positions, interpolated to another grid of patches (section 3.2)."""
+        if grid == self.grid:
+            return self.positions
+        rows, columns = (
+            torch.from_numpy(bicubic_matrix(before, after)).to(self.positions)
+            for before, after in zip(self.grid, grid)
+        )
+        table = self.positions[:, 1:].unflatten(1, self.grid)
+        table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)
+        return torch.cat([self.positions[:, :1], table], dim=1)

@@ -1,0 +1,170 @@
+"""What every public class of this backend adds to the neutral base: a torch module around a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree
+
+from multimodal import outputs, specs
+from multimodal.dtypes import dtype_name
+from multimodal.modeling import ModelBase
+from multimodal.pt import weights
+from multimodal.pt.layers.encoder import Stack
+from multimodal.specs.check import check_names
+from multimodal.structures import Cache, KeyValue, LayerCache, check_past, past_length, past_view
+
+for _cls in outputs.output_classes():
+    _pytree.register_pytree_node(
+        _cls,
+        lambda out: (list(out.values()), list(out.keys())),
+        lambda values, keys, cls=_cls: cls(zip(keys, values)),
+        serialized_type_name=f"multimodal.outputs.{_cls.__name__}",
+    )
+
+
+class PretrainedModel(ModelBase, nn.Module):
+    """A public model: a network, its configuration, and loading and saving."""
+
+    backend = "pt"
+    network: nn.Module
+
+    def __init__(self, config, *, parts=None, seed: int = 0, dtype=None, _do_init: bool = True):
+        """A fresh model in training mode. `dtype` is the type of the parameters, float32 where it is not given."""
+        nn.Module.__init__(self)
+        self._prepare(config, parts)
+        self.parameter_dtype = getattr(torch, dtype_name(dtype or "float32"))
+        self.network = self._build_empty()
+        self._owners: list[tuple[nn.Module, str]] = [(self, "network")]
+        if _do_init:
+            self._initialise(seed)
+
+    # The hooks of the neutral base
+
+    def _build(self) -> nn.Module:
+        """The network for `self.config` and `self.parts`."""
+        raise NotImplementedError
+
+    def _build_empty(self) -> nn.Module:
+        with torch.device("meta"):
+            return self._build()
+
+    def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
+        weights.load(self.network, pairs, self.parameter_dtype)
+
+    def _fetch(self) -> dict[str, np.ndarray]:
+        return weights.fetch(self.network)
+
+    def _ready(self) -> None:
+        self.eval()
+
+    def _replace_network(self) -> None:
+        """A new network in every place that holds the old one."""
+        training, device = self.training, self.device
+        network = self._build_empty()
+        network.to_empty(device=device)
+        network.train(training)
+        for owner, attribute in self._owners:
+            setattr(owner, attribute, network)
+
+    # What torch users expect
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.network.parameters()).dtype
+
+    def named_tensors(self) -> dict[str, torch.Tensor]:
+        """{our name: parameter}."""
+        return weights.named_tensors(self.network)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embeddings, or the patch embeddings of a vision model."""
+        embeddings = self._embeddings()
+        return embeddings.tokens if hasattr(embeddings, "tokens") else embeddings.patches
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Put another module in the place of the embeddings."""
+        embeddings = self._embeddings()
+        setattr(embeddings, "tokens" if hasattr(embeddings, "tokens") else "patches", value)
+
+    def _embeddings(self) -> nn.Module:
+        network = getattr(self.network, self.spec.head) if self.spec.head else self.network
+        return network.embeddings
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:  # noqa: ARG002
+        """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
+        self._set_recompute(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what is inside the blocks for the backward pass."""
+        self._set_recompute(False)
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        return any(m.recompute for m in self.modules() if isinstance(m, Stack))
+
+    def _set_recompute(self, value: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, Stack):
+                module.recompute = value
+
+    # For the calls
+
+    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
+        """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""
+        if self.validate and not torch.compiler.is_compiling():
+            check_names(self.spec, given, self.backend)
+            specs.check(
+                self.spec, self.config, given, extent, past_length=past_length(past), interpolate=bool(interpolate)
+            )
+
+    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
+        """Check some arguments alone, named with a prefix: those that a composite routed here."""
+        if self.validate and not torch.compiler.is_compiling():
+            spec = dataclasses.replace(self.spec, exactly_one=(), sizes=())
+            specs.check(spec, self.config, given, extent, interpolate=True, prefix=prefix)
+
+    def _options(self, output_attentions: bool | None, output_hidden_states: bool | None) -> dict[str, bool]:
+        """What the network is asked for: arguments, else the configuration."""
+        config = self.config
+        return {
+            "weights": config.output_attentions if output_attentions is None else output_attentions,
+            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+        }
+
+    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
+        """The output of the class, or the tuple of its values."""
+        out = getattr(outputs, self.spec.output)(**fields)
+        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+
+    def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:
+        """`past_key_values`, where they are wanted."""
+        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
+        return past_view(cache) if wanted and not (self.training and self.is_gradient_checkpointing) else None
+
+
+def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
+    """A cache with the positions of `past_key_values` and room for those that are given now."""
+    if past_key_values is None:
+        return None
+    check_past(past_key_values, config.num_hidden_layers, config.add_cross_attention)
+    length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+    grown = []
+    for key, value, *crossed in past_key_values:
+        own = KeyValue(*(nn.functional.pad(tensor, (0, 0, 0, length)) for tensor in (key, value)))
+        grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
+    return Cache(tuple(grown), past_length(past_key_values))
+
+
+def extent(value: Any) -> tuple[int, int]:
+    """(smallest, largest) value."""
+    return (int(value.min()), int(value.max())) if value.numel() else (0, 0)

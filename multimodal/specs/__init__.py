@@ -1,0 +1,25 @@
+"""One neutral specification per public class."""
+
+from __future__ import annotations
+
+import importlib
+
+from multimodal.specs.base import Argument, Field, Specification
+from multimodal.specs.check import check
+
+FAMILIES = ("vit", "bert", "gpt2", "vision_encoder_decoder")
+
+
+def all_specifications() -> dict[str, Specification]:
+    """{class name without a backend's prefix: specification} of every public model class."""
+    modules = [importlib.import_module(f"multimodal.specs.{family}") for family in FAMILIES]
+    return {s.name: s for module in modules for s in module.SPECIFICATIONS}
+
+
+def of(name: str) -> Specification:
+    """The specification of a public class, with or without the prefix TF or Flax."""
+    known = all_specifications()
+    for prefix in ("", "TF", "Flax"):
+        if name.startswith(prefix) and name.removeprefix(prefix) in known:
+            return known[name.removeprefix(prefix)]
+    raise ValueError(f"class: expected one of {', '.join(known)}, got {name!r}")

@@ -1,0 +1,92 @@
+"""The language of specifications: what a public class takes and gives, written once for every backend.
+
+Shapes are symbolic. A symbol that `dimensions(config)` defines has that value; any other ("batch", "length") is bound by
+the first argument that has it, and the rest must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Symbol = str | int
+Shape = tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call.
+
+    `kind` is "float", "int" (with the half-open range `low`..`high`), "mask" (0 or 1), "bool", "flag" (a plain Python
+    value) or "structure" (nested: a cache, an output). `axis`, where given, names another shape that is also taken.
+    """
+
+    name: str
+    kind: str
+    shape: Shape = ()
+    low: Symbol = 0
+    high: Symbol = 0
+    default: Any = None
+    other_shape: Shape | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an output. `each` names the number of tensors in a tuple; `when` says when it is there."""
+
+    name: str
+    shape: Shape = ()
+    each: str = ""
+    when: str = "always"
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What a public class takes, gives and is made of."""
+
+    name: str
+    model_type: str
+    arguments: tuple[Argument, ...]
+    output: str
+    fields: tuple[Field, ...]
+    dimensions: Callable[[Any], dict[str, int]]
+    parts: tuple[str, ...]
+    """Parts of the family's table of tensors that the class has (see `checkpoints/names`)."""
+    head: str = ""
+    """In a class with a head, the attribute under which the base network lives; empty for the base model itself."""
+    exactly_one: tuple[tuple[str, ...], ...] = ()
+    at_least_one: tuple[tuple[str, ...], ...] = ()
+    limits: tuple[tuple[str, str], ...] = ()
+    """(symbol, largest): sequences that may not be longer than a table."""
+    sizes: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
+    loss: str = ""
+    extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
+    """What one backend's signature adds to the documented arguments."""
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What one backend's documented signature leaves out of the positional order: it comes as a keyword there."""
+
+    def argument(self, name: str) -> Argument:
+        return next(a for a in self.arguments if a.name == name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.arguments)
+
+    def with_arguments(self, *arguments: Argument, after: str, **changes: Any) -> Specification:
+        """A specification with more arguments behind the one called `after`."""
+        at = self.names().index(after) + 1
+        return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
+
+
+def flag(name: str, default: Any = None) -> Argument:
+    """A plain Python value."""
+    return Argument(name, "flag", default=default)
+
+
+RETURNS = (flag("output_attentions"), flag("output_hidden_states"), flag("return_dict"))
+TEXT = ("batch", "length")
+EXTRA = {
+    "tf": (flag("training", False),),
+    "flax": (flag("params"), flag("dropout_rng"), flag("train", False)),
+}

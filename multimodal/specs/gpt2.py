@@ -1,0 +1,57 @@
+"""What GPT-2 takes and gives."""
+
+from __future__ import annotations
+
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.specs.bert import LABELS, STATES
+
+
+def dimensions(config) -> dict[str, int]:
+    """Sizes that the configuration fixes."""
+    return {
+        "vocab_size": config.vocab_size,
+        "positions": config.n_positions,
+        "hidden": config.n_embd,
+        "context_hidden": config.n_embd,
+        "layers": config.n_layer,
+        "heads": config.n_head,
+    }
+
+
+GPT2Model = Specification(
+    name="GPT2Model",
+    model_type="gpt2",
+    arguments=(
+        Argument("input_ids", "int", TEXT, high="vocab_size"),
+        Argument("past_key_values", "structure"),
+        Argument("attention_mask", "mask", ("batch", "total")),
+        Argument("token_type_ids", "int", TEXT, high="vocab_size"),
+        Argument("position_ids", "int", TEXT, high="positions", other_shape=(1, "length")),
+        Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),
+        Argument("inputs_embeds", "float", (*TEXT, "hidden")),
+        Argument("encoder_hidden_states", "float", ("batch", "context", "context_hidden")),
+        Argument("encoder_attention_mask", "mask", ("batch", "context")),
+        flag("use_cache"),
+        *RETURNS,
+    ),
+    output="BaseModelOutputWithPastAndCrossAttentions",
+    fields=(Field("last_hidden_state", ("batch", "length", "hidden")), *STATES),
+    dimensions=dimensions,
+    parts=("base", "cross_attention"),
+    exactly_one=(("input_ids", "inputs_embeds"),),
+    limits=(("total", "positions"),),
+    extra=EXTRA,
+)
+
+GPT2LMHeadModel = GPT2Model.with_arguments(
+    LABELS,
+    after="encoder_attention_mask",
+    name="GPT2LMHeadModel",
+    output="CausalLMOutputWithCrossAttentions",
+    fields=(Field("loss", when="labels"), Field("logits", (*TEXT, "vocab_size")), *STATES),
+    parts=("base", "cross_attention", "lm_head"),
+    head="model",
+    loss="cross entropy of each position's logits with the next position's label; -100 is ignored",
+)
+
+SPECIFICATIONS = (GPT2Model, GPT2LMHeadModel)

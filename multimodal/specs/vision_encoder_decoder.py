@@ -1,0 +1,72 @@
+"""What the image-to-text composite takes and gives (seed page 003)."""
+
+from __future__ import annotations
+
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+
+
+def dimensions(config) -> dict[str, int]:
+    """Sizes that the configurations of the two halves fix."""
+    from multimodal import auto, specs
+
+    encoder = specs.of(auto.model_name("AutoModel", config.encoder)).dimensions(config.encoder)
+    decoder = specs.of(auto.model_name("AutoModelForCausalLM", config.decoder)).dimensions(config.decoder)
+    image = {k: v for k, v in encoder.items() if k.startswith(("image", "channels"))}
+    return decoder | image | {f"encoder_{k}": v for k, v in encoder.items()}
+
+
+VisionEncoderDecoderModel = Specification(
+    name="VisionEncoderDecoderModel",
+    model_type="vision-encoder-decoder",
+    arguments=(
+        Argument("pixel_values", "float", ("batch", "channels", "height", "width")),
+        Argument("decoder_input_ids", "int", TEXT, high="vocab_size"),
+        Argument("decoder_attention_mask", "mask", ("batch", "total")),
+        Argument("encoder_outputs", "structure"),
+        Argument("past_key_values", "structure"),
+        Argument("decoder_inputs_embeds", "float", (*TEXT, "hidden")),
+        Argument("labels", "int", TEXT, low=-100, high="vocab_size"),
+        flag("use_cache"),
+        *RETURNS,
+    ),
+    output="Seq2SeqLMOutput",
+    fields=(
+        Field("loss", when="labels"),
+        Field("logits", (*TEXT, "vocab_size")),
+        Field("past_key_values", each="layers", when="use_cache"),
+        Field("decoder_hidden_states", (*TEXT, "hidden"), each="layers + 1", when="output_hidden_states"),
+        Field("decoder_attentions", ("batch", "heads", "length", "length"), each="layers", when="output_attentions"),
+        Field(
+            "cross_attentions",
+            ("batch", "heads", "length", "encoder_tokens"),
+            each="layers",
+            when="output_attentions",
+        ),
+        Field("encoder_last_hidden_state", ("batch", "encoder_tokens", "encoder_hidden")),
+        Field(
+            "encoder_hidden_states",
+            ("batch", "encoder_tokens", "encoder_hidden"),
+            each="encoder_layers + 1",
+            when="output_hidden_states",
+        ),
+        Field(
+            "encoder_attentions",
+            ("batch", "encoder_heads", "encoder_tokens", "encoder_tokens"),
+            each="encoder_layers",
+            when="output_attentions",
+        ),
+    ),
+    dimensions=dimensions,
+    parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
+    exactly_one=(("decoder_input_ids", "decoder_inputs_embeds"),),
+    at_least_one=(("pixel_values", "encoder_outputs"),),
+    limits=(("total", "positions"),),
+    sizes=(("height", "image_height"), ("width", "image_width")),
+    loss="cross entropy of each position's logits with the label at the same position; -100 is ignored",
+    extra={
+        **EXTRA,
+        "flax": (Argument("decoder_position_ids", "int", TEXT, high="positions"), *EXTRA["flax"]),
+    },
+)
+
+SPECIFICATIONS = (VisionEncoderDecoderModel,)

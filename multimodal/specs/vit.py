@@ -1,0 +1,49 @@
+"""What ViT takes and gives."""
+
+from __future__ import annotations
+
+from multimodal.specs.base import EXTRA, Argument, Field, Specification, flag
+
+
+def dimensions(config) -> dict[str, int]:
+    """Sizes that the configuration fixes."""
+    rows, columns = config.grid_shape
+    return {
+        "channels": config.num_channels,
+        "image_height": config.image_shape[0],
+        "image_width": config.image_shape[1],
+        "patches": rows * columns,
+        "tokens": rows * columns + 1,
+        "hidden": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "heads": config.num_attention_heads,
+    }
+
+
+ViTModel = Specification(
+    name="ViTModel",
+    model_type="vit",
+    arguments=(
+        Argument("pixel_values", "float", ("batch", "channels", "height", "width")),
+        Argument("bool_masked_pos", "bool", ("batch", "patches")),
+        Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),
+        flag("output_attentions"),
+        flag("output_hidden_states"),
+        flag("interpolate_pos_encoding"),
+        flag("return_dict"),
+    ),
+    output="BaseModelOutputWithPooling",
+    fields=(
+        Field("last_hidden_state", ("batch", "tokens", "hidden")),
+        Field("pooler_output", ("batch", "hidden"), when="the model has a pooling layer"),
+        Field("hidden_states", ("batch", "tokens", "hidden"), each="layers + 1", when="output_hidden_states"),
+        Field("attentions", ("batch", "heads", "tokens", "tokens"), each="layers", when="output_attentions"),
+    ),
+    dimensions=dimensions,
+    parts=("base", "pooler"),
+    sizes=(("height", "image_height"), ("width", "image_width")),
+    exactly_one=(("pixel_values",),),
+    extra=EXTRA,
+)
+
+SPECIFICATIONS = (ViTModel,)

@@ -1,0 +1,60 @@
+"""Containers that networks pass around in every backend: plain named tuples, so that every framework's tree utilities know them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class KeyValue(NamedTuple):
+    """Keys and values of one attention, each (batch, heads, positions, head size)."""
+
+    key: Any
+    value: Any
+
+
+class LayerCache(NamedTuple):
+    """What one layer remembers; `cross_attention` is None in a decoder without it."""
+
+    self_attention: KeyValue
+    cross_attention: KeyValue | None = None
+
+
+class Cache(NamedTuple):
+    """Arrays of a fixed size per layer, of which the first `position` positions are filled."""
+
+    layers: tuple[LayerCache, ...]
+    position: Any
+
+
+class NetworkOutput(NamedTuple):
+    """What a network answers; fields that it does not have, or was not asked for, are None."""
+
+    x: Any
+    pooled: Any = None
+    logits: Any = None
+    hidden_states: tuple | None = None
+    attentions: tuple | None = None
+    cross_attentions: tuple | None = None
+    cache: Cache | None = None
+
+
+def past_view(cache: Cache | None) -> tuple | None:
+    """The documented `past_key_values`: per layer (key, value) and, with cross-attention, (key, value) of the context."""
+    if cache is None:
+        return None
+    return tuple((*layer.self_attention, *(layer.cross_attention or ())) for layer in cache.layers)
+
+
+def past_length(past_key_values: Any) -> int:
+    """How many positions `past_key_values` holds; 0 for None."""
+    return 0 if past_key_values is None else past_key_values[0][0].shape[2]
+
+
+def check_past(past_key_values: Any, layers: int, cross_attention: bool) -> None:
+    """Raise ValueError unless `past_key_values` has the documented structure."""
+    if past_key_values is None:
+        return
+    sizes = (4,) if cross_attention else (2,)
+    if len(past_key_values) != layers or any(len(layer) not in sizes for layer in past_key_values):
+        got = f"{len(past_key_values)} layers of {sorted({len(layer) for layer in past_key_values})} tensors"
+        raise ValueError(f"past_key_values: expected {layers} layers of {sizes[0]} tensors each, got {got}")
