@@ -31,9 +31,7 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "vit": Family(
-        "ViTConfig", "vit", {"AutoModel": "ViTModel"}, ("ViTModel",), image_processor="ViTImageProcessor"
-    ),
+    "vit": Family("ViTConfig", "vit", {"AutoModel": "ViTModel"}, ("ViTModel",), image_processor="ViTImageProcessor"),
     "bert": Family(
         "BertConfig",
         "bert",
@@ -106,11 +104,13 @@ def public_names() -> dict[str, str]:
     """{public name: module that defines it} of the whole library."""
     names = {row.config: f"multimodal.configs.{row.module}" for row in FAMILIES.values()}
     names |= {name: f"multimodal.processors.{module}" for name, module in PROCESSOR_MODULES.items()}
-    names |= {name: "multimodal.auto" for name in NEUTRAL_AUTO}
+    names |= dict.fromkeys(NEUTRAL_AUTO, "multimodal.auto")
     names |= {"PretrainedConfig": "multimodal.configs.base", "GenerationConfig": "multimodal.generation.config"}
     for backend, prefix in PREFIXES.items():
         names |= {
-            prefix + name: f"multimodal.{backend}.models.{row.module}" for row in FAMILIES.values() for name in row.classes
+            prefix + name: f"multimodal.{backend}.models.{row.module}"
+            for row in FAMILIES.values()
+            for name in row.classes
         }
         names |= {prefix + name: f"multimodal.{backend}.auto" for name in MODEL_AUTO}
     return names

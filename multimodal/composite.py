@@ -23,7 +23,9 @@ class EncoderDecoderBase:
         """The configuration for whatever was given: a configuration, live halves, or both."""
         if config is None:
             if encoder is None or decoder is None:
-                raise ValueError("config: expected a VisionEncoderDecoderConfig, or both encoder and decoder, got neither")
+                raise ValueError(
+                    "config: expected a VisionEncoderDecoderConfig, or both encoder and decoder, got neither"
+                )
             _check_decoder(decoder.config)
             return VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder.config, decoder.config)
         if not isinstance(config, VisionEncoderDecoderConfig):
@@ -101,7 +103,9 @@ class EncoderDecoderBase:
             for name in given:
                 if name not in known:
                     expected = ", ".join(prefix + k for k in known)
-                    raise ValueError(f"{self.spec.name}: unknown argument {prefix + name!r}, expected one of {expected}")
+                    raise ValueError(
+                        f"{self.spec.name}: unknown argument {prefix + name!r}, expected one of {expected}"
+                    )
         return encoder, decoder
 
     def _check_halves(self, encoder: dict[str, Any], decoder: dict[str, Any]) -> None:
@@ -113,14 +117,18 @@ class EncoderDecoderBase:
     def shift_tokens(self) -> tuple[int, int]:
         """(pad, start) of decoder inputs that are made from labels. ValueError where the configuration has none."""
         config = self.config
-        start = _first(config.decoder_start_token_id, config.decoder.decoder_start_token_id, config.decoder.bos_token_id)
+        start = _first(
+            config.decoder_start_token_id, config.decoder.decoder_start_token_id, config.decoder.bos_token_id
+        )
         if start is None:
             raise ValueError(
                 "labels: to make decoder_input_ids of them, expected config.decoder_start_token_id to be set, got None"
             )
         pad = _first(config.pad_token_id, config.decoder.pad_token_id, config.eos_token_id, config.decoder.eos_token_id)
         if pad is None:
-            raise ValueError("labels: to make decoder_input_ids of them, expected config.pad_token_id to be set, got None")
+            raise ValueError(
+                "labels: to make decoder_input_ids of them, expected config.pad_token_id to be set, got None"
+            )
         return pad, start
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
@@ -129,7 +137,9 @@ class EncoderDecoderBase:
 
     def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
         """A composite has two sets of heads: prune one half's."""
-        raise ValueError("prune_heads: expected model.encoder.prune_heads or model.decoder.prune_heads, got the composite")
+        raise ValueError(
+            "prune_heads: expected model.encoder.prune_heads or model.decoder.prune_heads, got the composite"
+        )
 
     def get_input_embeddings(self) -> Any:
         """The decoder's token embeddings."""
@@ -149,7 +159,9 @@ class EncoderDecoderBase:
 def given_encoding(encoder_outputs: Any) -> NetworkOutput:
     """`encoder_outputs` of a call: an output, or a tuple (last_hidden_state, hidden_states, attentions)."""
     if hasattr(encoder_outputs, "shape"):
-        raise ValueError("encoder_outputs: expected an output or a tuple that begins with last_hidden_state, got an array")
+        raise ValueError(
+            "encoder_outputs: expected an output or a tuple that begins with last_hidden_state, got an array"
+        )
     if isinstance(encoder_outputs, Mapping):
         x = encoder_outputs["last_hidden_state"]
         return NetworkOutput(

@@ -31,8 +31,18 @@ from multimodal.specs import Specification
 logger = logging.getLogger("multimodal")
 
 NOT_NEEDED = frozenset(
-    "from_pt from_tf from_flax low_cpu_mem_usage use_safetensors ignore_mismatched_sizes variant trust_remote_code "
-    "_fast_init output_loading_info".split()
+    [
+        "from_pt",
+        "from_tf",
+        "from_flax",
+        "low_cpu_mem_usage",
+        "use_safetensors",
+        "ignore_mismatched_sizes",
+        "variant",
+        "trust_remote_code",
+        "_fast_init",
+        "output_loading_info",
+    ]
 )
 """Published keywords of `from_pretrained` that are accepted and change nothing: every format is always read."""
 
@@ -92,7 +102,9 @@ class ModelBase:
         table, rows = names.table(self.config), self.rows()
         plan = make_plan(source, table, rows, self.spec.head, type(self).__name__)
         fresh = self._fresh(rows)
-        reads = [(row, source, plan.keys[row.name]) if plan.keys[row.name] else (row, fresh, row.published) for row in rows]
+        reads = [
+            (row, source, plan.keys[row.name]) if plan.keys[row.name] else (row, fresh, row.published) for row in rows
+        ]
         self._load(self._laid_out(reads))
         self.load_report = plan.report
         if plan.report.lines():
@@ -199,7 +211,9 @@ class ModelBase:
         self.config.pruned_heads = {layer: sorted(heads) for layer, heads in sorted(pruned.items()) if heads}
         keep = {
             layer: [
-                i for i, h in enumerate(h for h in range(count) if h not in kept_before.get(layer, ())) if h not in heads
+                i
+                for i, h in enumerate(h for h in range(count) if h not in kept_before.get(layer, ()))
+                if h not in heads
             ]
             for layer, heads in pruned.items()
         }

@@ -58,3 +58,12 @@ def check_past(past_key_values: Any, layers: int, cross_attention: bool) -> None
     if len(past_key_values) != layers or any(len(layer) not in sizes for layer in past_key_values):
         got = f"{len(past_key_values)} layers of {sorted({len(layer) for layer in past_key_values})} tensors"
         raise ValueError(f"past_key_values: expected {layers} layers of {sizes[0]} tensors each, got {got}")
+
+
+def cache_shapes(config: Any) -> list[tuple[int, int]]:
+    """(heads, head size) of every layer of a decoder, pruned heads left out."""
+    head_size = config.hidden_size // config.num_attention_heads
+    return [
+        (config.num_attention_heads - len(config.pruned_heads.get(layer, ())), head_size)
+        for layer in range(config.num_hidden_layers)
+    ]

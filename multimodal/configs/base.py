@@ -23,12 +23,43 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "mish", "relu", "selu", 
 # Published configurations carry generation settings and bookkeeping beside the architecture; these names are
 # accepted as keywords and kept, though no field of ours.
 _PUBLISHED_EXTRAS = frozenset(
-    """max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
-    typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids
-    num_return_sequences output_scores return_dict_in_generate forced_bos_token_id forced_eos_token_id
-    remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens finetuning_task
-    tokenizer_class prefix task_specific_params transformers_version torchscript use_bfloat16 tf_legacy_loss
-    tie_encoder_decoder dtype""".split()
+    [
+        "max_length",
+        "min_length",
+        "do_sample",
+        "early_stopping",
+        "num_beams",
+        "num_beam_groups",
+        "diversity_penalty",
+        "temperature",
+        "top_k",
+        "top_p",
+        "typical_p",
+        "repetition_penalty",
+        "length_penalty",
+        "no_repeat_ngram_size",
+        "encoder_no_repeat_ngram_size",
+        "bad_words_ids",
+        "num_return_sequences",
+        "output_scores",
+        "return_dict_in_generate",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "remove_invalid_values",
+        "exponential_decay_length_penalty",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "finetuning_task",
+        "tokenizer_class",
+        "prefix",
+        "task_specific_params",
+        "transformers_version",
+        "torchscript",
+        "use_bfloat16",
+        "tf_legacy_loss",
+        "tie_encoder_decoder",
+        "dtype",
+    ]
 )
 
 ConfigClass = TypeVar("ConfigClass", bound=type)
@@ -156,7 +187,9 @@ class PretrainedConfig:
             values["id2label"] = {i: f"LABEL_{i}" for i in range(num_labels)}
         if "num_labels" in overrides:
             values.pop("id2label", None), values.pop("label2id", None)
-        accepted = {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
+        accepted = (
+            {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
+        )
         config = cls(**{k: v for k, v in values.items() if k in accepted}, **cls._resolve(overrides, values))
         for name, value in values.items():
             if name not in accepted:
@@ -275,7 +308,17 @@ class FrozenConfig:
 
 
 HUB_OPTIONS = frozenset(
-    "revision cache_dir local_files_only subfolder token use_auth_token force_download resume_download proxies".split()
+    [
+        "revision",
+        "cache_dir",
+        "local_files_only",
+        "subfolder",
+        "token",
+        "use_auth_token",
+        "force_download",
+        "resume_download",
+        "proxies",
+    ]
 )
 
 

@@ -35,9 +35,7 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
     @property
     def needs_projection(self) -> bool:
         """Whether encoder states have to be projected to the width that the decoder attends to."""
-        return (
-            self.encoder.hidden_size != self.decoder.hidden_size and self.decoder.cross_attention_hidden_size is None
-        )
+        return self.encoder.hidden_size != self.decoder.hidden_size and self.decoder.cross_attention_hidden_size is None
 
 
 def _half(value: Any, side: str) -> PretrainedConfig:

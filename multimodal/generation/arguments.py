@@ -10,7 +10,9 @@ from multimodal.generation.config import GenerationConfig, resolve
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
 
 
-def split(model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any]) -> tuple[GenerationConfig, dict]:
+def split(
+    model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any]
+) -> tuple[GenerationConfig, dict]:
     """(resolved settings, arguments of the model). ValueError for a setting that means nothing."""
     base = model.generation_config if generation_config is None else generation_config
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}

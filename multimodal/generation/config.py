@@ -123,7 +123,9 @@ def resolve(base: GenerationConfig, model_config: Any, given: dict[str, Any]) ->
     known = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
     unknown = sorted(given.keys() - known)
     if unknown:
-        raise ValueError(f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}")
+        raise ValueError(
+            f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}"
+        )
     settings = dataclasses.replace(base, **{k: v for k, v in given.items() if v is not None})
     decoder = getattr(model_config, "decoder", None)
     for name in SPECIAL_TOKENS:

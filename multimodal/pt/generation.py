@@ -9,7 +9,7 @@ import torch
 from multimodal.generation import arguments
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
-from multimodal.structures import Cache, KeyValue, LayerCache
+from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
 
 
 class GenerationMixin:
@@ -29,7 +29,7 @@ class GenerationMixin:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
         length = arguments.total_length(settings, prompt.shape[1], self.config.decoder.max_position_embeddings)
-        sequences = greedy(self.network.decoder, context, prompt, mask, length, settings)
+        sequences = greedy(self.network.decoder, self.config.decoder, context, prompt, mask, length, settings)
         return GenerateOutput(sequences=sequences) if settings.return_dict_in_generate else sequences
 
     def _context(self, pixel_values, inputs: dict[str, Any]):
@@ -48,10 +48,10 @@ class GenerationMixin:
         return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
 
 
-def greedy(decoder, context, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
+def greedy(decoder, config, context, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
     """The likeliest token at each step, until every sequence has ended or is `length` long."""
     pad, eos = settings.pad_token_id, torch.tensor(settings.eos_token_ids, dtype=torch.long, device=prompt.device)
-    tokens, cache = prompt, empty_cache(decoder, prompt.shape[0], length - 1, context.dtype)
+    tokens, cache = prompt, empty_cache(config, prompt.shape[0], length - 1, context.dtype, context.device)
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     while tokens.shape[1] < length and not bool(ended.all()):
         visible = None if mask is None else pad_mask(mask, tokens.shape[1])
@@ -65,13 +65,11 @@ def greedy(decoder, context, prompt, mask, length: int, settings: GenerationConf
     return tokens
 
 
-def empty_cache(decoder, batch: int, length: int, dtype: torch.dtype) -> Cache:
+def empty_cache(config, batch: int, length: int, dtype: torch.dtype, device: torch.device) -> Cache:
     """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
-    attentions = [block.attention for block in decoder.model.transformer.blocks]
-    device = next(decoder.parameters()).device
     layers = []
-    for attention in attentions:
-        shape = (batch, attention.num_heads, length, attention.head_size)
+    for heads, head_size in cache_shapes(config):
+        shape = (batch, heads, length, head_size)
         layers.append(LayerCache(KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))))
     return Cache(tuple(layers), 0)
 

@@ -14,7 +14,7 @@ from multimodal.pt.weights import from_numpy, to_numpy
 
 
 @contextlib.contextmanager
-def precision(dtype: str) -> Iterator[None]:  # noqa: ARG001
+def precision(dtype: str) -> Iterator[None]:
     """Every type is always at hand in torch."""
     yield
 
@@ -47,7 +47,9 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
 def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
     objective = answer.get("loss")
     if objective is None:
-        objective = sum((outputs[f"out.{name}"] * from_numpy(value)).sum() for name, value in (cotangents or {}).items())
+        objective = sum(
+            (outputs[f"out.{name}"] * from_numpy(value)).sum() for name, value in (cotangents or {}).items()
+        )
     named = model.named_tensors()
     found = torch.autograd.grad(objective, list(named.values()), allow_unused=True)
     return {name: to_numpy(value) for name, value in zip(named, found) if value is not None}

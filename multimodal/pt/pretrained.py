@@ -100,7 +100,7 @@ class PretrainedModel(ModelBase, nn.Module):
         network = getattr(self.network, self.spec.head) if self.spec.head else self.network
         return network.embeddings
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:  # noqa: ARG002
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:
         """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
         self._set_recompute(True)
 

@@ -11,6 +11,14 @@ from typing import Any
 
 from multimodal.specs.base import Argument, Shape, Specification
 
+
+class ArgumentError(ValueError):
+    """An argument of a call that does not fit its specification."""
+
+    _keras_call_info_injected = True
+    """Keras would otherwise put a list of all arguments around the message."""
+
+
 Extent = Callable[[Any], tuple[int, int] | None]
 
 
@@ -33,7 +41,9 @@ def check(
         _check_choice(choice, given, prefix)
     for choice in spec.at_least_one:
         if all(given.get(name) is None for name in choice):
-            raise ValueError(f"{' / '.join(prefix + name for name in choice)}: expected at least one of them, got none")
+            raise ArgumentError(
+                f"{' / '.join(prefix + name for name in choice)}: expected at least one of them, got none"
+            )
     bound = dict(dimensions)
     for argument in spec.arguments:
         value = given.get(argument.name)
@@ -52,7 +62,7 @@ def check_names(spec: Specification, given: Mapping[str, Any], backend: str) -> 
     known = [*spec.names(), *(a.name for a in spec.extra.get(backend, ()))]
     for name in given:
         if name not in known:
-            raise ValueError(f"{spec.name}: unknown argument {name!r}, expected one of {', '.join(known)}")
+            raise ArgumentError(f"{spec.name}: unknown argument {name!r}, expected one of {', '.join(known)}")
 
 
 def describe(shape: Shape, dimensions: Mapping[str, int]) -> str:
@@ -65,21 +75,21 @@ def _check_choice(choice: tuple[str, ...], given: Mapping[str, Any], prefix: str
     there = [name for name in choice if given.get(name) is not None]
     names = [prefix + name for name in choice]
     if len(choice) == 1 and not there:
-        raise ValueError(f"{names[0]}: expected an array, got None")
+        raise ArgumentError(f"{names[0]}: expected an array, got None")
     if len(there) != 1:
         got = "both" if len(there) > 1 else "neither"
-        raise ValueError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
+        raise ArgumentError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
 
 
 def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
     if not hasattr(value, "shape"):
-        raise ValueError(f"{prefix}{argument.name}: expected an array, got {type(value).__name__}")
+        raise ArgumentError(f"{prefix}{argument.name}: expected an array, got {type(value).__name__}")
     shape = tuple(value.shape)
     choices = [s for s in (argument.shape, argument.other_shape) if s is not None]
     expected = next((s for s in choices if _fits(s, shape, bound)), None)
     if expected is None:
         wanted = " or ".join(describe(s, bound) for s in choices)
-        raise ValueError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}")
+        raise ArgumentError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}")
     bound.update({s: n for s, n in zip(expected, shape) if isinstance(s, str) and isinstance(n, int)})
 
 
@@ -91,12 +101,14 @@ def _fits(expected: Shape, shape: tuple, bound: Mapping[str, int]) -> bool:
 
 
 def _check_values(argument: Argument, value: Any, dimensions: Mapping[str, int], extent: Extent, prefix: str) -> None:
-    low, high = (0, 2) if argument.kind == "mask" else (_number(argument.low, dimensions), _number(argument.high, dimensions))
+    low, high = (
+        (0, 2) if argument.kind == "mask" else (_number(argument.low, dimensions), _number(argument.high, dimensions))
+    )
     found = extent(value)
     if found is None:
         return
     if found[0] < low or found[1] >= high:
-        raise ValueError(
+        raise ArgumentError(
             f"{prefix}{argument.name}: expected values in [{low}, {high}), got values from {found[0]} to {found[1]}"
         )
 
@@ -110,11 +122,11 @@ def _check_limits(
         if isinstance(total, int) and total != past + length:
             name = prefix + next(a.name for a in spec.arguments if "total" in a.shape)
             came = f"{past} cached and {length} new positions" if past else f"{length} positions"
-            raise ValueError(f"{name}: expected (batch, {past + length}) for {came}, got (batch, {total})")
+            raise ArgumentError(f"{name}: expected (batch, {past + length}) for {came}, got (batch, {total})")
         for symbol, largest in spec.limits:
             if symbol == "total" and past + length > dimensions[largest]:
                 names = prefix + next(a.name for a in spec.arguments if "length" in a.shape)
-                raise ValueError(f"{names}: expected at most {dimensions[largest]} positions, got {past + length}")
+                raise ArgumentError(f"{names}: expected at most {dimensions[largest]} positions, got {past + length}")
 
 
 def _check_sizes(
@@ -125,7 +137,7 @@ def _check_sizes(
         name = next(a.name for a in spec.arguments if spec.sizes[0][0] in a.shape)
         expected = " x ".join(str(dimensions[d]) for _, d in spec.sizes)
         got = " x ".join(str(bound[s]) for s, _ in spec.sizes)
-        raise ValueError(
+        raise ArgumentError(
             f"{prefix}{name}: expected images of {expected} pixels, got {got} (interpolate_pos_encoding=True takes other sizes)"
         )
 

@@ -41,7 +41,9 @@ class SafetensorsSource:
         """Element type of one tensor."""
         code = self._file.get_slice(name).get_dtype()
         if code not in _DTYPES:
-            raise CheckpointError(f"{self.path}: {name} has the element type {code}, expected one of {', '.join(_DTYPES)}")
+            raise CheckpointError(
+                f"{self.path}: {name} has the element type {code}, expected one of {', '.join(_DTYPES)}"
+            )
         return np.dtype(_DTYPES[code])
 
     def read(self, name: str) -> np.ndarray:

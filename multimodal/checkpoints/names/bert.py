@@ -33,7 +33,13 @@ def table(config) -> Table:
     ]  # fmt: skip
     if not tied:
         heads += linear(
-            "head.output", "cls.predictions.decoder", width, vocabulary, ("vocab", "embed"), bias=False, part="lm_head"
+            "head.projection",
+            "cls.predictions.decoder",
+            width,
+            vocabulary,
+            ("vocab", "embed"),
+            bias=False,
+            part="lm_head",
         )
     return Table(
         prefix="bert",

@@ -24,7 +24,7 @@ def table(config) -> Table:
     heads = [
         row
         for row in any_linear(
-            "head.output", "lm_head", width, config.vocab_size, ("vocab", "embed"), bias=False, part="lm_head"
+            "head.projection", "lm_head", width, config.vocab_size, ("vocab", "embed"), bias=False, part="lm_head"
         )
         if not tied
     ]
@@ -32,7 +32,12 @@ def table(config) -> Table:
         prefix="transformer",
         base=tuple(base),
         heads=tuple(heads),
-        others=(r"score\.weight", r"classifier\.(weight|bias)", r"qa_outputs\.(weight|bias)", r"multiple_choice_head\..*"),
+        others=(
+            r"score\.weight",
+            r"classifier\.(weight|bias)",
+            r"qa_outputs\.(weight|bias)",
+            r"multiple_choice_head\..*",
+        ),
         ties=(("lm_head.weight", "transformer.wte.weight"),) if tied else (),
         ignored=((r"h\.\d+\.(attn|crossattention)\.(bias|masked_bias)", "the causal mask"),),
     )
@@ -50,9 +55,7 @@ def block(config, layer: int) -> list[Row]:
             f"{ours}.attention.{name}", f"{theirs}.attn.c_attn", width, heads, ("heads", "embed"),
             packed=Slice(index, 3, axis=1),
         )  # fmt: skip
-    rows += linear(
-        f"{ours}.attention.out", f"{theirs}.attn.c_proj", heads, width, ("embed", "heads"), deviation=small
-    )
+    rows += linear(f"{ours}.attention.out", f"{theirs}.attn.c_proj", heads, width, ("embed", "heads"), deviation=small)
     rows += cross_attention(width, ours, theirs, small)
     rows += norm(f"{ours}.mlp_norm", f"{theirs}.ln_2", width)
     rows += linear(f"{ours}.mlp.up", f"{theirs}.mlp.c_fc", width, inner, ("mlp", "embed"))

@@ -29,9 +29,7 @@ def table(config) -> Table:
             Kind.CONV2D,
             ("embed", "none", "none", "none"),
         ),
-        Row(
-            "embeddings.patches.bias", "embeddings.patch_embeddings.projection.bias", (width,), Kind.BIAS, ("embed",)
-        ),
+        Row("embeddings.patches.bias", "embeddings.patch_embeddings.projection.bias", (width,), Kind.BIAS, ("embed",)),
     ]
     for layer in range(config.num_hidden_layers):
         base += block(config, layer)
@@ -55,9 +53,7 @@ def block(config, layer: int) -> list[Row]:
             f"{ours}.attention.{name}", f"{theirs}.attention.attention.{name}", width, heads,
             ("heads", "embed"), bias=config.qkv_bias,
         )  # fmt: skip
-    rows += linear(
-        f"{ours}.attention.out", f"{theirs}.attention.output.dense", heads, width, ("embed", "heads")
-    )
+    rows += linear(f"{ours}.attention.out", f"{theirs}.attention.output.dense", heads, width, ("embed", "heads"))
     rows += norm(f"{ours}.mlp_norm", f"{theirs}.layernorm_after", width)
     rows += linear(f"{ours}.mlp.up", f"{theirs}.intermediate.dense", width, inner, ("mlp", "embed"))
     rows += linear(f"{ours}.mlp.down", f"{theirs}.output.dense", inner, width, ("embed", "mlp"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from multimodal.pt.layers.basic import Embedding, Linear
 from multimodal.structures import KeyValue
 
 
@@ -29,10 +30,10 @@ class Attention(nn.Module):
         context_size = context_size or hidden_size
         self.num_heads, self.head_size = num_heads, head_size
         self.scale = head_size**-0.5 if scale is None else scale
-        self.query = nn.Linear(hidden_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.key = nn.Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.value = nn.Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.out = nn.Linear(num_heads * head_size, hidden_size, dtype=dtype)
+        self.query = Linear(hidden_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.key = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.value = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
+        self.out = Linear(num_heads * head_size, hidden_size, dtype=dtype)
         self.dropout_rate = dropout_rate
 
     def split_heads(self, x):  # b s (n h) -> b n s h
@@ -42,9 +43,9 @@ class Attention(nn.Module):
         """Keys and values of the context."""
         return KeyValue(self.split_heads(self.key(context)), self.split_heads(self.value(context)))
 
-    def position_bias(self, query, key, position):  # noqa: ARG002
+    def position_bias(self, query, key, position):
         """What relative positions add to the scores (b n q k), or None."""
-        return None
+        return
 
     def attend(self, query, key, value, visible, head_mask, position, weights):  # -> b q (n h), b n q k or None
         """Weighted sums of values. The fused kernel does it unless the weights, or something it cannot do, are wanted."""
@@ -95,7 +96,7 @@ class RelativeKeyAttention(SelfAttention):
     def __init__(self, hidden_size: int, num_heads: int, head_size: int, positions: int, dropout_rate=0.0, dtype=None):
         super().__init__(hidden_size, num_heads, head_size, dropout_rate=dropout_rate, dtype=dtype)
         self.positions = positions
-        self.distances = nn.Embedding(2 * positions - 1, head_size, dtype=dtype)
+        self.distances = Embedding(2 * positions - 1, head_size, dtype=dtype)
 
     def distance_vectors(self, query, key, position):  # -> q k h
         own = position + torch.arange(query.shape[2], device=query.device)

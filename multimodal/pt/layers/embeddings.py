@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from multimodal.pt.layers.basic import Dropout, Embedding, LayerNorm
+
 
 class TextEmbeddings(nn.Module):
     """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
@@ -13,11 +15,11 @@ class TextEmbeddings(nn.Module):
                  dropout_rate: float, dtype=None):  # fmt: skip
         super().__init__()
         self.absolute = absolute
-        self.tokens = nn.Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = nn.Embedding(positions, hidden_size, dtype=dtype)
-        self.types = nn.Embedding(types, hidden_size, dtype=dtype)
-        self.norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
+        self.positions = Embedding(positions, hidden_size, dtype=dtype)
+        self.types = Embedding(types, hidden_size, dtype=dtype)
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
+        self.dropout = Dropout(dropout_rate)
 
     def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
@@ -34,9 +36,9 @@ class TokenAndPositionEmbeddings(nn.Module):
 
     def __init__(self, vocab_size: int, positions: int, hidden_size: int, dropout_rate: float, dtype=None):
         super().__init__()
-        self.tokens = nn.Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = nn.Embedding(positions, hidden_size, dtype=dtype)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
+        self.positions = Embedding(positions, hidden_size, dtype=dtype)
+        self.dropout = Dropout(dropout_rate)
 
     def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from multimodal.pt.layers.basic import Dropout, LayerNorm
 from multimodal.pt.layers.masks import per_layer
 from multimodal.structures import Cache, LayerCache, NetworkOutput
 
@@ -14,14 +15,14 @@ class PreNormBlock(nn.Module):
 
     def __init__(self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None):
         super().__init__()
-        self.attention_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+        self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.attention = attention
         if cross_attention is not None:
-            self.cross_attention_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+            self.cross_attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.cross_attention = cross_attention
-        self.mlp_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+        self.mlp_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.mlp = mlp
-        self.dropout = nn.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
 
     def forward(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
                 weights=False):  # fmt: skip
@@ -45,13 +46,13 @@ class PostNormBlock(nn.Module):
     def __init__(self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None):
         super().__init__()
         self.attention = attention
-        self.attention_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+        self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.cross_attention = cross_attention
         if cross_attention is not None:
-            self.cross_attention_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
+            self.cross_attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.mlp = mlp
-        self.mlp_norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.mlp_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
+        self.dropout = Dropout(dropout_rate)
 
     def forward(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
                 weights=False):  # fmt: skip

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from multimodal.pt.layers.activations import ACTIVATIONS
+from multimodal.pt.layers.basic import LayerNorm, Linear
 
 
 class Pooler(nn.Module):
@@ -13,7 +14,7 @@ class Pooler(nn.Module):
 
     def __init__(self, hidden_size: int, dtype=None):
         super().__init__()
-        self.dense = nn.Linear(hidden_size, hidden_size, dtype=dtype)
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype)
 
     def forward(self, x):  # b s d -> b d
         return torch.tanh(self.dense(x[:, 0]))
@@ -24,10 +25,10 @@ class LanguageHead(nn.Module):
 
     def __init__(self, hidden_size: int, vocab_size: int, tied: bool, dtype=None):
         super().__init__()
-        self.output = None if tied else nn.Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
+        self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
 
     def forward(self, x, embeddings):  # b s d, v d -> b s v
-        return nn.functional.linear(x, embeddings if self.output is None else self.output.weight)
+        return nn.functional.linear(x, embeddings if self.projection is None else self.projection.weight)
 
 
 class TransformedLanguageHead(nn.Module):
@@ -36,11 +37,11 @@ class TransformedLanguageHead(nn.Module):
     def __init__(self, hidden_size: int, vocab_size: int, activation: str, epsilon: float, tied: bool, dtype=None):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.dense = nn.Linear(hidden_size, hidden_size, dtype=dtype)
-        self.norm = nn.LayerNorm(hidden_size, eps=epsilon, dtype=dtype)
-        self.output = None if tied else nn.Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype)
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
+        self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
         self.bias = nn.Parameter(torch.empty(vocab_size, dtype=dtype))
 
     def forward(self, x, embeddings):  # b s d, v d -> b s v
         x = self.norm(self.activation(self.dense(x)))
-        return nn.functional.linear(x, embeddings if self.output is None else self.output.weight, self.bias)
+        return nn.functional.linear(x, embeddings if self.projection is None else self.projection.weight, self.bias)

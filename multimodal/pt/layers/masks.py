@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from multimodal.structures import Cache
+
 
 def padding(mask: torch.Tensor | None) -> torch.Tensor | None:
     """(batch, 1, 1, keys) from a mask (batch, keys) of ones and zeros."""
@@ -23,6 +25,15 @@ def combine(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Te
     if first is None or second is None:
         return second if first is None else first
     return first & second
+
+
+def of_text(
+    attention_mask: torch.Tensor | None, x: torch.Tensor, cache: Cache | None, is_causal: bool
+) -> torch.Tensor | None:
+    """What the positions of `x` (batch, length, width) see of themselves and of what the cache holds before them."""
+    position = 0 if cache is None else cache.position
+    before = causal(x.shape[1], position + x.shape[1], position, x.device) if is_causal else None
+    return combine(padding(attention_mask), before)
 
 
 def per_layer(head_mask: torch.Tensor | None, layers: int) -> list[torch.Tensor | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from multimodal.pt.layers.activations import ACTIVATIONS
+from multimodal.pt.layers.basic import Linear
 
 
 class MLP(nn.Module):
@@ -13,8 +14,8 @@ class MLP(nn.Module):
     def __init__(self, hidden_size: int, inner_size: int, activation: str, dtype=None):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.up = nn.Linear(hidden_size, inner_size, dtype=dtype)
-        self.down = nn.Linear(inner_size, hidden_size, dtype=dtype)
+        self.up = Linear(hidden_size, inner_size, dtype=dtype)
+        self.down = Linear(inner_size, hidden_size, dtype=dtype)
 
     def forward(self, x):
         return self.down(self.activation(self.up(x)))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from multimodal.interpolation import bicubic_matrix
+from multimodal.pt.layers.basic import Conv2D, Dropout
 
 
 class PatchEmbeddings(nn.Module):
@@ -18,8 +19,8 @@ class PatchEmbeddings(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
         self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype)) if masked else None
         self.positions = nn.Parameter(torch.empty(1, grid[0] * grid[1] + 1, hidden_size, dtype=dtype))
-        self.patches = nn.Conv2d(channels, hidden_size, patch, stride=patch, dtype=dtype)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.patches = Conv2D(channels, hidden_size, patch, patch, dtype)
+        self.dropout = Dropout(dropout_rate)
 
     def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (1 + patches) d
         x = self.patches(pixel_values.to(self.patches.weight.dtype))
@@ -35,8 +36,7 @@ class PatchEmbeddings(nn.Module):
         if grid == self.grid:
             return self.positions
         rows, columns = (
-            torch.from_numpy(bicubic_matrix(before, after)).to(self.positions)
-            for before, after in zip(self.grid, grid)
+            torch.from_numpy(bicubic_matrix(before, after)).to(self.positions) for before, after in zip(self.grid, grid)
         )
         table = self.positions[:, 1:].unflatten(1, self.grid)
         table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)

@@ -53,9 +53,7 @@ class BertNetwork(nn.Module):
     ) -> NetworkOutput:
         position = 0 if cache is None else cache.position
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position)
-        visible = masks.padding(attention_mask)
-        if self.is_decoder:
-            visible = masks.combine(visible, masks.causal(x.shape[1], position + x.shape[1], position, x.device))
+        visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
         answer = self.transformer(
             x, visible, encoder_hidden_states, masks.padding(encoder_attention_mask), head_mask, cache, weights, states
         )
@@ -84,9 +82,7 @@ def bert_block(config, layer: int, dtype) -> PostNormBlock:
     dropout_rate = config.attention_probs_dropout_prob
     relative = RELATIVE.get(config.position_embedding_type)
     if relative is None:
-        attention = SelfAttention(
-            width, kept_heads(config, layer), head_size, dropout_rate=dropout_rate, dtype=dtype
-        )
+        attention = SelfAttention(width, kept_heads(config, layer), head_size, dropout_rate=dropout_rate, dtype=dtype)
     else:
         attention = relative(
             width, kept_heads(config, layer), head_size, config.max_position_embeddings, dropout_rate, dtype

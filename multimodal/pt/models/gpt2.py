@@ -7,6 +7,7 @@ from torch import nn
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
+from multimodal.pt.layers.basic import LayerNorm
 from multimodal.pt.layers.embeddings import TokenAndPositionEmbeddings
 from multimodal.pt.layers.encoder import PreNormBlock, Stack
 from multimodal.pt.layers.heads import LanguageHead
@@ -26,7 +27,7 @@ class GPT2Network(nn.Module):
             config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
         )
         self.transformer = Stack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)])
-        self.norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon, dtype=dtype)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
     def forward(
         self,
@@ -44,9 +45,7 @@ class GPT2Network(nn.Module):
     ) -> NetworkOutput:
         position = 0 if cache is None else cache.position
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position)
-        visible = masks.combine(
-            masks.padding(attention_mask), masks.causal(x.shape[1], position + x.shape[1], position, x.device)
-        )
+        visible = masks.of_text(attention_mask, x, cache, is_causal=True)
         answer = self.transformer(
             x, visible, encoder_hidden_states, masks.padding(encoder_attention_mask), head_mask, cache, weights, states
         )

@@ -6,6 +6,7 @@ from torch import nn
 
 from multimodal.composite import EncoderDecoderBase, given_encoding
 from multimodal.pt.generation import GenerationMixin
+from multimodal.pt.layers.basic import Linear
 from multimodal.pt.losses import cross_entropy, shift_right
 from multimodal.pt.pretrained import PretrainedModel, grow
 from multimodal.specs import vision_encoder_decoder as specs
@@ -21,7 +22,7 @@ class VisionEncoderDecoderNetwork(nn.Module):
         self.decoder = decoder
         self.projection = None
         if config.needs_projection:
-            self.projection = nn.Linear(config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype)
+            self.projection = Linear(config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype)
 
     def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
         return encoder_hidden_states if self.projection is None else self.projection(encoder_hidden_states)

@@ -6,6 +6,7 @@ from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.pt.layers.attention import SelfAttention
+from multimodal.pt.layers.basic import LayerNorm
 from multimodal.pt.layers.encoder import PreNormBlock, Stack
 from multimodal.pt.layers.heads import Pooler
 from multimodal.pt.layers.mlp import MLP
@@ -25,7 +26,7 @@ class ViTNetwork(nn.Module):
             config.hidden_dropout_prob, dtype,
         )  # fmt: skip
         self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, dtype=dtype)
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
 
     def forward(self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False) -> NetworkOutput:

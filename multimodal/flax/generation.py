@@ -1,0 +1,116 @@
+"""Generation in this backend: one compiled program per (batch, length bucket) around a cache of fixed size."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from multimodal.generation import arguments
+from multimodal.generation.config import GenerationConfig
+from multimodal.outputs import GenerateOutput
+from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
+
+
+class GenerationMixin:
+    """`generate` for image-to-text models."""
+
+    def generate(
+        self, pixel_values=None, generation_config: GenerationConfig | None = None, params=None, **kwargs: Any
+    ) -> Any:
+        """`sequences`, token ids (batch, length), for images (batch, channels, height, width).
+
+        A sequence is the prompt, what follows, pads. Keywords are settings (`GenerationConfig`), `decoder_input_ids` as
+        a prompt, `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
+        """
+        settings, inputs = arguments.split(self, generation_config, kwargs)
+        prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
+        params = self.params if params is None else params
+        context = self._context(pixel_values, inputs, params)
+        if prompt is None:
+            prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
+        prompt = jnp.asarray(prompt, jnp.int32)
+        positions = self.config.decoder.max_position_embeddings
+        length = arguments.total_length(settings, prompt.shape[1], positions)
+        capacity = arguments.bucket(length, positions + 1)
+        eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
+        pad = 0 if settings.pad_token_id is None else settings.pad_token_id
+        mask = None if mask is None else jnp.asarray(mask, bool)
+        tokens, count = greedy(
+            self.decoder.module, params["decoder"], context, prompt, mask, length, eos, pad, capacity
+        )
+        return GenerateOutput(sequences=tokens[:, : int(count)])
+
+    def _context(self, pixel_values, inputs: dict[str, Any], params: dict[str, Any]):
+        """What the decoder attends to."""
+        encoder_outputs = inputs.pop("encoder_outputs", None)
+        encoder_kwargs, decoder_kwargs = self.route(inputs)
+        if decoder_kwargs:
+            names = ", ".join(f"decoder_{name}" for name in decoder_kwargs)
+            raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+        if encoder_outputs is not None:
+            x = self._encode(None, encoder_outputs, {}, {}).x
+            return self._apply(params, None, x, method="context")
+        self.encoder._check(
+            {**encoder_kwargs, "pixel_values": pixel_values},
+            interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
+        )
+        arrays = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding" and v is not None}
+        return encode(self.module, params, pixel_values, arrays)
+
+
+@functools.partial(jax.jit, static_argnames="module")
+def encode(module, params, pixel_values, inputs):
+    """What the decoder attends to, compiled."""
+    x = module.apply({"params": params}, pixel_values, **inputs, method="encode").x
+    return module.apply({"params": params}, x, method="context")
+
+
+@functools.partial(jax.jit, static_argnames=("module", "capacity"))
+def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: int):
+    """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
+
+    Stops once every sequence has ended or is `length` long.
+    """
+    batch, start = prompt.shape
+    visible = None
+    if mask is not None:
+        visible = jnp.pad(mask, ((0, 0), (0, capacity - 1 - start)), constant_values=True)
+
+    def step(tokens, cache):
+        return module.apply(
+            {"params": params}, tokens, visible, encoder_hidden_states=context, cache=cache
+        )  # fmt: skip
+
+    def append(tokens, ended, logits, at):
+        new = jnp.where(ended, pad, logits[:, -1].argmax(-1)).astype(tokens.dtype)
+        tokens = jax.lax.dynamic_update_slice_in_dim(tokens, new[:, None], at, 1)
+        return tokens, ended | (new[:, None] == eos).any(-1)
+
+    def body(state):
+        tokens, ended, cache, at = state
+        answer = step(jax.lax.dynamic_slice_in_dim(tokens, at - 1, 1, 1), cache)
+        tokens, ended = append(tokens, ended, answer.logits, at)
+        return tokens, ended, answer.cache, at + 1
+
+    def unfinished(state):
+        _, ended, _, at = state
+        return (at < length) & ~ended.all()
+
+    tokens = jnp.pad(prompt, ((0, 0), (0, capacity - start)), constant_values=0)
+    answer = step(prompt, empty_cache(module.config, batch, capacity - 1, context.dtype))
+    tokens, ended = append(tokens, jnp.zeros(batch, bool), answer.logits, start)
+    tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, answer.cache, start + 1))
+    return tokens, count
+
+
+def empty_cache(config, batch: int, length: int, dtype) -> Cache:
+    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
+    layers = []
+    for heads, head_size in cache_shapes(config):
+        shape = (batch, heads, length, head_size)
+        layers.append(LayerCache(KeyValue(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))))
+    return Cache(tuple(layers), jnp.int32(0))

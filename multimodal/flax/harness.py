@@ -1,0 +1,54 @@
+"""The parity harness's adapter to this backend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from multimodal.flax.weights import fetch
+from multimodal.parity.run import flatten
+
+
+@contextlib.contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """JAX has float64 only where it is switched on."""
+    with jax.enable_x64(dtype == "float64"):
+        yield
+
+
+def dtype_options(dtype: str) -> dict[str, Any]:
+    """Keywords of `from_pretrained` for tensors and computation of one type."""
+    return {"dtype": dtype, "param_dtype": dtype}
+
+
+def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: bool, cotangents: dict | None):
+    """({`out.<field>`: array}, {our name: gradient} or None) of one call, compiled as one program."""
+    arrays = {k: v for k, v in arguments.items() if not isinstance(v, bool | int | float | str)}
+    fixed = {k: v for k, v in arguments.items() if k not in arrays}
+    model._check({k: v for k, v in arrays.items() if k in model.spec.names()}, interpolate=True)
+
+    def objective(params, arrays):
+        answer = model(**arrays, **fixed, params=params, train=train)
+        outputs: dict[str, jax.Array] = {}
+        flatten("out", dict(answer), outputs)
+        total = answer.get("loss")
+        if total is None:
+            total = sum((outputs[f"out.{k}"] * v).sum() for k, v in (cotangents or {}).items())
+        return jnp.asarray(total), outputs
+
+    if not gradients:
+        _, outputs = jax.jit(objective)(model.params, arrays)
+        return {name: np.asarray(value) for name, value in outputs.items()}, None
+    (_, outputs), found = jax.jit(jax.value_and_grad(objective, has_aux=True))(model.params, arrays)
+    return {name: np.asarray(value) for name, value in outputs.items()}, fetch(found)
+
+
+def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """{generated, generated_scores} of one call of `generate`."""
+    answer = model.generate(**arguments, **settings)
+    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}

@@ -1,0 +1,73 @@
+"""Embeddings of text: tokens, their types and their positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.flax.layers.basic import Dropout, Embedding, LayerNorm
+
+
+class TextEmbeddings(nn.Module):
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+
+    vocab_size: int
+    positions_count: int
+    types_count: int
+    hidden_size: int
+    absolute: bool
+    epsilon: float
+    dropout_rate: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        types = (self.dtype, self.param_dtype)
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types)
+        self.positions = Embedding(self.positions_count, self.hidden_size, *types)
+        self.types = Embedding(self.types_count, self.hidden_size, *types)
+        self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
+        self.dropout = Dropout(self.dropout_rate)
+
+    def __call__(
+        self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, train: bool = False
+    ):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype)
+        if token_type_ids is None:
+            token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
+        x = x + self.types(token_type_ids)
+        if self.absolute:
+            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        return self.dropout(self.norm(x), train)
+
+
+class TokenAndPositionEmbeddings(nn.Module):
+    """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
+
+    vocab_size: int
+    positions_count: int
+    hidden_size: int
+    dropout_rate: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, self.dtype, self.param_dtype)
+        self.positions = Embedding(self.positions_count, self.hidden_size, self.dtype, self.param_dtype)
+        self.dropout = Dropout(self.dropout_rate)
+
+    def __call__(
+        self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, train: bool = False
+    ):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype)
+        x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        if token_type_ids is not None:
+            x = x + self.tokens(token_type_ids)
+        return self.dropout(x, train)
+
+
+def count_from(position, x):  # -> 1 s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
+    return (position + jnp.arange(x.shape[1]))[None]

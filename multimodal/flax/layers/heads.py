@@ -1,0 +1,72 @@
+"""What stands on a network: poolers and language modelling heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.flax.layers.activations import ACTIVATIONS
+from multimodal.flax.layers.basic import PRECISION, LayerNorm, Linear
+
+
+class Pooler(nn.Module):
+    """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
+
+    hidden_size: int
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        self.dense = Linear(self.hidden_size, self.hidden_size, True, self.dtype, self.param_dtype)
+
+    def __call__(self, x):  # b s d -> b d
+        return jnp.tanh(self.dense(x[:, 0]))
+
+
+class LanguageHead(nn.Module):
+    """Scores of every token: the product with a matrix of its own or with the token embeddings."""
+
+    hidden_size: int
+    vocab_size: int
+    tied: bool
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        if not self.tied:
+            self.projection = Linear(self.hidden_size, self.vocab_size, False, self.dtype, self.param_dtype)
+
+    def __call__(self, x, embeddings):  # b s d, v d -> b s v
+        return scores(x, embeddings) if self.tied else self.projection(x)
+
+
+class TransformedLanguageHead(nn.Module):
+    """A layer and a normalisation before the scores, which have a bias: Devlin et al. (2019), section 3.1."""
+
+    hidden_size: int
+    vocab_size: int
+    activation: str
+    epsilon: float
+    tied: bool
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        types = (self.dtype, self.param_dtype)
+        self.dense = Linear(self.hidden_size, self.hidden_size, True, *types)
+        self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
+        if not self.tied:
+            self.projection = Linear(self.hidden_size, self.vocab_size, False, *types)
+        self.bias = self.param("bias", nn.initializers.zeros, (self.vocab_size,), self.param_dtype)
+
+    def __call__(self, x, embeddings):  # b s d, v d -> b s v
+        x = self.norm(ACTIVATIONS[self.activation](self.dense(x)))
+        x = scores(x, embeddings) if self.tied else self.projection(x)
+        return x + jnp.asarray(self.bias, x.dtype)
+
+
+def scores(x, embeddings):  # b s d, v d -> b s v
+    """Inner products with every row of a table."""
+    return jnp.einsum("bsd,vd->bsv", x, jnp.asarray(embeddings, x.dtype), precision=PRECISION)

@@ -1,0 +1,56 @@
+"""Embeddings of images: patches, a class token and positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.flax.layers.basic import PRECISION, Conv2D, Dropout
+from multimodal.interpolation import bicubic_matrix
+
+
+class PatchEmbeddings(nn.Module):
+    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
+
+    channels: int
+    grid: tuple[int, int]
+    patch: tuple[int, int]
+    hidden_size: int
+    masked: bool
+    dropout_rate: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        self.class_token = self.table("class_token", 1)
+        self.mask_token = self.table("mask_token", 1) if self.masked else None
+        self.positions = self.table("positions", self.grid[0] * self.grid[1] + 1)
+        self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, self.dtype, self.param_dtype)
+        self.dropout = Dropout(self.dropout_rate)
+
+    def table(self, name: str, entries: int):
+        """A parameter (1, entries, width)."""
+        return self.param(name, nn.initializers.zeros, (1, entries, self.hidden_size), self.param_dtype)
+
+    def __call__(self, pixel_values, bool_masked_pos=None, train: bool = False):  # b c h w -> b (1 + patches) d
+        x = self.patches(jnp.transpose(pixel_values, (0, 2, 3, 1)))
+        grid = x.shape[1:3]
+        x = x.reshape(x.shape[0], grid[0] * grid[1], self.hidden_size)
+        if bool_masked_pos is not None:
+            x = jnp.where(jnp.asarray(bool_masked_pos)[..., None], jnp.asarray(self.mask_token, x.dtype), x)
+        class_token = jnp.broadcast_to(jnp.asarray(self.class_token, x.dtype), (x.shape[0], 1, self.hidden_size))
+        x = jnp.concatenate([class_token, x], axis=1)
+        return self.dropout(x + jnp.asarray(self.resized_positions(grid), x.dtype), train)
+
+    def resized_positions(self, grid):  # -> 1 (1 + patches) d
+        """The table of positions, interpolated to another grid of patches (section 3.2)."""
+        if grid == self.grid:
+            return self.positions
+        rows, columns = (
+            jnp.asarray(bicubic_matrix(before, after), self.positions.dtype) for before, after in zip(self.grid, grid)
+        )
+        table = self.positions[:, 1:].reshape(1, *self.grid, self.hidden_size)
+        table = jnp.einsum("ij,xjkd,lk->xild", rows, table, columns, precision=PRECISION)
+        return jnp.concatenate([self.positions[:, :1], table.reshape(1, -1, self.hidden_size)], axis=1)

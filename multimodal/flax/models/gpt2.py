@@ -1,0 +1,231 @@
+"""GPT-2: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.flax.layers import masks
+from multimodal.flax.layers.attention import CrossAttention, SelfAttention
+from multimodal.flax.layers.basic import LayerNorm
+from multimodal.flax.layers.embeddings import TokenAndPositionEmbeddings
+from multimodal.flax.layers.encoder import PreNormBlock, Stack
+from multimodal.flax.layers.heads import LanguageHead
+from multimodal.flax.layers.mlp import MLP
+from multimodal.flax.losses import next_token
+from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.specs import gpt2 as specs
+from multimodal.structures import NetworkOutput
+
+
+class GPT2Network(nn.Module):
+    """Embeddings, a decoder and a last normalisation."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.embeddings = TokenAndPositionEmbeddings(
+            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, *types
+        )
+        self.transformer = Stack([gpt2_block(config, layer, types) for layer in range(config.n_layer)], self.recompute)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, *types)
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        cache=None,
+        weights=False,
+        states=False,
+        train: bool = False,
+    ) -> NetworkOutput:
+        position = 0 if cache is None else cache.position
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, train)
+        visible = masks.of_text(attention_mask, x, cache, is_causal=True)
+        answer = self.transformer(
+            x,
+            visible,
+            encoder_hidden_states,
+            masks.padding(encoder_attention_mask),
+            head_mask,
+            cache,
+            weights,
+            states,
+            train,
+        )
+        x = self.norm(answer.x)
+        hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
+        return answer._replace(x=x, hidden_states=hidden_states)
+
+
+class GPT2LMHeadNetwork(nn.Module):
+    """The network with scores of every token on top."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.model = GPT2Network(config, self.parts, *types, self.recompute)
+        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, *types)
+
+    def __call__(self, *args, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+
+
+def gpt2_block(config, layer: int, types) -> PreNormBlock:
+    """One layer of the decoder."""
+    width, head_size = config.n_embd, config.n_embd // config.n_head
+    scale = head_size**-0.5 if config.scale_attn_weights else 1.0
+    if config.scale_attn_by_inverse_layer_idx:
+        scale /= layer + 1
+    attention = SelfAttention(
+        width,
+        kept_heads(config, layer),
+        head_size,
+        dropout_rate=config.attn_pdrop,
+        scale=scale,
+        dtype=types[0],
+        param_dtype=types[1],
+        parent=None,
+    )
+    cross_attention = None
+    if config.add_cross_attention:
+        cross_attention = CrossAttention(
+            width,
+            config.n_head,
+            head_size,
+            dropout_rate=config.attn_pdrop,
+            scale=scale,
+            dtype=types[0],
+            param_dtype=types[1],
+            parent=None,
+        )
+    mlp = MLP(width, config.inner_size, config.activation_function, *types, parent=None)
+    return PreNormBlock(
+        width, attention, cross_attention, mlp, config.layer_norm_epsilon, config.resid_pdrop, *types, parent=None
+    )
+
+
+class FlaxGPT2Model(FlaxPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.GPT2Model
+
+    def _build(self):
+        return GPT2Network(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        past_key_values=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        params=None,
+        dropout_rng=None,
+        train: bool = False,
+    ):
+        """Arguments and outputs: `specs.gpt2.GPT2Model`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check(inputs, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            past_key_values=self._past(answer.cache, use_cache),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
+    """A causal language model."""
+
+    spec = specs.GPT2LMHeadModel
+
+    def _build(self):
+        return GPT2LMHeadNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        past_key_values=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        params=None,
+        dropout_rng=None,
+        train: bool = False,
+    ):
+        """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels}, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else next_token(answer.logits, labels),
+            logits=answer.logits,
+            past_key_values=self._past(answer.cache, use_cache),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )

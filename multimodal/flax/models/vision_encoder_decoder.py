@@ -1,0 +1,158 @@
+"""A vision encoder and a text decoder as one image-to-text model: Rothe et al. (2020); Li et al., TrOCR (2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.flax.generation import GenerationMixin
+from multimodal.flax.layers.basic import Linear
+from multimodal.flax.losses import cross_entropy, shift_right
+from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.specs import vision_encoder_decoder as specs
+from multimodal.structures import NetworkOutput
+
+
+class VisionEncoderDecoderNetwork(nn.Module):
+    """The networks of the two halves, and a projection where their widths differ."""
+
+    config: Any
+    encoder: nn.Module
+    decoder: nn.Module
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        if self.config.needs_projection:
+            widths = (self.config.encoder.hidden_size, self.config.decoder.hidden_size)
+            self.projection = Linear(*widths, True, self.dtype, self.param_dtype)
+
+    def encode(self, pixel_values, **inputs) -> NetworkOutput:
+        return self.encoder(pixel_values, **inputs)
+
+    def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
+        return self.projection(encoder_hidden_states) if self.config.needs_projection else encoder_hidden_states
+
+    def __call__(self, encoder_hidden_states, **inputs) -> NetworkOutput:
+        return self.decoder(encoder_hidden_states=self.context(encoder_hidden_states), **inputs)
+
+
+class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPretrainedModel):
+    """Any vision encoder and any causal decoder with cross-attention."""
+
+    spec = specs.VisionEncoderDecoderModel
+
+    def __init__(
+        self,
+        config=None,
+        input_shape=None,
+        seed: int = 0,
+        dtype=None,
+        _do_init: bool = True,
+        *,
+        encoder=None,
+        decoder=None,
+        param_dtype=None,
+    ):
+        """From a configuration, from two live models, or from both (the live models win)."""
+        config = self._composite_config(config, encoder, decoder)
+        given = {side: half for side, half in (("encoder", encoder), ("decoder", decoder)) if half is not None}
+        dtype = next((half.dtype for half in given.values() if dtype is None), dtype)
+        param_dtype = next((half.param_dtype for half in given.values() if param_dtype is None), param_dtype)
+        super().__init__(config, input_shape, seed, dtype, _do_init=False, param_dtype=param_dtype)
+        self.halves = given
+        for side in ("encoder", "decoder"):
+            if side not in self.halves:
+                arguments = {"dtype": self.dtype, "param_dtype": self.param_dtype, "_do_init": False}
+                self.halves[side] = self.half_class(side)(getattr(config, side), **arguments)
+        for side, half in self.halves.items():
+            self._params[side] = half.params
+            half._parent = (self, side)
+        if _do_init:
+            self._initialise(
+                seed, skip=tuple(f"{side}." for side in (encoder and "encoder", decoder and "decoder") if side)
+            )
+
+    def _build(self):
+        config, _, dtype, param_dtype, _ = self._module_arguments()
+        halves = {side: half.module.clone(parent=None) for side, half in self.halves.items()}
+        return VisionEncoderDecoderNetwork(config, **halves, dtype=dtype, param_dtype=param_dtype)
+
+    @property
+    def encoder(self) -> FlaxPretrainedModel:
+        """The encoder as a public model; it shares its tensors with this one."""
+        return self.halves["encoder"]
+
+    @property
+    def decoder(self) -> FlaxPretrainedModel:
+        """The decoder as a public model; it shares its tensors with this one."""
+        return self.halves["decoder"]
+
+    def gradient_checkpointing_enable(self) -> None:
+        for half in self.halves.values():
+            half.gradient_checkpointing_enable()
+
+    def gradient_checkpointing_disable(self) -> None:
+        for half in self.halves.values():
+            half.gradient_checkpointing_disable()
+
+    def __call__(
+        self,
+        pixel_values=None,
+        decoder_input_ids=None,
+        decoder_attention_mask=None,
+        encoder_outputs=None,
+        past_key_values=None,
+        decoder_inputs_embeds=None,
+        labels=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        decoder_position_ids=None,
+        params=None,
+        dropout_rng=None,
+        train: bool = False,
+        **kwargs,
+    ):
+        """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
+        encoder_kwargs, decoder_kwargs = self.route({**kwargs, "decoder_position_ids": decoder_position_ids})
+        if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            decoder_input_ids = shift_right(labels, *self.shift_tokens())
+        inputs = {
+            "input_ids": decoder_input_ids,
+            "attention_mask": decoder_attention_mask,
+            "inputs_embeds": decoder_inputs_embeds,
+        }
+        own = {"pixel_values": pixel_values, "labels": labels, "encoder_outputs": encoder_outputs}
+        own |= {f"decoder_{name}": value for name, value in inputs.items()}
+        self._check(own, past_key_values, encoder_kwargs.get("interpolate_pos_encoding"))
+        self._check_halves(encoder_kwargs, decoder_kwargs)
+        options = self._options(output_attentions, output_hidden_states, train)
+        rngs = (None, None) if dropout_rng is None else jax.random.split(dropout_rng)
+        encoded = self._encode(pixel_values, encoder_outputs, options, encoder_kwargs, params, rngs[0])
+        cache = grow(past_key_values, self.config.decoder, decoder_input_ids, decoder_inputs_embeds)
+        answer = self._apply(params, rngs[1], encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, jnp.asarray(labels)),
+            logits=answer.logits,
+            past_key_values=self.decoder._past(answer.cache, use_cache),
+            decoder_hidden_states=answer.hidden_states,
+            decoder_attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+            encoder_last_hidden_state=encoded.x,
+            encoder_hidden_states=encoded.hidden_states,
+            encoder_attentions=encoded.attentions,
+        )
+
+    def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, rng=None) -> NetworkOutput:
+        """What the encoder says of the image, or what was given in its place."""
+        if encoder_outputs is None:
+            encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
+            return self._apply(params, rng, pixel_values, **encoder_kwargs, **options, method="encode")
+        return given_encoding(encoder_outputs)

@@ -1,0 +1,108 @@
+"""ViT: Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale" (2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.flax.layers.attention import SelfAttention
+from multimodal.flax.layers.basic import LayerNorm
+from multimodal.flax.layers.encoder import PreNormBlock, Stack
+from multimodal.flax.layers.heads import Pooler
+from multimodal.flax.layers.mlp import MLP
+from multimodal.flax.layers.patches import PatchEmbeddings
+from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.specs import vit as specs
+from multimodal.structures import NetworkOutput
+
+
+class ViTNetwork(nn.Module):
+    """Patches, an encoder, a normalisation, and where it is wanted a pooler."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.embeddings = PatchEmbeddings(
+            config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in self.parts,
+            config.hidden_dropout_prob, *types,
+        )  # fmt: skip
+        self.transformer = Stack(
+            [vit_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute
+        )
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
+        self.pooler = Pooler(config.hidden_size, *types) if "pooler" in self.parts else None
+
+    def __call__(
+        self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, train: bool = False
+    ) -> NetworkOutput:
+        x = self.embeddings(pixel_values, bool_masked_pos, train)
+        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
+        x = self.norm(answer.x)
+        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x), cache=None)
+
+
+def vit_block(config, layer: int, types) -> PreNormBlock:
+    """One layer of the encoder."""
+    attention = SelfAttention(
+        config.hidden_size, kept_heads(config, layer), config.hidden_size // config.num_attention_heads,
+        bias=config.qkv_bias, dropout_rate=config.attention_probs_dropout_prob, dtype=types[0], param_dtype=types[1], parent=None,
+    )  # fmt: skip
+    mlp = MLP(config.hidden_size, config.intermediate_size, config.hidden_act, *types, parent=None)
+    return PreNormBlock(
+        config.hidden_size,
+        attention,
+        None,
+        mlp,
+        config.layer_norm_eps,
+        config.hidden_dropout_prob,
+        *types,
+        parent=None,
+    )
+
+
+class FlaxViTModel(FlaxPretrainedModel):
+    """The encoder without a head on top."""
+
+    spec = specs.ViTModel
+
+    def __init__(self, config, add_pooling_layer: bool = True, use_mask_token: bool = False, **options):
+        parts = ("base", *(("pooler",) if add_pooling_layer else ()), *(("mask_token",) if use_mask_token else ()))
+        super().__init__(config, parts=parts, **options)
+
+    def _build(self):
+        return ViTNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        pixel_values=None,
+        bool_masked_pos=None,
+        head_mask=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        interpolate_pos_encoding=None,
+        return_dict=None,
+        params=None,
+        dropout_rng=None,
+        train: bool = False,
+    ):
+        """Arguments and outputs: `specs.vit.ViTModel`."""
+        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
+        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
+        self._check(inputs, interpolate=interpolate_pos_encoding)
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, **options)
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            pooler_output=answer.pooled,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )

@@ -1,0 +1,224 @@
+"""What every public class of this backend adds to the neutral base: a linen module and its parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from multimodal import outputs, specs
+from multimodal.configs.base import FrozenConfig
+from multimodal.dtypes import dtype_name
+from multimodal.flax import weights
+from multimodal.modeling import ModelBase
+from multimodal.specs.check import check_names
+from multimodal.structures import Cache, KeyValue, LayerCache, check_past, past_length, past_view
+
+for _cls in outputs.output_classes():
+    jax.tree_util.register_pytree_with_keys(
+        _cls,
+        lambda out: ([(jax.tree_util.DictKey(k), v) for k, v in out.items()], tuple(out.keys())),
+        lambda keys, values, cls=_cls: cls(zip(keys, values)),
+    )
+
+
+class FlaxPretrainedModel(ModelBase):
+    """A public model: a module, its parameters, its configuration, and loading and saving.
+
+    `params` is the parameter tree; every call also takes one as an argument, so that it works under jit, grad and vmap.
+    """
+
+    backend = "flax"
+
+    def __init__(
+        self,
+        config,
+        input_shape: tuple | None = None,  # documented; our modules need no example to know their shapes
+        seed: int = 0,
+        dtype=jnp.float32,
+        _do_init: bool = True,
+        *,
+        parts=None,
+        param_dtype=jnp.float32,
+    ):
+        """A fresh model. `dtype` is the type of the computation, `param_dtype` that of the parameters."""
+        self._prepare(config, parts)
+        self.dtype = _available(dtype_name(dtype or "float32"))
+        self.param_dtype = _available(dtype_name(param_dtype or "float32"))
+        self.recompute = False
+        self._parent: tuple[FlaxPretrainedModel, str] | None = None
+        self._params: dict[str, Any] = {}
+        if _do_init:
+            self._initialise(seed)
+
+    # The hooks of the neutral base
+
+    def _build(self) -> nn.Module:
+        """The module for `self.config` and `self.parts`."""
+        raise NotImplementedError
+
+    def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
+        self.params = weights.load(jax.tree_util.tree_map(lambda leaf: leaf, self.params), pairs, self.param_dtype)
+
+    def _fetch(self) -> dict[str, np.ndarray]:
+        return weights.fetch(self.params)
+
+    def _ready(self) -> None:
+        """A model is in inference mode unless it is called with train=True."""
+
+    def _replace_network(self) -> None:
+        """Parameters of a new shape; the module is made from the configuration at each call."""
+        self.params = {}
+
+    def _module_arguments(self) -> tuple:
+        """What a module is made from: hashable, so that compiled programs find it again."""
+        return FrozenConfig(self.config), self.parts, self.dtype, self.param_dtype, self.recompute
+
+    @property
+    def module(self) -> nn.Module:
+        """The linen module for the configuration as it is now."""
+        return self._build()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameter tree; that of one half of a composite is the composite's."""
+        if self._parent is None:
+            return self._params
+        model, side = self._parent
+        return model.params[side]
+
+    @params.setter
+    def params(self, params: dict[str, Any]) -> None:
+        params = flax.core.unfreeze(params)
+        if self._parent is None:
+            self._params = params
+        else:
+            model, side = self._parent
+            model.params = {**model.params, side: params}
+
+    # What Flax users expect
+
+    def named_tensors(self) -> dict[str, jax.Array]:
+        """{our name: array}."""
+        return weights.named_tensors(self.params)
+
+    def to_bf16(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a parameter tree in bfloat16."""
+        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+
+    def to_fp16(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a parameter tree in float16."""
+        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.float16), params)
+
+    def to_fp32(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A copy of a parameter tree in float32."""
+        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.float32), params)
+
+    def get_input_embeddings(self) -> jax.Array:
+        """The table of the token embeddings, or the kernel of the patch embeddings of a vision model."""
+        return self.named_tensors()[self._embeddings()]
+
+    def set_input_embeddings(self, value: jax.Array) -> None:
+        """Put another array in the place of the embeddings; ValueError for another shape."""
+        name, old = self._embeddings(), self.get_input_embeddings()
+        if value.shape != old.shape:
+            raise ValueError(f"value: expected shape {old.shape}, got {value.shape} (see resize_token_embeddings)")
+        self._load([(name, np.asarray(value))])
+
+    def _embeddings(self) -> str:
+        names = self.named_tensors()
+        stem = f"{self.spec.head}.embeddings" if self.spec.head else "embeddings"
+        return next(name for name in (f"{stem}.tokens.weight", f"{stem}.patches.weight") if name in names)
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
+        self.recompute = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what is inside the blocks for the backward pass."""
+        self.recompute = False
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        return self.recompute
+
+    # For the calls
+
+    def _apply(self, params: Any, dropout_rng: Any, *args: Any, method: Any = None, **kwargs: Any) -> Any:
+        """The module's answer with these parameters, or the model's own."""
+        params = self.params if params is None else params
+        params = params.get("params", params)
+        rngs = None if dropout_rng is None else {"dropout": dropout_rng}
+        try:
+            return self.module.apply({"params": params}, *args, rngs=rngs, method=method, **kwargs)
+        except flax.errors.InvalidRngError as error:
+            raise ValueError("dropout_rng: expected a random key for train=True with dropout, got None") from error
+
+    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
+        """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
+        if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
+            check_names(self.spec, given, self.backend)
+            specs.check(
+                self.spec, self.config, given, extent, past_length=past_length(past), interpolate=bool(interpolate)
+            )
+
+    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
+        """Check some arguments alone, named with a prefix: those that a composite routed here."""
+        if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
+            spec = dataclasses.replace(self.spec, exactly_one=(), sizes=())
+            specs.check(spec, self.config, given, extent, interpolate=True, prefix=prefix)
+
+    def _options(
+        self, output_attentions: bool | None, output_hidden_states: bool | None, train: bool
+    ) -> dict[str, bool]:
+        """What the network is asked for: arguments, else the configuration."""
+        config = self.config
+        return {
+            "weights": config.output_attentions if output_attentions is None else output_attentions,
+            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+            "train": train,
+        }
+
+    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
+        """The output of the class, or the tuple of its values."""
+        out = getattr(outputs, self.spec.output)(**fields)
+        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+
+    def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:
+        """`past_key_values`, where they are wanted."""
+        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
+        return past_view(cache) if wanted else None
+
+
+def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
+    """A cache with the positions of `past_key_values` and room for those that are given now."""
+    if past_key_values is None:
+        return None
+    check_past(past_key_values, config.num_hidden_layers, config.add_cross_attention)
+    length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+    grown = []
+    for key, value, *crossed in past_key_values:
+        own = KeyValue(*(jnp.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
+        grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
+    return Cache(tuple(grown), past_length(past_key_values))
+
+
+def extent(value: Any) -> tuple[int, int] | None:
+    """(smallest, largest) value; None for a traced array."""
+    if isinstance(value, jax.core.Tracer):
+        return None
+    array = np.asarray(value)
+    return (int(array.min()), int(array.max())) if array.size else (0, 0)
+
+
+def _available(dtype: str) -> str:
+    """A type that JAX has as it is set up; ValueError where float64 is switched off."""
+    if dtype == "float64" and not jax.config.jax_enable_x64:
+        raise ValueError("dtype: expected float32 or narrower unless jax_enable_x64 is set, got float64")
+    return dtype

@@ -1,0 +1,253 @@
+"""Image operations for every image processor: NumPy arrays (height, width, channels), Pillow for files and resizing.
+
+A picture enters as a Pillow image, a path, or any framework's array in either channel order; `read_images` checks it
+and brings it into the one form that the operations work on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from multimodal.processors.arrays import is_array, to_numpy
+
+FIRST, LAST = "channels_first", "channels_last"
+
+# Where Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS): larger is a fault or an attack.
+MAX_PIXELS = 178_956_970
+
+# What Pillow raises for files that are damaged, cut off or no pictures at all.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+_MODE_NAMES = {"L": "grey", "LA": "grey with alpha", "1": "black and white", "P": "palette", "RGBA": "RGB with alpha"}
+
+
+class Picture(NamedTuple):
+    """An image's values (height, width, channels) and the channel order it came in."""
+
+    values: np.ndarray
+    data_format: str
+
+
+def read_images(images: Any, input_data_format: str | None = None, convert_rgb: bool = False) -> list[Picture]:
+    """One image or a batch of them (a list, or an array with a leading axis), checked.
+
+    Accepts Pillow images, paths, and arrays of NumPy, PyTorch, TensorFlow or JAX with 1 or 3 channels, first or last;
+    `input_data_format` says which where the shape leaves it open. `convert_rgb` makes RGB of other Pillow modes.
+    Errors: ValueError that names `images`, what was expected and what came.
+    """
+    checked_format("input_data_format", input_data_format, (FIRST, LAST, None))
+    return [_read(image, input_data_format, convert_rgb, place) for place, image in _listed(images)]
+
+
+def _listed(images: Any) -> list[tuple[str, Any]]:
+    """Every single image with the place it has in the argument."""
+    if isinstance(images, list | tuple):
+        if not images:
+            raise ValueError("images: expected at least one image, got an empty list")
+        return [(f"images[{i}]", image) for i, image in enumerate(images)]
+    if is_array(images) and len(images.shape) == 4:
+        if not images.shape[0]:
+            raise ValueError(f"images: expected at least one image, got an array of shape {tuple(images.shape)}")
+        return [(f"images[{i}]", image) for i, image in enumerate(to_numpy(images))]
+    return [("images", images)]
+
+
+def _read(image: Any, data_format: str | None, convert_rgb: bool, place: str) -> Picture:
+    if isinstance(image, Image.Image | str | os.PathLike):
+        loaded = load_image(image, place)
+        return Picture(np.asarray(_as_rgb(loaded, convert_rgb, place)), LAST)
+    if not is_array(image):
+        raise ValueError(f"{place}: expected a Pillow image, a path or an array, got {type(image).__name__}")
+    array = to_numpy(image)
+    data_format = data_format or infer_data_format(array, place)
+    _check_array(array, data_format, place)
+    return Picture(array if data_format == LAST else array.transpose(1, 2, 0), data_format)
+
+
+def load_image(source: Any, place: str = "images") -> Image.Image:
+    """A Pillow image, wholly read and turned as its EXIF orientation says, from a path, an open file or an image.
+
+    Errors: ValueError for a file that is missing, cut off, no picture, or larger than MAX_PIXELS.
+    """
+    try:
+        if isinstance(source, Image.Image):
+            return _upright(source)
+        with Image.open(source) as image:
+            return _upright(image)
+    except _DAMAGED as error:
+        shown = Path(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+        raise ValueError(
+            f"{place}: expected a whole picture of at most {MAX_PIXELS} pixels in {shown}, got {error}"
+        ) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels")
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _as_rgb(image: Image.Image, convert: bool, place: str) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        raise ValueError(
+            f"{place}: expected 8 bits for each of red, green and blue, got Pillow mode {image.mode!r} "
+            "(16 or 32 bits: scale the values to 0..255 first)"
+        )
+    if convert:
+        return image.convert("RGB")
+    kind = f" ({_MODE_NAMES[image.mode]})" if image.mode in _MODE_NAMES else ""
+    raise ValueError(
+        f"{place}: expected an RGB picture, got Pillow mode {image.mode!r}{kind}; "
+        'image.convert("RGB") or do_convert_rgb=True makes one'
+    )
+
+
+def _check_array(array: np.ndarray, data_format: str, place: str) -> None:
+    if array.ndim != 3:
+        raise ValueError(
+            f"{place}: expected 3 axes (height, width, channels in {data_format}), got shape {array.shape}"
+        )
+    height, width, channels = array.shape if data_format == LAST else (*array.shape[1:], array.shape[0])
+    if channels not in (1, 3):
+        raise ValueError(f"{place}: expected 1 or 3 channels in {data_format}, got {channels} (shape {array.shape})")
+    if not height or not width or height * width > MAX_PIXELS:
+        raise ValueError(f"{place}: expected between 1 and {MAX_PIXELS} pixels, got shape {array.shape}")
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{place}: expected numbers, got dtype {array.dtype}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{place}: expected finite values, got nan or infinity")
+    if array.dtype.kind in "ui" and array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+        raise ValueError(
+            f"{place}: expected integers in 0..255, got {array.dtype} in {array.min()}..{array.max()} "
+            "(scale 16-bit pictures to 8 bits first)"
+        )
+
+
+def infer_data_format(array: np.ndarray, place: str = "images") -> str:
+    """Which axis holds the channels, told by its length of 1 or 3; the first axis wins where both could be."""
+    if array.ndim != 3:
+        raise ValueError(
+            f"{place}: expected shape (height, width, channels) or (channels, height, width), got {array.shape}"
+        )
+    if array.shape[0] in (1, 3):
+        if array.shape[2] in (1, 3):
+            warnings.warn(
+                f"{place}: shape {array.shape} could have its channels first or last; taken as channels_first. "
+                "Pass input_data_format to say which.",
+                stacklevel=2,
+            )
+        return FIRST
+    if array.shape[2] in (1, 3):
+        return LAST
+    raise ValueError(f"{place}: expected 1 or 3 channels as the first or the last axis, got shape {array.shape}")
+
+
+def checked_format(name: str, data_format: str | None, accepted: Sequence[str | None]) -> None:
+    """ValueError unless the channel order is one of `accepted`."""
+    if data_format not in accepted:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, accepted))}, got {data_format!r}")
+
+
+def to_data_format(image: np.ndarray, data_format: str) -> np.ndarray:
+    """(height, width, channels) in the wanted channel order."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)) if data_format == FIRST else image
+
+
+def checked_size(size: Any, name: str = "size") -> dict[str, int]:
+    """`{"height": h, "width": w}` from that, from one number (a square) or from (height, width); else ValueError."""
+    if isinstance(size, int | np.integer) and not isinstance(size, bool):
+        size = {"height": size, "width": size}
+    elif isinstance(size, list | tuple) and len(size) == 2:
+        size = {"height": size[0], "width": size[1]}
+    if not isinstance(size, dict) or set(size) != {"height", "width"}:
+        raise ValueError(
+            f'{name}: expected {{"height": ..., "width": ...}}, (height, width) or one number, got {size!r}'
+        )
+    if not all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v > 0 for v in size.values()):
+        raise ValueError(f"{name}: expected positive integers, got {size!r}")
+    if size["height"] * size["width"] > MAX_PIXELS:
+        raise ValueError(f"{name}: expected at most {MAX_PIXELS} pixels, got {size!r}")
+    return {"height": int(size["height"]), "width": int(size["width"])}
+
+
+def checked_resample(resample: Any) -> Image.Resampling:
+    """The Pillow filter that a number (0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming) stands for."""
+    accepted = [int(r) for r in Image.Resampling]
+    if isinstance(resample, bool) or not isinstance(resample, int) or int(resample) not in accepted:
+        raise ValueError(f"resample: expected one of PIL.Image.Resampling ({accepted}), got {resample!r}")
+    return Image.Resampling(resample)
+
+
+def resize(image: np.ndarray, height: int, width: int, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:
+    """Resize (height, width, channels) with Pillow, which works on 8 bits.
+
+    Whole numbers in 0..255 (of any dtype) come back as uint8. Fractions in 0..1 are rounded down to 8 bits for the
+    resizing, as published, and come back as float32 in 0..1. Anything else is a ValueError.
+    """
+    whole = image.dtype == np.uint8 or image.dtype.kind in "bui" or bool((image == np.floor(image)).all())
+    low, high = (0, 255) if whole else (0, 1)
+    if image.dtype != np.uint8 and (image.min() < low or image.max() > high):
+        raise ValueError(
+            "images: expected whole numbers in 0..255 or fractions in 0..1 to resize, "
+            f"got {image.dtype} in {image.min()}..{image.max()}; pass do_resize=False for other values"
+        )
+    eight_bit = (image if whole else image * 255).astype(np.uint8)
+    picture = Image.fromarray(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
+    resized = np.asarray(picture.resize((width, height), resample=checked_resample(resample)))
+    resized = resized.reshape(height, width, -1)
+    return resized if whole else (resized / 255).astype(np.float32)
+
+
+def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle (height, width) of the image, with zeros around where the image is smaller."""
+    missing = [max(0, wanted - have) for wanted, have in zip((height, width), image.shape)]
+    if any(missing):
+        image = np.pad(image, [*((math.ceil(m / 2), m // 2) for m in missing), (0, 0)])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def rescale(image: np.ndarray, factor: float, offset: float = 0.0) -> np.ndarray:
+    """`image * factor + offset`, as float32."""
+    if isinstance(factor, bool) or not isinstance(factor, int | float | np.number) or not math.isfinite(factor):
+        raise ValueError(f"rescale_factor: expected a finite number, got {factor!r}")
+    scaled = image * float(factor)
+    return (scaled + offset if offset else scaled).astype(np.float32)
+
+
+def normalize(image: np.ndarray, mean: float | Sequence[float], std: float | Sequence[float]) -> np.ndarray:
+    """`(image - mean) / std` for each channel, as float32."""
+    channels = image.shape[-1]
+    means, stds = checked_channels("image_mean", mean, channels), checked_channels("image_std", std, channels)
+    if (stds == 0).any():
+        raise ValueError(f"image_std: expected numbers other than zero, got {std!r}")
+    return (image.astype(np.float32) - means) / stds
+
+
+def checked_channels(name: str, value: Any, channels: int) -> np.ndarray:
+    """One finite number for all channels or one for each, as float32 that broadcasts over the last axis."""
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "uif" or numbers.shape not in ((), (channels,)) or not np.isfinite(numbers).all():
+        raise ValueError(f"{name}: expected one number or {channels} (one for each channel of images), got {value!r}")
+    return numbers.astype(np.float32)
+
+
+def warn_if_scaled(image: np.ndarray) -> None:
+    """Warn where rescaling would be the second time: floating values that are all in 0..1 already."""
+    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
+        warnings.warn(
+            "images: values are in 0..1 already and do_rescale=True scales them again; pass do_rescale=False",
+            stacklevel=3,
+        )

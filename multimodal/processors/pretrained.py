@@ -1,0 +1,100 @@
+"""Reading and writing `preprocessor_config.json`: what image processors and audio feature extractors share."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from multimodal import hub
+from multimodal.files import write_text
+
+PREPROCESSOR_NAME = "preprocessor_config.json"
+
+
+class PretrainedProcessor:
+    """A processor whose constructor's arguments are attributes and the keys of its file.
+
+    Unknown keys of a file are kept in `extra` and written back; an unknown keyword in code is a ValueError.
+    """
+
+    type_key: ClassVar[str] = "image_processor_type"
+    """The key of the file that holds the class's name."""
+
+    extra: dict[str, Any]
+
+    @classmethod
+    def arguments(cls) -> tuple[str, ...]:
+        """The constructor's argument names, in order."""
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        return tuple(p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
+        """The processor that `values`, the content of a file, describes; `overrides` are constructor arguments."""
+        known = cls.arguments()
+        processor = cls(**{k: copy.deepcopy(v) for k, v in values.items() if k in known} | overrides)
+        processor.extra = {k: v for k, v in values.items() if k not in known and k != cls.type_key}
+        return processor
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, **kwargs: Any) -> Self:
+        """Read `preprocessor_config.json` from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
+
+        Keywords are options of `hub.find_folder` (`revision`, `cache_dir`, `subfolder`, ...) or constructor arguments
+        that replace what the file says. Errors: ValueError (CheckpointNotFound where there is no such file).
+        """
+        options, overrides = hub.split_options(kwargs)
+        path = hub.find_folder(pretrained_model_name_or_path, [PREPROCESSOR_NAME], **options) / PREPROCESSOR_NAME
+        return cls.from_dict(read_json_object(path), **overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the file: every argument, the class's name, and the keys that were not understood."""
+        values = {name: copy.deepcopy(getattr(self, name)) for name in self.arguments()}
+        return {**getattr(self, "extra", {}), **values, self.type_key: type(self).__name__}
+
+    def to_json_string(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, default=_plain) + "\n"
+
+    def save_pretrained(self, save_directory: hub.Name) -> list[str]:
+        """Write `preprocessor_config.json` into the folder, which is made where it does not exist."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / PREPROCESSOR_NAME, self.to_json_string())
+        return [str(folder / PREPROCESSOR_NAME)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string()}"
+
+
+def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) -> None:
+    """ValueError, with the closest accepted name, for the first keyword that `owner` does not take."""
+    accepted = list(accepted)
+    for name in given:
+        close = difflib.get_close_matches(name, accepted, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; it takes {', '.join(accepted)}"
+        raise ValueError(f"{owner}: unknown argument {name!r}{hint}")
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; ValueError that names the file for anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """JSON form of NumPy's arrays and numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -1,0 +1,207 @@
+"""A tokenizer's files: the old vocabulary files, `tokenizer.json`, and the settings beside them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from tokenizers import AddedToken, Tokenizer
+
+from multimodal import hub
+from multimodal.files import write_text
+from multimodal.processors.encoding import Encoder
+from multimodal.processors.pretrained import read_json_object
+from multimodal.processors.special_tokens import TOKEN_NAMES, token_dict
+
+TOKENIZER_NAME = "tokenizer.json"
+CONFIG_NAME = "tokenizer_config.json"
+SPECIAL_TOKENS_NAME = "special_tokens_map.json"
+ADDED_TOKENS_NAME = "added_tokens.json"
+
+# Files, which a configuration must not name, and what belongs to one folder only.
+_NOT_SETTINGS = ("tokenizer_file", "tokenizer_object", "tokenizer_class", "name_or_path", "special_tokens_map_file")
+
+
+def load_engine(path: str | Path) -> Tokenizer:
+    """The engine that a `tokenizer.json` describes. Errors: ValueError naming the file."""
+    text = read_text(Path(path))
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the engine raises plain Exception, nothing narrower
+        raise ValueError(f"{path}: expected a tokenizer of the `tokenizers` library, got {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """A vocabulary file's text. Errors: ValueError for one that is missing, empty or not UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a file of UTF-8 text, got {error}") from error
+    if not text.strip():
+        raise ValueError(f"{path}: expected a vocabulary, got an empty file")
+    return text
+
+
+class TokenizerFiles:
+    """The part of a tokenizer that reads and writes itself."""
+
+    vocab_files_names: ClassVar[dict[str, str]] = {}
+    """The constructor's file arguments and the files' names."""
+
+    is_fast: ClassVar[bool]
+    engine: Tokenizer
+    extra: dict[str, Any]
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, **kwargs: Any) -> Self:
+        """Read a tokenizer from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
+
+        Keywords are options of `hub.find_folder` (`revision`, `cache_dir`, `subfolder`, ...) or constructor arguments
+        that replace what the files say. Errors: ValueError (CheckpointNotFound where the files are not there).
+        """
+        options, given = hub.split_options({k: v for k, v in kwargs.items() if k not in ("use_fast", "tokenizer_type")})
+        wanted = [TOKENIZER_NAME, *cls.vocab_files_names.values()]
+        settings_files = [CONFIG_NAME, SPECIAL_TOKENS_NAME, ADDED_TOKENS_NAME]
+        folder = hub.find_folder(pretrained_model_name_or_path, wanted, patterns=[*wanted, *settings_files], **options)
+        files = cls._chosen_files(folder)
+        values = _read_settings(folder)
+        known = {k: v for k, v in values.items() if k in cls._arguments()}
+        described = cls._described(files["tokenizer_file"]) if "tokenizer_file" in files else {}
+        tokenizer = cls(**files, **(described | known | given))
+        tokenizer.extra = {k: v for k, v in values.items() if k not in known and k not in _NOT_SETTINGS}
+        tokenizer.name_or_path = str(pretrained_model_name_or_path)
+        tokenizer._check_added(folder / ADDED_TOKENS_NAME)
+        return tokenizer
+
+    @classmethod
+    def _chosen_files(cls, folder: Path) -> dict[str, str | None]:
+        """Fast tokenizers prefer `tokenizer.json`, slow ones the vocabulary files; either reads the other."""
+        vocabulary = {argument: folder / name for argument, name in cls.vocab_files_names.items()}
+        complete = bool(vocabulary) and all(path.is_file() for path in vocabulary.values())
+        whole = folder / TOKENIZER_NAME
+        if whole.is_file() and (cls.is_fast or not complete):
+            return {**dict.fromkeys(vocabulary), "tokenizer_file": str(whole)}
+        if complete:
+            return {argument: str(path) for argument, path in vocabulary.items()}
+        missing = ", ".join(path.name for path in vocabulary.values() if not path.is_file())
+        raise hub.CheckpointNotFound(f"{folder}: expected {TOKENIZER_NAME} or all vocabulary files, without {missing}")
+
+    @classmethod
+    def _described(cls, tokenizer_file: str | None) -> dict[str, Any]:
+        """The family's arguments as a `tokenizer.json` implies them; the settings beside it say more."""
+        return {}
+
+    @classmethod
+    def _arguments(cls) -> set[str]:
+        from multimodal.processors.tokenization import COMMON_ARGUMENTS
+
+        return {*inspect.signature(cls.__init__).parameters, *COMMON_ARGUMENTS} - {
+            *cls.vocab_files_names,
+            *_NOT_SETTINGS,
+        }
+
+    def _check_added(self, path: Path) -> None:
+        """Tokens that old folders list apart: add those that are missing; ValueError for ids that do not fit."""
+        if not path.is_file():
+            return
+        for token, i in sorted(read_json_object(path).items(), key=lambda item: item[1]):
+            if self.engine.token_to_id(token) is None:
+                self.engine.add_tokens([AddedToken(token, normalized=False)])
+            if self.engine.token_to_id(token) != i:
+                raise ValueError(
+                    f"{path}: expected id {i} for {token!r}, the vocabulary has {self.engine.token_to_id(token)}"
+                )
+
+    def save_pretrained(
+        self, save_directory: hub.Name, legacy_format: bool | None = None, filename_prefix: str | None = None
+    ) -> tuple[str, ...]:
+        """Write the tokenizer into a folder, which is made where it does not exist; the paths written.
+
+        Fast tokenizers write `tokenizer.json` and the vocabulary files, slow ones the vocabulary files alone;
+        `legacy_format` False leaves the vocabulary files out, True `tokenizer.json`.
+        """
+        folder = Path(save_directory)
+        contents = {CONFIG_NAME: self._settings_dict(), SPECIAL_TOKENS_NAME: self._special_tokens_dict()}
+        texts = {name: json.dumps(value, indent=2, ensure_ascii=False) + "\n" for name, value in contents.items()}
+        added = {t: i for t, i in self.get_added_vocab().items() if i >= self.vocab_size}
+        if added:
+            texts[ADDED_TOKENS_NAME] = json.dumps(added, indent=2, ensure_ascii=False) + "\n"
+        whole = self.is_fast if legacy_format is None else not legacy_format
+        if whole:
+            texts[TOKENIZER_NAME] = self._engine_text()
+        if not whole or legacy_format is None:
+            texts |= self._vocabulary_texts()
+        return _write_all(folder, texts, filename_prefix)
+
+    def save_vocabulary(self, save_directory: hub.Name, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write the vocabulary files alone; the paths written."""
+        return _write_all(Path(save_directory), self._vocabulary_texts(), filename_prefix)
+
+    def _vocabulary_texts(self) -> dict[str, str]:
+        """File name -> content, for the family's vocabulary files."""
+        return {}
+
+    def _engine_text(self) -> str:
+        return self.engine.to_str(pretty=True)
+
+    def _settings_dict(self) -> dict[str, Any]:
+        """The content of `tokenizer_config.json`."""
+        from multimodal.processors.tokenization import COMMON_ARGUMENTS
+
+        names = [*self._settings, *(n for n in COMMON_ARGUMENTS if n != "added_tokens_decoder")]
+        return {
+            **self.extra,
+            **{name: getattr(self, name) for name in names},
+            "added_tokens_decoder": {str(i): token_dict(token) for i, token in self.added_tokens_decoder.items()},
+            "tokenizer_class": type(self).__name__.removesuffix("Fast"),
+        }
+
+    def _special_tokens_dict(self) -> dict[str, Any]:
+        """The content of `special_tokens_map.json`: tokens by name, with their flags where they have any."""
+
+        def written(token: AddedToken) -> str | dict[str, Any]:
+            plain = not (token.lstrip or token.rstrip or token.single_word or token.normalized)
+            return token.content if plain else {k: v for k, v in token_dict(token).items() if k != "special"}
+
+        values: dict[str, Any] = {n: written(self._special[n]) for n in TOKEN_NAMES if self._special[n] is not None}
+        if self._additional:
+            values["additional_special_tokens"] = [written(token) for token in self._additional]
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickling: the engine as text, since it may hold what cannot be pickled."""
+        return {**{k: v for k, v in vars(self).items() if k != "_encoder"}, "engine": self._engine_text()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.engine = Tokenizer.from_str(state["engine"])
+        self.engine.encode_special_tokens = self.split_special_tokens
+        self._encoder = Encoder(self.engine)
+        self._engine_restored()
+
+    def _engine_restored(self) -> None:
+        """What a family does to an engine that was read back from text."""
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    """`tokenizer_config.json`, with the tokens of `special_tokens_map.json`, whose flags are the fuller ones."""
+    values: dict[str, Any] = {}
+    for name in (CONFIG_NAME, SPECIAL_TOKENS_NAME):
+        if (folder / name).is_file():
+            values |= read_json_object(folder / name)
+    if "max_len" in values:
+        values.setdefault("model_max_length", values.pop("max_len"))
+    return values
+
+
+def _write_all(folder: Path, texts: dict[str, str], prefix: str | None) -> tuple[str, ...]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text(folder / _prefixed(name, prefix), text)
+    return tuple(str(folder / _prefixed(name, prefix)) for name in texts)
+
+
+def _prefixed(name: str, prefix: str | None) -> str:
+    return f"{prefix}-{name}" if prefix else name

@@ -1,0 +1,63 @@
+"""The parity harness's adapter to this backend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from multimodal.parity.run import flatten
+
+
+@contextlib.contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Every type is always at hand in TensorFlow."""
+    yield
+
+
+def dtype_options(dtype: str) -> dict[str, Any]:
+    """Keywords of `from_pretrained` for tensors and computation of one type."""
+    return {"dtype": dtype}
+
+
+def native(value: Any) -> Any:
+    """Arguments as tensors; Python values stay."""
+    if isinstance(value, np.ndarray):
+        return tf.constant(value)
+    if isinstance(value, dict):
+        return {key: native(item) for key, item in value.items()}
+    return tuple(native(item) for item in value) if isinstance(value, tuple) else value
+
+
+def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: bool, cotangents: dict | None):
+    """({`out.<field>`: array}, {our name: gradient} or None) of one call."""
+    outputs: dict[str, tf.Tensor] = {}
+    with tf.GradientTape() if gradients else contextlib.nullcontext() as tape:
+        answer = model(**native(arguments), training=train)
+        flatten("out", dict(answer), outputs)
+        objective = _objective(answer, outputs, cotangents) if gradients else None
+    gradient = _gradients(model, tape, objective) if gradients else None
+    return {name: np.asarray(value) for name, value in outputs.items()}, gradient
+
+
+def _objective(answer, outputs, cotangents) -> tf.Tensor:
+    loss = answer.get("loss")
+    if loss is not None:
+        return loss
+    return tf.add_n([tf.reduce_sum(outputs[f"out.{k}"] * tf.constant(v)) for k, v in (cotangents or {}).items()])
+
+
+def _gradients(model, tape, objective) -> dict[str, np.ndarray]:
+    named = model.named_tensors()
+    found = tape.gradient(objective, [variable.value for variable in named.values()])
+    pairs = zip(named, found)
+    return {name: np.asarray(tf.convert_to_tensor(value)) for name, value in pairs if value is not None}
+
+
+def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """{generated, generated_scores} of one call of `generate`."""
+    answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
+    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}

@@ -1,0 +1,70 @@
+"""Embeddings of text: tokens, their types and their positions."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm
+
+
+class TextEmbeddings(Layer):
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        positions: int,
+        types: int,
+        hidden_size: int,
+        absolute: bool,
+        epsilon: float,
+        dropout_rate: float,
+        dtype=None,
+        name="embeddings",
+    ):
+        super().__init__(dtype=dtype, name=name)
+        self.absolute = absolute
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
+        self.positions = Embedding(positions, hidden_size, dtype=dtype, name="positions")
+        self.types = Embedding(types, hidden_size, dtype=dtype, name="types")
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
+        self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
+
+    def call(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, training=False):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        if token_type_ids is None:
+            token_type_ids = tf.zeros(tf.shape(x)[:2], tf.int32)
+        x = x + self.types(token_type_ids)
+        if self.absolute:
+            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        return self.dropout(self.norm(x), training)
+
+
+class TokenAndPositionEmbeddings(Layer):
+    """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        positions: int,
+        hidden_size: int,
+        dropout_rate: float,
+        dtype=None,
+        name="embeddings",
+    ):
+        super().__init__(dtype=dtype, name=name)
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
+        self.positions = Embedding(positions, hidden_size, dtype=dtype, name="positions")
+        self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
+
+    def call(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, training=False):  # -> b s d
+        x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+        if token_type_ids is not None:
+            x = x + self.tokens(token_type_ids)
+        return self.dropout(x, training)
+
+
+def count_from(position, x):  # -> 1 s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
+    return (position + tf.range(tf.shape(x)[1]))[None]

@@ -1,0 +1,61 @@
+"""What stands on a network: poolers and language modelling heads."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from multimodal.tf.layers.activations import ACTIVATIONS
+from multimodal.tf.layers.basic import Layer, LayerNorm, Linear
+
+
+class Pooler(Layer):
+    """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
+
+    def __init__(self, hidden_size: int, dtype=None, name="pooler"):
+        super().__init__(dtype=dtype, name=name)
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype, name="dense")
+
+    def call(self, x):  # b s d -> b d
+        return tf.tanh(self.dense(x[:, 0]))
+
+
+class LanguageHead(Layer):
+    """Scores of every token: the product with a matrix of its own or with the token embeddings."""
+
+    def __init__(self, hidden_size: int, vocab_size: int, tied: bool, dtype=None, name="head"):
+        super().__init__(dtype=dtype, name=name)
+        self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype, name="projection")
+
+    def call(self, x, embeddings):  # b s d, v d -> b s v
+        return scores(x, embeddings) if self.projection is None else self.projection(x)
+
+
+class TransformedLanguageHead(Layer):
+    """A layer and a normalisation before the scores, which have a bias: Devlin et al. (2019), section 3.1."""
+
+    def __init__(
+        self,
+        hidden_size: int,
+        vocab_size: int,
+        activation: str,
+        epsilon: float,
+        tied: bool,
+        dtype=None,
+        name="head",
+    ):
+        super().__init__(dtype=dtype, name=name)
+        self.activation = ACTIVATIONS[activation]
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype, name="dense")
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
+        self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype, name="projection")
+        self.bias = self.add_weight(name="bias", shape=(vocab_size,), initializer="zeros")
+
+    def call(self, x, embeddings):  # b s d, v d -> b s v
+        x = self.norm(self.activation(self.dense(x)))
+        x = scores(x, embeddings) if self.projection is None else self.projection(x)
+        return x + tf.cast(self.bias, x.dtype)
+
+
+def scores(x, embeddings):  # b s d, v d -> b s v
+    """Inner products with every row of a table."""
+    return tf.matmul(x, tf.cast(embeddings, x.dtype), transpose_b=True)

@@ -1,0 +1,19 @@
+"""The position-wise feed-forward layer: Vaswani et al. (2017), section 3.3."""
+
+from __future__ import annotations
+
+from multimodal.tf.layers.activations import ACTIVATIONS
+from multimodal.tf.layers.basic import Layer, Linear
+
+
+class MLP(Layer):
+    """Up to the inner width, an activation, and down again."""
+
+    def __init__(self, hidden_size: int, inner_size: int, activation: str, dtype=None, name="mlp"):
+        super().__init__(dtype=dtype, name=name)
+        self.activation = ACTIVATIONS[activation]
+        self.up = Linear(hidden_size, inner_size, dtype=dtype, name="up")
+        self.down = Linear(inner_size, hidden_size, dtype=dtype, name="down")
+
+    def call(self, x):
+        return self.down(self.activation(self.up(x)))

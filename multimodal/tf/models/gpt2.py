@@ -1,0 +1,213 @@
+"""GPT-2: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019)."""
+
+from __future__ import annotations
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.specs import gpt2 as specs
+from multimodal.structures import NetworkOutput
+from multimodal.tf.layers import masks
+from multimodal.tf.layers.attention import CrossAttention, SelfAttention
+from multimodal.tf.layers.basic import Layer, LayerNorm
+from multimodal.tf.layers.embeddings import TokenAndPositionEmbeddings
+from multimodal.tf.layers.encoder import PreNormBlock, Stack
+from multimodal.tf.layers.heads import LanguageHead
+from multimodal.tf.layers.mlp import MLP
+from multimodal.tf.losses import next_token
+from multimodal.tf.pretrained import TFPretrainedModel, grow
+
+
+class GPT2Network(Layer):
+    """Embeddings, a decoder and a last normalisation."""
+
+    def __init__(self, config, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.embeddings = TokenAndPositionEmbeddings(
+            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
+        )
+        self.transformer = Stack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)], dtype)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype, name="norm")
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        cache=None,
+        weights=False,
+        states=False,
+        training=False,
+    ) -> NetworkOutput:
+        position = 0 if cache is None else cache.position
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, training)
+        visible = masks.of_text(attention_mask, x, cache, is_causal=True)
+        answer = self.transformer(
+            x,
+            visible,
+            encoder_hidden_states,
+            masks.padding(encoder_attention_mask),
+            head_mask,
+            cache,
+            weights,
+            states,
+            training,
+        )
+        x = self.norm(answer.x)
+        hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
+        return answer._replace(x=x, hidden_states=hidden_states)
+
+
+class GPT2LMHeadNetwork(Layer):
+    """The network with scores of every token on top."""
+
+    def __init__(self, config, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.model = GPT2Network(config, dtype, name="model")
+        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, dtype)
+
+    def call(self, *args, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.embeddings))
+
+
+def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
+    """One layer of the decoder."""
+    width, head_size = config.n_embd, config.n_embd // config.n_head
+    scale = head_size**-0.5 if config.scale_attn_weights else 1.0
+    if config.scale_attn_by_inverse_layer_idx:
+        scale /= layer + 1
+    attention = SelfAttention(
+        width,
+        kept_heads(config, layer),
+        head_size,
+        dropout_rate=config.attn_pdrop,
+        scale=scale,
+        dtype=dtype,
+        name="attention",
+    )
+    cross_attention = None
+    if config.add_cross_attention:
+        cross_attention = CrossAttention(
+            width,
+            config.n_head,
+            head_size,
+            dropout_rate=config.attn_pdrop,
+            scale=scale,
+            dtype=dtype,
+            name="cross_attention",
+        )
+    mlp = MLP(width, config.inner_size, config.activation_function, dtype)
+    return PreNormBlock(
+        width,
+        attention,
+        cross_attention,
+        mlp,
+        config.layer_norm_epsilon,
+        config.resid_pdrop,
+        dtype,
+        name=f"blocks_{layer}",
+    )
+
+
+class TFGPT2Model(TFPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.GPT2Model
+
+    def _build(self):
+        return GPT2Network(self.config, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        past_key_values=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.gpt2.GPT2Model`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check(inputs, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            past_key_values=self._past(answer.cache, use_cache, training),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class TFGPT2LMHeadModel(TFPretrainedModel):
+    """A causal language model."""
+
+    spec = specs.GPT2LMHeadModel
+
+    def _build(self):
+        return GPT2LMHeadNetwork(self.config, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        past_key_values=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels}, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else next_token(answer.logits, labels),
+            logits=answer.logits,
+            past_key_values=self._past(answer.cache, use_cache, training),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )

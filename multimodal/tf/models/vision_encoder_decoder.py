@@ -1,0 +1,121 @@
+"""A vision encoder and a text decoder as one image-to-text model: Rothe et al. (2020); Li et al., TrOCR (2021)."""
+
+from __future__ import annotations
+
+from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.specs import vision_encoder_decoder as specs
+from multimodal.structures import NetworkOutput
+from multimodal.tf.generation import GenerationMixin
+from multimodal.tf.layers.basic import Layer, Linear
+from multimodal.tf.losses import cross_entropy, shift_right
+from multimodal.tf.pretrained import TFPretrainedModel, grow
+
+
+class VisionEncoderDecoderNetwork(Layer):
+    """The networks of the two halves, and a projection where their widths differ."""
+
+    def __init__(self, config, encoder, decoder, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.projection = None
+        if config.needs_projection:
+            self.projection = Linear(
+                config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype, name="projection"
+            )
+
+    def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
+        return encoder_hidden_states if self.projection is None else self.projection(encoder_hidden_states)
+
+    def call(self, encoder_hidden_states, **inputs) -> NetworkOutput:
+        return self.decoder(encoder_hidden_states=self.context(encoder_hidden_states), **inputs)
+
+
+class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrainedModel):
+    """Any vision encoder and any causal decoder with cross-attention."""
+
+    spec = specs.VisionEncoderDecoderModel
+
+    def __init__(self, config=None, encoder=None, decoder=None, *, seed: int = 0, dtype=None, _do_init: bool = True):
+        """From a configuration, from two live models, or from both (the live models win)."""
+        config = self._composite_config(config, encoder, decoder)
+        given = {side: half for side, half in (("encoder", encoder), ("decoder", decoder)) if half is not None}
+        dtype = next((half.parameter_dtype for half in given.values() if dtype is None), dtype)
+        self._set("halves", dict(given))  # public models around parts of our network: not submodules
+        super().__init__(config, dtype=dtype, _do_init=False)
+        if _do_init:
+            self._initialise(seed, skip=tuple(f"{side}." for side in given))
+
+    def _build(self):
+        for side in ("encoder", "decoder"):
+            if side not in self.halves:
+                config = getattr(self.config, side)
+                self.halves[side] = self.half_class(side)(config, dtype=self.parameter_dtype, _do_init=False)
+        networks = {side: half.network for side, half in self.halves.items()}
+        network = VisionEncoderDecoderNetwork(self.config, **networks, dtype=self.parameter_dtype)
+        for side, half in self.halves.items():
+            half._owners.append((network, side))
+        return network
+
+    @property
+    def encoder(self) -> TFPretrainedModel:
+        """The encoder as a public model; it shares its tensors with this one."""
+        return self.halves["encoder"]
+
+    @property
+    def decoder(self) -> TFPretrainedModel:
+        """The decoder as a public model; it shares its tensors with this one."""
+        return self.halves["decoder"]
+
+    def call(
+        self,
+        pixel_values=None,
+        decoder_input_ids=None,
+        decoder_attention_mask=None,
+        encoder_outputs=None,
+        past_key_values=None,
+        decoder_inputs_embeds=None,
+        labels=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+        **kwargs,
+    ):
+        """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
+        encoder_kwargs, decoder_kwargs = self.route(kwargs)
+        if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            decoder_input_ids = shift_right(labels, *self.shift_tokens())
+        inputs = {
+            "input_ids": decoder_input_ids,
+            "attention_mask": decoder_attention_mask,
+            "inputs_embeds": decoder_inputs_embeds,
+        }
+        own = {"pixel_values": pixel_values, "labels": labels, "encoder_outputs": encoder_outputs}
+        own |= {f"decoder_{name}": value for name, value in inputs.items()}
+        self._check(own, past_key_values, encoder_kwargs.get("interpolate_pos_encoding"))
+        self._check_halves(encoder_kwargs, decoder_kwargs)
+        options = self._options(output_attentions, output_hidden_states, training)
+        encoded = self._encode(pixel_values, encoder_outputs, options, encoder_kwargs)
+        cache = grow(past_key_values, self.config.decoder, decoder_input_ids, decoder_inputs_embeds)
+        answer = self.network(encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, labels),
+            logits=answer.logits,
+            past_key_values=self.decoder._past(answer.cache, use_cache, training),
+            decoder_hidden_states=answer.hidden_states,
+            decoder_attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+            encoder_last_hidden_state=encoded.x,
+            encoder_hidden_states=encoded.hidden_states,
+            encoder_attentions=encoded.attentions,
+        )
+
+    def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs) -> NetworkOutput:
+        """What the encoder says of the image, or what was given in its place."""
+        if encoder_outputs is None:
+            encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
+            return self.network.encoder(pixel_values, **encoder_kwargs, **options)
+        return given_encoding(encoder_outputs)

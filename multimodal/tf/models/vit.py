@@ -1,0 +1,92 @@
+"""ViT: Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale" (2021)."""
+
+from __future__ import annotations
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.specs import vit as specs
+from multimodal.structures import NetworkOutput
+from multimodal.tf.layers.attention import SelfAttention
+from multimodal.tf.layers.basic import Layer, LayerNorm
+from multimodal.tf.layers.encoder import PreNormBlock, Stack
+from multimodal.tf.layers.heads import Pooler
+from multimodal.tf.layers.mlp import MLP
+from multimodal.tf.layers.patches import PatchEmbeddings
+from multimodal.tf.pretrained import TFPretrainedModel
+
+
+class ViTNetwork(Layer):
+    """Patches, an encoder, a normalisation, and where it is wanted a pooler."""
+
+    def __init__(self, config, parts, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.embeddings = PatchEmbeddings(
+            config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in parts,
+            config.hidden_dropout_prob, dtype,
+        )  # fmt: skip
+        self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype)
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype, name="norm")
+        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+
+    def call(
+        self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, training=False
+    ) -> NetworkOutput:
+        x = self.embeddings(pixel_values, bool_masked_pos, training)
+        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
+        x = self.norm(answer.x)
+        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x), cache=None)
+
+
+def vit_block(config, layer: int, dtype) -> PreNormBlock:
+    """One layer of the encoder."""
+    attention = SelfAttention(
+        config.hidden_size, kept_heads(config, layer), config.hidden_size // config.num_attention_heads,
+        bias=config.qkv_bias, dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="attention",
+    )  # fmt: skip
+    mlp = MLP(config.hidden_size, config.intermediate_size, config.hidden_act, dtype)
+    return PreNormBlock(
+        config.hidden_size,
+        attention,
+        None,
+        mlp,
+        config.layer_norm_eps,
+        config.hidden_dropout_prob,
+        dtype,
+        name=f"blocks_{layer}",
+    )
+
+
+class TFViTModel(TFPretrainedModel):
+    """The encoder without a head on top."""
+
+    spec = specs.ViTModel
+
+    def __init__(self, config, add_pooling_layer: bool = True, use_mask_token: bool = False, **options):
+        parts = ("base", *(("pooler",) if add_pooling_layer else ()), *(("mask_token",) if use_mask_token else ()))
+        super().__init__(config, parts=parts, **options)
+
+    def _build(self):
+        return ViTNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def call(
+        self,
+        pixel_values=None,
+        bool_masked_pos=None,
+        head_mask=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        interpolate_pos_encoding=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.vit.ViTModel`."""
+        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
+        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
+        self._check(inputs, interpolate=interpolate_pos_encoding)
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            pooler_output=answer.pooled,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )

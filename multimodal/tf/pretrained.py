@@ -1,0 +1,214 @@
+"""What every public class of this backend adds to the neutral base: a Keras model around a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import optree
+import tensorflow as tf
+
+from multimodal import outputs, specs
+from multimodal.dtypes import dtype_name
+from multimodal.modeling import ModelBase
+from multimodal.specs.check import check_names
+from multimodal.structures import Cache, KeyValue, LayerCache, check_past, past_length, past_view
+from multimodal.tf import weights
+from multimodal.tf.layers.encoder import Stack
+
+for _cls in outputs.output_classes():
+    optree.register_pytree_node(
+        _cls,
+        lambda out: (list(out.values()), tuple(out.keys()), tuple(out.keys())),
+        lambda keys, values, cls=_cls: cls(zip(keys, values)),
+        namespace="keras",
+    )
+
+
+class TFPretrainedModel(ModelBase, keras.Model):
+    """A public model: a network, its configuration, and loading and saving. It works in `fit` and `tf.function`."""
+
+    backend = "tf"
+    network: keras.layers.Layer
+
+    def __init__(self, config, *, parts=None, seed: int = 0, dtype=None, name=None, _do_init: bool = True):
+        """A fresh model. `dtype` is the type of the variables and of the computation, float32 where it is not given."""
+        self.parameter_dtype = dtype_name(dtype or "float32")
+        keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)
+        self._prepare(config, parts)
+        self.network = self._build()
+        self._set("_owners", [(self, "network")])
+        self.built = True
+        if _do_init:
+            self._initialise(seed)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Set an attribute that Keras shall not look into: it would take models in it for our layers."""
+        object.__setattr__(self, name, value)
+
+    # The hooks of the neutral base
+
+    def _build(self) -> keras.layers.Layer:
+        """The network for `self.config` and `self.parts`."""
+        raise NotImplementedError
+
+    def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
+        weights.load(self.network, pairs)
+
+    def _fetch(self) -> dict[str, np.ndarray]:
+        return weights.fetch(self.network)
+
+    def _ready(self) -> None:
+        """A Keras model is in inference mode unless it is called for training."""
+
+    def _replace_network(self) -> None:
+        """A new network in every place that holds the old one."""
+        network = self._build()
+        for owner, attribute in self._owners:
+            delattr(owner, attribute)
+            setattr(owner, attribute, network)
+
+    # What Keras users expect
+
+    def named_tensors(self) -> dict[str, Any]:
+        """{our name: variable}."""
+        return weights.named_tensors(self.network)
+
+    def get_input_embeddings(self) -> keras.layers.Layer:
+        """The token embeddings, or the patch embeddings of a vision model."""
+        embeddings = self._embeddings()
+        return embeddings.tokens if hasattr(embeddings, "tokens") else embeddings.patches
+
+    def set_input_embeddings(self, value: keras.layers.Layer) -> None:
+        """Put another layer in the place of the embeddings."""
+        embeddings = self._embeddings()
+        name = "tokens" if hasattr(embeddings, "tokens") else "patches"
+        delattr(embeddings, name)
+        setattr(embeddings, name, value)
+
+    def _embeddings(self) -> keras.layers.Layer:
+        network = getattr(self.network, self.spec.head) if self.spec.head else self.network
+        return network.embeddings
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
+        self._set_recompute(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what is inside the blocks for the backward pass."""
+        self._set_recompute(False)
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        return any(layer.recompute for layer in self._flatten_layers() if isinstance(layer, Stack))
+
+    def _set_recompute(self, value: bool) -> None:
+        for layer in self._flatten_layers():
+            if isinstance(layer, Stack):
+                layer.recompute = value
+
+    # Training: without a loss in `compile`, the model's own loss counts
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of `compile`, or else the model's own. ValueError where there is neither."""
+        if self._compile_loss is not None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        loss = y_pred.get("loss") if isinstance(y_pred, Mapping) else None
+        if loss is None:
+            raise ValueError("fit: expected labels among the inputs, or a loss in compile(), got neither")
+        return loss
+
+    def train_step(self, data):
+        """One step of `fit`; targets that are given apart are the labels."""
+        return super().train_step(self._with_labels(data))
+
+    def test_step(self, data):
+        """One step of `evaluate`."""
+        return super().test_step(self._with_labels(data))
+
+    def _with_labels(self, data: Any) -> Any:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if y is None or self._compile_loss is not None:
+            return data
+        return keras.utils.pack_x_y_sample_weight({**self._bind((x,), {}), "labels": y}, None, sample_weight)
+
+    # For the calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Arguments as documented; the first may also be a list (in the order of the signature) or a mapping."""
+        return super().__call__(**self._bind(args, kwargs))
+
+    def _bind(self, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """One plain dictionary: Keras does not take a subclass, such as a tokenizer's answer."""
+        if args and isinstance(args[0], Mapping):
+            first, args = dict(args[0]), args[1:]
+            if args:
+                raise ValueError(
+                    f"{self.spec.name}: expected nothing behind a dictionary of inputs, got {len(args)} arguments"
+                )
+            return {**first, **kwargs}
+        if args and isinstance(args[0], list | tuple):
+            args = (*args[0], *args[1:])
+        names = (*self.spec.names(), *(a.name for a in self.spec.extra["tf"]))
+        if len(args) > len(names):
+            raise ValueError(f"{self.spec.name}: expected at most {len(names)} arguments, got {len(args)}")
+        return {**dict(zip(names, args)), **kwargs}
+
+    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
+        """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
+        if self.validate and tf.executing_eagerly():
+            check_names(self.spec, given, self.backend)
+            specs.check(
+                self.spec, self.config, given, extent, past_length=past_length(past), interpolate=bool(interpolate)
+            )
+
+    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
+        """Check some arguments alone, named with a prefix: those that a composite routed here."""
+        if self.validate and tf.executing_eagerly():
+            spec = dataclasses.replace(self.spec, exactly_one=(), sizes=())
+            specs.check(spec, self.config, given, extent, interpolate=True, prefix=prefix)
+
+    def _options(
+        self, output_attentions: bool | None, output_hidden_states: bool | None, training: bool
+    ) -> dict[str, bool]:
+        """What the network is asked for: arguments, else the configuration."""
+        config = self.config
+        return {
+            "weights": config.output_attentions if output_attentions is None else output_attentions,
+            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+            "training": training,
+        }
+
+    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
+        """The output of the class, or the tuple of its values."""
+        out = getattr(outputs, self.spec.output)(**fields)
+        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+
+    def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
+        """`past_key_values`, where they are wanted."""
+        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
+        return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
+
+
+def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
+    """A cache with the positions of `past_key_values` and room for those that are given now."""
+    if past_key_values is None:
+        return None
+    check_past(past_key_values, config.num_hidden_layers, config.add_cross_attention)
+    length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+    grown = []
+    for key, value, *crossed in past_key_values:
+        own = KeyValue(*(tf.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
+        grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
+    return Cache(tuple(grown), past_length(past_key_values))
+
+
+def extent(value: Any) -> tuple[int, int] | None:
+    """(smallest, largest) value; None for a symbolic tensor."""
+    if isinstance(value, keras.KerasTensor) or (tf.is_tensor(value) and not hasattr(value, "numpy")):
+        return None
+    array = np.asarray(value)
+    return (int(array.min()), int(array.max())) if array.size else (0, 0)

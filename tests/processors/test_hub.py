@@ -1,0 +1,114 @@
+"""Names and paths to local files, without a network: folders, MULTIMODAL_CHECKPOINTS, the hub's cache."""
+
+import huggingface_hub.constants
+import pytest
+
+from multimodal import hub
+from multimodal.processors.bert import BertTokenizerFast
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "checkpoint"
+    (made / "part").mkdir(parents=True)
+    (made / "config.json").write_text("{}")
+    (made / "part" / "vocab.txt").write_text("a\n")
+    return made
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A hub cache as huggingface_hub lays it out, with one snapshot of owner/name."""
+    snapshot = tmp_path / "cache" / "models--owner--name" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    refs = tmp_path / "cache" / "models--owner--name" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(COMMIT)
+    return tmp_path / "cache"
+
+
+def test_a_folder_is_used_as_it_is(folder):
+    assert hub.find_folder(folder, ["config.json"]) == folder
+    assert hub.find_folder(str(folder)) == folder
+
+
+def test_a_subfolder_is_looked_into(folder):
+    assert hub.find_file(folder, "vocab.txt", subfolder="part") == folder / "part" / "vocab.txt"
+    assert hub.find_file(folder, "vocab.txt") is None
+
+
+def test_a_name_under_the_checkpoints_variable_is_found(folder, monkeypatch):
+    monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(folder.parent))
+    assert hub.find_folder("checkpoint", ["*.json"]) == folder
+
+
+def test_an_owner_and_name_under_the_checkpoints_variable_is_found(tmp_path, monkeypatch):
+    (tmp_path / "google" / "vit").mkdir(parents=True)
+    monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(tmp_path))
+    assert hub.find_folder("google/vit") == tmp_path / "google" / "vit"
+
+
+@pytest.mark.parametrize("revision", [None, "main", COMMIT])
+def test_the_hub_cache_is_read_offline(cache, revision):
+    found = hub.find_file("owner/name", "config.json", cache_dir=cache, local_files_only=True, revision=revision)
+    assert found is not None
+    assert found.read_text() == "{}"
+
+
+def test_the_offline_variable_of_the_hub_is_honoured(cache, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert hub.find_folder("owner/name", ["config.json"], cache_dir=cache).name == COMMIT
+
+
+def test_an_unknown_name_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(hub.CheckpointNotFound, match=r"the folder no/such.*MULTIMODAL_CHECKPOINTS.*hub's local cache"):
+        hub.find_folder("no/such", cache_dir=tmp_path, local_files_only=True)
+
+
+def test_an_unknown_revision_is_named(cache):
+    with pytest.raises(hub.CheckpointNotFound, match="revision 'v2'"):
+        hub.find_folder("owner/name", cache_dir=cache, local_files_only=True, revision="v2")
+
+
+def test_a_folder_without_the_wanted_files_says_what_is_wanted_and_what_is_there(folder):
+    with pytest.raises(hub.CheckpointNotFound, match=r"one of model\.safetensors, model\.bin.*config\.json, part/"):
+        hub.find_folder(folder, ["model.safetensors", "model.bin"])
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./relative", "a/b/c", "../up", "~/nowhere-at-all"])
+def test_a_path_that_does_not_exist_is_not_asked_of_the_hub(name):
+    with pytest.raises(hub.CheckpointNotFound, match="no such folder"):
+        hub.find_folder(name)
+
+
+def test_a_file_is_no_checkpoint(folder):
+    with pytest.raises(hub.CheckpointNotFound, match="got a file"):
+        hub.find_folder(folder / "config.json")
+
+
+@pytest.mark.parametrize("name", [None, "", 3])
+def test_a_name_of_a_wrong_type_is_named(name):
+    with pytest.raises(ValueError, match="name_or_path"):
+        hub.find_folder(name)
+
+
+@pytest.mark.parametrize("subfolder", ["../other", "/absolute", "missing"])
+def test_a_subfolder_stays_inside(folder, subfolder):
+    with pytest.raises(ValueError, match="subfolder"):
+        hub.find_folder(folder, subfolder=subfolder)
+
+
+def test_hub_keywords_are_told_from_others():
+    options, rest = hub.split_options({"revision": "main", "token": None, "size": 3, "trust_remote_code": True})
+    assert options == {"revision": "main", "token": None}
+    assert rest == {"size": 3}
+
+
+def test_a_tokenizer_loads_by_name(tmp_path, monkeypatch, make):
+    make(BertTokenizerFast).save_pretrained(tmp_path / "unc-nlp" / "lxmert")
+    monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(tmp_path))
+    assert BertTokenizerFast.from_pretrained("unc-nlp/lxmert", revision="main").name_or_path == "unc-nlp/lxmert"

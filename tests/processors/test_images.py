@@ -1,0 +1,319 @@
+"""The neutral image operations and ViT's processor: published answers, every kind of input, bad input."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors import safe_open
+
+from multimodal.processors import images as ops
+from multimodal.processors.vit import ViTImageProcessor
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def answers(golden):
+    with safe_open(golden / "vit.safetensors", "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        return tensors, {key: json.loads(value) for key, value in file.metadata().items()}
+
+
+@pytest.fixture
+def processor():
+    return ViTImageProcessor(size=16)
+
+
+def test_published_answers_are_met_exactly(answers):
+    tensors, cases = answers
+    assert len(cases) == 10
+    for key, case in cases.items():
+        picture = tensors["in." + key.split(".")[-1]]
+        pixels = ViTImageProcessor(**case["setting"])(picture, return_tensors="np").pixel_values[0]
+        assert list(pixels.shape) == case["shape"], key
+        step = case["step"]
+        np.testing.assert_array_equal(pixels[:, ::step, ::step], tensors[key + ".out"], err_msg=key)
+
+
+def _torch(array):
+    import torch
+
+    return torch.from_numpy(array.copy())
+
+
+def _tensorflow(array):
+    import tensorflow as tf
+
+    return tf.constant(array)
+
+
+def _jax(array):
+    import jax.numpy as jnp
+
+    return jnp.asarray(array)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        Image.fromarray,
+        lambda a: a.transpose(2, 0, 1),
+        lambda a: a.astype(np.int64),
+        lambda a: a.astype(np.float32),
+        _torch,
+        lambda a: _torch(a.transpose(2, 0, 1)),
+        _tensorflow,
+        _jax,
+    ],
+    ids=["pillow", "channels-first", "int64", "float32", "torch", "torch-channels-first", "tensorflow", "jax"],
+)
+def test_every_form_of_a_picture_gives_the_same_pixels(processor, convert):
+    expected = processor(PICTURE, return_tensors="np").pixel_values
+    np.testing.assert_array_equal(processor(convert(PICTURE), return_tensors="np").pixel_values, expected)
+
+
+def test_a_batch_is_its_pictures(processor):
+    other = PICTURE[::-1]
+    expected = np.concatenate([processor(p, return_tensors="np").pixel_values for p in (PICTURE, other)])
+    for batch in ([PICTURE, other], np.stack([PICTURE, other]), (Image.fromarray(PICTURE), other)):
+        np.testing.assert_array_equal(processor(images=batch, return_tensors="np").pixel_values, expected)
+
+
+def test_a_file_gives_the_pixels_of_its_picture(processor, tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "picture.png")
+    expected = processor(PICTURE, return_tensors="np").pixel_values
+    for source in (tmp_path / "picture.png", str(tmp_path / "picture.png")):
+        np.testing.assert_array_equal(processor(source, return_tensors="np").pixel_values, expected)
+
+
+def test_a_turned_photograph_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    Image.fromarray(PICTURE).save(tmp_path / "turned.png", exif=exif)
+    upright = ops.load_image(tmp_path / "turned.png")
+    np.testing.assert_array_equal(np.asarray(upright), np.rot90(PICTURE, -1))
+
+
+@pytest.mark.parametrize("kind", ["pt", "tf", "jax"])
+def test_tensors_of_each_framework(processor, kind):
+    pixels = processor(PICTURE, return_tensors=kind).pixel_values
+    assert tuple(pixels.shape) == (1, 3, 16, 16)
+    assert "float32" in str(pixels.dtype)
+
+
+def test_the_channel_order_of_the_answer_can_be_chosen(processor):
+    first = processor(PICTURE, return_tensors="np").pixel_values
+    last = processor(PICTURE, return_tensors="np", data_format="channels_last").pixel_values
+    np.testing.assert_array_equal(first, last.transpose(0, 3, 1, 2))
+    assert processor(PICTURE, data_format=None, return_tensors="np").pixel_values.shape[-1] == 3
+    assert processor(PICTURE.transpose(2, 0, 1), data_format="none", return_tensors="np").pixel_values.shape[1] == 3
+
+
+def test_an_ambiguous_shape_is_taken_as_channels_first_with_a_warning():
+    tiny = np.zeros((3, 5, 3), np.uint8)
+    with pytest.warns(UserWarning, match="input_data_format"):
+        assert ops.infer_data_format(tiny) == "channels_first"
+    processor = ViTImageProcessor(do_resize=False)
+    pixels = processor(tiny, input_data_format="channels_last", return_tensors="np").pixel_values
+    assert pixels.shape == (1, 3, 3, 5)
+
+
+def test_arguments_of_a_call_win_over_the_processors(processor):
+    pixels = processor(PICTURE, size=(8, 9), do_normalize=False, do_rescale=False, return_tensors="np").pixel_values
+    assert pixels.shape == (1, 3, 8, 9)
+    assert pixels.dtype == np.uint8
+    assert processor.size == {"height": 16, "width": 16}
+
+
+def test_fractions_stay_fractions():
+    processor = ViTImageProcessor(size=16, do_normalize=False)
+    scaled = processor(PICTURE / 255, do_rescale=False, return_tensors="np").pixel_values
+    np.testing.assert_allclose(scaled, processor(PICTURE, return_tensors="np").pixel_values, atol=1.5 / 255)
+    with pytest.warns(UserWarning, match="do_rescale=False"):
+        processor(PICTURE / 255)
+
+
+def test_other_modes_become_rgb_when_asked(processor):
+    grey = Image.fromarray(PICTURE).convert("L")
+    pixels = processor(grey, do_convert_rgb=True, return_tensors="np").pixel_values
+    assert (pixels[:, 0] == pixels[:, 1]).all()
+    for mode in ("RGBA", "P", "CMYK"):
+        picture = Image.fromarray(PICTURE).convert(mode)
+        assert processor(picture, do_convert_rgb=True)["pixel_values"][0].shape == (3, 16, 16)
+
+
+def test_one_channel_is_normalised_by_one_number():
+    processor = ViTImageProcessor(size=16, image_mean=0.5, image_std=[0.5])
+    assert processor(PICTURE[..., :1], return_tensors="np").pixel_values.shape == (1, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("L", "grey"), ("RGBA", "alpha"), ("P", "palette"), ("1", "black"), ("CMYK", "CMYK")]
+)
+def test_a_picture_that_is_not_rgb_is_named(processor, mode, expected):
+    with pytest.raises(
+        ValueError, match=rf"images: expected an RGB picture, got Pillow mode.*{expected}.*do_convert_rgb"
+    ):
+        processor(Image.fromarray(PICTURE).convert(mode))
+
+
+@pytest.mark.parametrize("convert", [False, True])
+def test_sixteen_bits_are_named(processor, convert):
+    with pytest.raises(ValueError, match="8 bits"):
+        processor(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), do_convert_rgb=convert)
+    with pytest.raises(ValueError, match=r"integers in 0\.\.255, got uint16"):
+        processor(PICTURE.astype(np.uint16) * 200)
+
+
+def test_a_damaged_file_is_named(processor, tmp_path):
+    path = tmp_path / "cut.png"
+    Image.fromarray(PICTURE).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"images: expected a whole picture.*cut\.png"):
+        processor(path)
+    with Image.open(path) as image, pytest.raises(ValueError, match="images: expected a whole picture"):
+        processor(image)
+    path.write_bytes(b"no picture at all")
+    with pytest.raises(ValueError, match=r"images\[1\]: expected a whole picture.*cut\.png"):
+        processor([PICTURE, path])
+    with pytest.raises(ValueError, match="No such file"):
+        processor(tmp_path / "missing.png")
+
+
+def test_a_huge_picture_is_refused(processor, monkeypatch):
+    monkeypatch.setattr(ops, "MAX_PIXELS", 300)
+    with pytest.raises(ValueError, match=r"at most 300 pixels.*31 x 20"):
+        processor(Image.fromarray(PICTURE))
+    with pytest.raises(ValueError, match="between 1 and 300 pixels"):
+        processor(PICTURE)
+    with pytest.raises(ValueError, match="size: expected at most 300 pixels"):
+        ViTImageProcessor(size=20)
+
+
+def test_a_decompression_bomb_is_refused(processor, tmp_path, monkeypatch):
+    Image.fromarray(PICTURE).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="decompression bomb"):
+        processor(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (PICTURE[..., 0], r"images: expected shape \(height, width, channels\)"),
+        (np.zeros((20, 30, 4), np.uint8), "1 or 3 channels"),
+        (np.zeros((5, 20, 30), np.uint8), "1 or 3 channels"),
+        (np.zeros((0, 30, 3), np.uint8), "between 1 and"),
+        (np.zeros((0, 20, 30, 3), np.uint8), "at least one image"),
+        (np.full((4, 4, 3), np.nan, np.float32), "finite"),
+        (np.full((4, 4, 3), -1, np.int32), r"0\.\.255"),
+        (np.full((4, 4, 3), 1.5, np.float32), r"fractions in 0\.\.1"),
+        (np.full((4, 4, 3), "x"), "numbers"),
+        ([], "empty list"),
+        ([PICTURE, None], r"images\[1\]: expected a Pillow image.*NoneType"),
+        ([[PICTURE]], r"images\[0\].*list"),
+        ({"a": 1}, "dict"),
+        (3, "int"),
+    ],
+    ids=str,
+)
+def test_what_is_no_picture_is_named(processor, images, message):
+    with pytest.raises(ValueError, match=message):
+        processor(images)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": {"shortest_edge": 3}}, "size: expected"),
+        ({"size": 0}, "size: expected positive"),
+        ({"size": (3, 2.5)}, "size: expected positive"),
+        ({"resample": 9}, "resample: expected"),
+        ({"resample": True}, "resample: expected"),
+        ({"image_mean": [0.5, 0.5]}, "image_mean: expected one number or 3"),
+        ({"image_std": [0.5, 0.0, 0.5]}, "image_std: expected numbers other than zero"),
+        ({"image_std": "half"}, "image_std: expected"),
+        ({"rescale_factor": "1/255"}, "rescale_factor: expected"),
+        ({"do_resise": True}, "unknown argument 'do_resise'; did you mean 'do_resize'"),
+    ],
+    ids=str,
+)
+def test_a_bad_option_is_named_wherever_it_is_given(options, message):
+    with pytest.raises(ValueError, match=message):
+        ViTImageProcessor(**options)(PICTURE)
+    with pytest.raises(ValueError, match=message):
+        ViTImageProcessor()(PICTURE, **options)
+
+
+@pytest.mark.parametrize("name", ["data_format", "input_data_format"])
+def test_an_unknown_channel_order_is_named(processor, name):
+    with pytest.raises(ValueError, match=f"{name}: expected one of 'channels_first'"):
+        processor(PICTURE, **{name: "channels_middle"})
+
+
+def test_different_sizes_without_resizing_make_no_tensor():
+    with pytest.raises(ValueError, match="do_resize=True"):
+        ViTImageProcessor(do_resize=False)([PICTURE, PICTURE[:10]], return_tensors="np")
+
+
+def test_saving_and_loading_is_the_identity(tmp_path):
+    processor = ViTImageProcessor(size=(8, 9), resample=3, image_mean=[0.1, 0.2, 0.3], do_rescale=False)
+    processor.save_pretrained(tmp_path / "made" / "here")
+    again = ViTImageProcessor.from_pretrained(tmp_path / "made" / "here")
+    assert again.to_dict() == processor.to_dict()
+    assert ViTImageProcessor.from_pretrained(tmp_path / "made/here", size=4).size == {"height": 4, "width": 4}
+
+
+def test_an_old_file_is_read_and_its_unknown_keys_are_kept(tmp_path):
+    old = {"feature_extractor_type": "ViTFeatureExtractor", "size": 32, "resample": 2, "do_resize": True, "future": [1]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(old))
+    processor = ViTImageProcessor.from_pretrained(tmp_path)
+    assert processor.size == {"height": 32, "width": 32}
+    processor.save_pretrained(tmp_path / "new")
+    written = json.loads((tmp_path / "new" / "preprocessor_config.json").read_text())
+    assert written["future"] == [1]
+    assert written["feature_extractor_type"] == "ViTFeatureExtractor"
+    assert written["image_processor_type"] == "ViTImageProcessor"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_settings_file_is_named(tmp_path, content):
+    (tmp_path / "preprocessor_config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"preprocessor_config\.json: expected a JSON object"):
+        ViTImageProcessor.from_pretrained(tmp_path)
+
+
+def test_an_unknown_keyword_while_loading_is_named(tmp_path):
+    ViTImageProcessor().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="did you mean 'do_normalize'"):
+        ViTImageProcessor.from_pretrained(tmp_path, do_normalise=False)
+
+
+sides = st.integers(1, 12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides, sides, sides, sides)
+def test_cropping_the_middle_undoes_padding_around_it(height, width, more_height, more_width):
+    image = np.random.default_rng(height).integers(1, 256, (height, width, 3), np.uint8)
+    padded = ops.center_crop(image, height + 2 * more_height, width + 2 * more_width)
+    assert padded.shape == (height + 2 * more_height, width + 2 * more_width, 3)
+    assert padded.sum() == image.sum()
+    np.testing.assert_array_equal(ops.center_crop(padded, height, width), image)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides, sides, st.sampled_from([np.uint8, np.float32]))
+def test_resizing_to_the_same_size_changes_nothing(height, width, dtype):
+    image = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8).astype(dtype)
+    np.testing.assert_array_equal(ops.resize(image, height, width), image)
+
+
+def test_processing_raises_no_warning_for_a_black_picture(processor):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        processor(np.zeros((4, 5, 3), np.uint8))
