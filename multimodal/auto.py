@@ -139,9 +139,10 @@ class AutoConfig:
     @classmethod
     def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> Any:
         """Read `config.json` of a folder or hub name; keywords are hub options or override fields."""
-        from multimodal.configs.base import PretrainedConfig, split_hub_options
+        from multimodal import hub
+        from multimodal.configs.base import PretrainedConfig
 
-        hub_options, overrides = split_hub_options(kwargs)
+        hub_options, overrides = hub.split_options(kwargs)
         config = cls.from_dict(PretrainedConfig.get_config_dict(name_or_path, **hub_options), **overrides)
         config.name_or_path = str(name_or_path)
         return config
@@ -160,9 +161,9 @@ class _AutoProcessorBase:
     @classmethod
     def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> Any:
         """Load the processor that fits the checkpoint; keywords go to its own `from_pretrained`."""
-        from multimodal.configs.base import split_hub_options
+        from multimodal import hub
 
-        hub_options, _ = split_hub_options(kwargs)
+        hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
         module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
         kwargs.pop("use_fast", None)

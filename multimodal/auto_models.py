@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from multimodal import auto
-from multimodal.configs.base import split_hub_options
+from multimodal import auto, hub
 
 
 class AutoModelBase:
@@ -24,7 +23,7 @@ class AutoModelBase:
         """Load a checkpoint as the class of its architecture; keywords as in that class's `from_pretrained`."""
         config = kwargs.get("config")
         if config is None:
-            hub_options, _ = split_hub_options(kwargs)
+            hub_options, _ = hub.split_options(kwargs)
             config = auto.AutoConfig.from_pretrained(name_or_path, **hub_options)
         return cls._class_for(config).from_pretrained(name_or_path, *model_args, **kwargs)
 

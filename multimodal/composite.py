@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from multimodal import auto
-from multimodal.configs.base import split_hub_options
+from multimodal import auto, hub
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.specs.base import RETURNS
 from multimodal.structures import NetworkOutput
@@ -52,7 +51,7 @@ class EncoderDecoderBase:
         """
         halves = {"encoder": encoder_pretrained_model_name_or_path, "decoder": decoder_pretrained_model_name_or_path}
         routed: dict[str, dict[str, Any]] = {side: {} for side in halves}
-        hub_options, rest = split_hub_options(kwargs)
+        hub_options, rest = hub.split_options(kwargs)
         for name in list(rest):
             side = name.split("_", 1)[0]
             if side in halves and name not in ("decoder_start_token_id",):
@@ -81,7 +80,7 @@ class EncoderDecoderBase:
             raise ValueError(
                 f"{side}_pretrained_model_name_or_path: expected a checkpoint, or {side}_model, got neither"
             )
-        hub_options, options = split_hub_options(options)
+        hub_options, options = hub.split_options(options)
         config = options.pop("config", None)
         if config is None:
             config = auto.AutoConfig.from_pretrained(path, **hub_options)

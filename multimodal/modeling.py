@@ -22,7 +22,7 @@ from multimodal.checkpoints.layout import from_backend, to_backend
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.plan import LoadReport, make_plan
 from multimodal.checkpoints.source import FreshSource, MemorySource, Source
-from multimodal.configs.base import PretrainedConfig, split_hub_options
+from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
@@ -131,7 +131,7 @@ class ModelBase:
         hub options, arguments of the class, or override fields of the configuration. What was drawn fresh or not used
         stands in `load_report`. Errors: CheckpointError, ValueError naming what was expected.
         """
-        hub_options, kwargs = split_hub_options(kwargs)
+        hub_options, kwargs = hub.split_options(kwargs)
         kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
         dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
         options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}

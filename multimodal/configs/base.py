@@ -186,7 +186,7 @@ class PretrainedConfig:
         if num_labels is not None and "id2label" not in values:
             values["id2label"] = {i: f"LABEL_{i}" for i in range(num_labels)}
         if "num_labels" in overrides:
-            values.pop("id2label", None), values.pop("label2id", None)
+            values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
         accepted = (
             {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
         )
@@ -225,7 +225,7 @@ class PretrainedConfig:
 
         Keywords are hub options (`revision`, `cache_dir`, `subfolder`, ...) or override fields.
         """
-        hub_options, overrides = split_hub_options(kwargs)
+        hub_options, overrides = hub.split_options(kwargs)
         values = cls.get_config_dict(name_or_path, **hub_options)
         found = values.get("model_type", cls.model_type)
         if cls.model_type and found != cls.model_type:
@@ -305,29 +305,6 @@ class FrozenConfig:
 
     def __repr__(self) -> str:
         return f"FrozenConfig({self._config!r})"
-
-
-HUB_OPTIONS = frozenset(
-    [
-        "revision",
-        "cache_dir",
-        "local_files_only",
-        "subfolder",
-        "token",
-        "use_auth_token",
-        "force_download",
-        "resume_download",
-        "proxies",
-    ]
-)
-
-
-def split_hub_options(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(options of the hub, the rest)."""
-    return (
-        {k: v for k, v in kwargs.items() if k in HUB_OPTIONS},
-        {k: v for k, v in kwargs.items() if k not in HUB_OPTIONS},
-    )
 
 
 def expect(config: PretrainedConfig, name: str, allowed: tuple) -> None:

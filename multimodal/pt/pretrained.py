@@ -86,7 +86,7 @@ class PretrainedModel(ModelBase, nn.Module):
         """{our name: parameter}."""
         return weights.named_tensors(self.network)
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> Any:
         """The token embeddings, or the patch embeddings of a vision model."""
         embeddings = self._embeddings()
         return embeddings.tokens if hasattr(embeddings, "tokens") else embeddings.patches
@@ -96,7 +96,7 @@ class PretrainedModel(ModelBase, nn.Module):
         embeddings = self._embeddings()
         setattr(embeddings, "tokens" if hasattr(embeddings, "tokens") else "patches", value)
 
-    def _embeddings(self) -> nn.Module:
+    def _embeddings(self) -> Any:
         network = getattr(self.network, self.spec.head) if self.spec.head else self.network
         return network.embeddings
 

@@ -27,7 +27,7 @@ def _walk(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, list):
             children += [(f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, keras.layers.Layer)]
     for variable in layer._trainable_variables + layer._non_trainable_variables:
-        yield prefix + _LEAVES.get(variable.name, variable.name), variable
+        yield prefix + _LEAVES.get(str(variable.name), str(variable.name)), variable
     for name, child in children:
         yield from _walk(child, f"{prefix}{name}.")
 

@@ -35,6 +35,7 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
     """Any vision encoder and any causal decoder with cross-attention."""
 
     spec = specs.VisionEncoderDecoderModel
+    halves: dict[str, PretrainedModel]
 
     def __init__(self, config=None, encoder=None, decoder=None, *, seed: int = 0, dtype=None, _do_init: bool = True):
         """From a configuration, from two live models, or from both (the live models win)."""
