@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from multimodal.generation import arguments
+from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
 from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
@@ -36,12 +36,15 @@ class GenerationMixin:
         positions = self.config.decoder.max_position_embeddings
         length = arguments.total_length(settings, prompt.shape[1], positions)
         capacity = arguments.bucket(length, positions + 1)
+        mask = None if mask is None else jnp.asarray(mask, bool)
+        decoder = (self.decoder.module, params["decoder"])
+        if arguments.needs_search(settings):
+            stepper = Stepper(*decoder, context, mask, capacity, settings.num_beams)
+            answer = search.run(stepper, np.asarray(prompt), settings, length)
+            return GenerateOutput(**{name: jnp.asarray(value) for name, value in answer.items()})
         eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
         pad = 0 if settings.pad_token_id is None else settings.pad_token_id
-        mask = None if mask is None else jnp.asarray(mask, bool)
-        tokens, count = greedy(
-            self.decoder.module, params["decoder"], context, prompt, mask, length, eos, pad, capacity
-        )
+        tokens, count = greedy(*decoder, context, prompt, mask, length, eos, pad, capacity)
         return GenerateOutput(sequences=tokens[:, : int(count)])
 
     def _context(self, pixel_values, inputs: dict[str, Any], params: dict[str, Any]):
@@ -69,6 +72,48 @@ def encode(module, params, pixel_values, inputs):
     return module.apply({"params": params}, x, method="context")
 
 
+class Stepper:
+    """A decoder with its cache, for `generation.search`."""
+
+    def __init__(self, module, params, context, mask, capacity: int, beams: int):
+        self.module, self.params = module, params
+        self.context = jnp.repeat(context, beams, 0)
+        rows = self.context.shape[0]
+        self.visible = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
+        self.cache = empty_cache(module.config, rows, capacity - 1, context.dtype)
+
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+        order = np.arange(len(tokens)) if order is None else order
+        new = jnp.asarray(tokens, jnp.int32)
+        logits, self.cache = advance(
+            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.visible, self.context, self.cache
+        )
+        return np.asarray(logits)
+
+
+@functools.partial(jax.jit, static_argnames="module")
+def advance(module, params, tokens, order, visible, context, cache):
+    """(logits behind the new tokens, cache), compiled."""
+    answer = module.apply(
+        {"params": params}, tokens, visible, encoder_hidden_states=context, cache=reorder(cache, order)
+    )
+    return answer.logits[:, -1], answer.cache
+
+
+def reorder(cache: Cache, order: jax.Array) -> Cache:
+    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
+    layers = tuple(
+        layer._replace(self_attention=KeyValue(*(array[order] for array in layer.self_attention)))
+        for layer in cache.layers
+    )
+    return cache._replace(layers=layers)
+
+
+def pad_mask(mask: jax.Array, length: int) -> jax.Array:
+    """The prompt's mask with ones for what is generated."""
+    return jnp.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
+
+
 @functools.partial(jax.jit, static_argnames=("module", "capacity"))
 def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: int):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
@@ -76,9 +121,7 @@ def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: in
     Stops once every sequence has ended or is `length` long.
     """
     batch, start = prompt.shape
-    visible = None
-    if mask is not None:
-        visible = jnp.pad(mask, ((0, 0), (0, capacity - 1 - start)), constant_values=True)
+    visible = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
         return module.apply(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from multimodal.generation import processors
 from multimodal.generation.config import GenerationConfig, resolve
 
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
@@ -32,3 +33,8 @@ def total_length(settings: GenerationConfig, prompt_length: int, positions: int)
 def bucket(length: int, largest: int) -> int:
     """The next power of two: programs are compiled for few lengths. At most `largest`."""
     return min(max(16, 1 << (length - 1).bit_length()), max(length, largest))
+
+
+def needs_search(settings: GenerationConfig) -> bool:
+    """Whether more is asked for than the plain greedy mode, which every backend has compiled whole."""
+    return settings.num_beams > 1 or processors.are_wanted(settings)

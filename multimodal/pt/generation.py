@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
-from multimodal.generation import arguments
+from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
+from multimodal.pt.weights import to_numpy
 from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
 
 
@@ -29,8 +31,14 @@ class GenerationMixin:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
         length = arguments.total_length(settings, prompt.shape[1], self.config.decoder.max_position_embeddings)
-        sequences = greedy(self.network.decoder, self.config.decoder, context, prompt, mask, length, settings)
-        return GenerateOutput(sequences=sequences) if settings.return_dict_in_generate else sequences
+        network, config = self.network.decoder, self.config.decoder
+        if arguments.needs_search(settings):
+            stepper = Stepper(network, config, context, mask, length, settings.num_beams)
+            answer = search.run(stepper, prompt.numpy(force=True), settings, length)
+            answer = {name: torch.from_numpy(value).to(context.device) for name, value in answer.items()}
+        else:
+            answer = {"sequences": greedy(network, config, context, prompt, mask, length, settings)}
+        return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
 
     def _context(self, pixel_values, inputs: dict[str, Any]):
         """What the decoder attends to."""
@@ -46,6 +54,35 @@ class GenerationMixin:
             )
         options = {"weights": False, "states": False}
         return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
+
+
+class Stepper:
+    """A decoder with its cache, for `generation.search`."""
+
+    def __init__(self, network, config, context, mask, length: int, beams: int):
+        self.network = network
+        self.context = context.repeat_interleave(beams, 0)
+        self.mask = None if mask is None else mask.repeat_interleave(beams, 0)
+        rows = self.context.shape[0]
+        self.cache = empty_cache(config, rows, length - 1, context.dtype, context.device)
+
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+        if order is not None:
+            self.cache = reorder(self.cache, torch.from_numpy(order).to(self.context.device))
+        new = torch.from_numpy(tokens).to(self.context.device)
+        visible = None if self.mask is None else pad_mask(self.mask, self.cache.position + new.shape[1])
+        answer = self.network(new, visible, encoder_hidden_states=self.context, cache=self.cache)
+        self.cache = answer.cache
+        return to_numpy(answer.logits[:, -1])
+
+
+def reorder(cache: Cache, order: torch.Tensor) -> Cache:
+    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
+    layers = tuple(
+        layer._replace(self_attention=KeyValue(*(tensor[order] for tensor in layer.self_attention)))
+        for layer in cache.layers
+    )
+    return cache._replace(layers=layers)
 
 
 def greedy(decoder, config, context, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from multimodal.generation import arguments
+from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
 from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
@@ -32,27 +32,34 @@ class GenerationMixin:
         positions = self.config.decoder.max_position_embeddings
         length = arguments.total_length(settings, prompt.shape[1], positions)
         capacity = arguments.bucket(length, positions + 1)
-        eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
-        pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
         mask = None if mask is None else tf.cast(mask, tf.bool)
-        tokens, count = self._program(capacity)(context, prompt, mask, tf.constant(length), eos, pad)
-        sequences = tokens[:, : int(count)]
-        return GenerateOutput(sequences=sequences) if settings.return_dict_in_generate else sequences
+        if arguments.needs_search(settings):
+            stepper = Stepper(self._program(advance), self.config.decoder, context, mask, capacity, settings.num_beams)
+            answer = search.run(stepper, np.asarray(prompt), settings, length)
+            answer = {name: tf.convert_to_tensor(value) for name, value in answer.items()}
+        else:
+            eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
+            pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
+            program = self._program(greedy, capacity)
+            tokens, count = program(context, prompt, mask, tf.constant(length), eos, pad)
+            answer = {"sequences": tokens[:, : int(count)]}
+        return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
 
-    def _program(self, capacity: int) -> Any:
-        """The compiled loop for one capacity; it is traced anew for other shapes of its arguments."""
+    def _program(self, function: Any, *fixed: Any) -> Any:
+        """A compiled function of the decoder, of its configuration and of what is fixed; traced anew for other shapes."""
         network, config = self.network.decoder, self.config.decoder
-        programs = vars(self).setdefault("_programs", {})
-        if programs.get("network") is not network:  # another vocabulary, or pruned heads
-            programs.clear()
-            programs["network"] = network
-        if capacity not in programs:
+        programs = vars(self).get("_programs")
+        if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
+            programs = {"network": network}
+            self._set("_programs", programs)
+        key = (function, *fixed)
+        if key not in programs:
 
-            def program(context, prompt, mask, length, eos, pad):
-                return greedy(network, config, context, prompt, mask, length, eos, pad, capacity)
+            def program(*tensors):
+                return function(network, config, *fixed, *tensors)
 
-            programs[capacity] = tf.function(program, jit_compile=True)
-        return programs[capacity]
+            programs[key] = tf.function(program, jit_compile=True)
+        return programs[key]
 
     def _context(self, pixel_values, inputs: dict[str, Any]):
         """What the decoder attends to."""
@@ -70,15 +77,50 @@ class GenerationMixin:
         return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
 
 
-def greedy(decoder, config, context, prompt, mask, length, eos, pad, capacity: int):
+class Stepper:
+    """A decoder with its cache, for `generation.search`."""
+
+    def __init__(self, program, config, context, mask, capacity: int, beams: int):
+        self.program = program
+        self.context = tf.repeat(context, beams, 0)
+        rows = self.context.shape[0]
+        self.visible = None if mask is None else pad_mask(tf.repeat(mask, beams, 0), capacity - 1)
+        self.cache = empty_cache(config, rows, capacity - 1, context.dtype)
+
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+        order = np.arange(len(tokens)) if order is None else order
+        new, order = tf.constant(tokens, tf.int32), tf.constant(order, tf.int32)
+        logits, self.cache = self.program(new, order, self.visible, self.context, self.cache)
+        return np.asarray(logits)
+
+
+def advance(decoder, config, tokens, order, visible, context, cache):
+    """(logits behind the new tokens, cache)."""
+    answer = decoder(tokens, visible, encoder_hidden_states=context, cache=reorder(cache, order))
+    return answer.logits[:, -1], answer.cache
+
+
+def reorder(cache: Cache, order: tf.Tensor) -> Cache:
+    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
+    layers = tuple(
+        layer._replace(self_attention=KeyValue(*(tf.gather(tensor, order) for tensor in layer.self_attention)))
+        for layer in cache.layers
+    )
+    return cache._replace(layers=layers)
+
+
+def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
+    """The prompt's mask with ones for what is generated."""
+    return tf.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
+
+
+def greedy(decoder, config, capacity: int, context, prompt, mask, length, eos, pad):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
 
     Stops once every sequence has ended or is `length` long.
     """
     batch, start = prompt.shape
-    visible = None
-    if mask is not None:
-        visible = tf.pad(mask, ((0, 0), (0, capacity - 1 - start)), constant_values=True)
+    visible = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
         return decoder(tokens, visible, encoder_hidden_states=context, cache=cache)
