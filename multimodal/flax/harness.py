@@ -27,25 +27,36 @@ def dtype_options(dtype: str) -> dict[str, Any]:
 
 
 def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: bool, cotangents: dict | None):
-    """({`out.<field>`: array}, {our name: gradient} or None) of one call, compiled as one program."""
+    """({`out.<field>`: array}, {our name: gradient} or None) of one call, as one compiled program."""
     arrays = {k: v for k, v in arguments.items() if not isinstance(v, bool | int | float | str)}
     fixed = {k: v for k, v in arguments.items() if k not in arrays}
-    model._check({k: v for k, v in arrays.items() if k in model.spec.names()}, interpolate=True)
+    own = {k: v for k, v in arrays.items() if k in model.spec.names()}
+    model._check_given(own, prefix="")  # in the program nothing is checked
+    program = _program(model, fixed, train, gradients)
+    if gradients:
+        (_, outputs), found = program(model.params, arrays, cotangents or {})
+    else:
+        (_, outputs), found = program(model.params, arrays, cotangents or {}), None
+    return {name: np.asarray(value) for name, value in outputs.items()}, None if found is None else fetch(found)
 
-    def objective(params, arrays):
-        answer = model(**arrays, **fixed, params=params, train=train)
-        outputs: dict[str, jax.Array] = {}
-        flatten("out", dict(answer), outputs)
-        total = answer.get("loss")
-        if total is None:
-            total = sum((outputs[f"out.{k}"] * v).sum() for k, v in (cotangents or {}).items())
-        return jnp.asarray(total), outputs
 
-    if not gradients:
-        _, outputs = jax.jit(objective)(model.params, arrays)
-        return {name: np.asarray(value) for name, value in outputs.items()}, None
-    (_, outputs), found = jax.jit(jax.value_and_grad(objective, has_aux=True))(model.params, arrays)
-    return {name: np.asarray(value) for name, value in outputs.items()}, fetch(found)
+def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) -> Any:
+    """The compiled call, kept with the model: JAX compiles it anew for other shapes only."""
+    key = (model._module_arguments(), tuple(sorted(fixed.items())), train, gradients)
+    programs = vars(model).setdefault("_programs", {})
+    if key not in programs:
+
+        def objective(params, arrays, cotangents):
+            answer = model(**arrays, **fixed, params=params, train=train)
+            outputs: dict[str, jax.Array] = {}
+            flatten("out", dict(answer), outputs)
+            total = answer.get("loss")
+            if total is None:
+                total = sum((outputs[f"out.{name}"] * value).sum() for name, value in cotangents.items())
+            return jnp.asarray(total), outputs
+
+        programs[key] = jax.jit(jax.value_and_grad(objective, has_aux=True) if gradients else objective)
+    return programs[key]
 
 
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:

@@ -39,17 +39,24 @@ def run(
     ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
     are cast to `dtype`; a dotted input name nests.
     """
-    harness = _harness(backend)
-    with harness.precision(dtype_name(dtype)):
-        return _run(
-            harness, checkpoint, backend, inputs, dtype_name(dtype), gradients, cotangents, generate,
-            {"train": train, "output_hidden_states": output_hidden_states, "output_attentions": output_attentions},
-        )  # fmt: skip
+    dtype = dtype_name(dtype)
+    with harness_of(backend).precision(dtype):
+        return answer(
+            load(checkpoint, backend, dtype),
+            inputs,
+            dtype,
+            gradients=gradients,
+            cotangents=cotangents,
+            generate=generate,
+            train=train,
+            output_hidden_states=output_hidden_states,
+            output_attentions=output_attentions,
+        )
 
 
 def load(checkpoint: str | Path, backend: str, dtype: str) -> Any:
     """The model that the `config.json` of `checkpoint` names in `architectures`."""
-    return load_class(checkpoint, backend).from_pretrained(checkpoint, **_harness(backend).dtype_options(dtype))
+    return load_class(checkpoint, backend).from_pretrained(checkpoint, **harness_of(backend).dtype_options(dtype))
 
 
 def load_class(checkpoint: str | Path, backend: str) -> type:
@@ -100,30 +107,40 @@ def published_gradients(model: Any, gradients: Mapping[str, np.ndarray]) -> dict
     }
 
 
-def _harness(backend: str) -> Any:
+def harness_of(backend: str) -> Any:
+    """The backend's adapter."""
     if backend not in auto.BACKENDS:
         raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
     return importlib.import_module(f"multimodal.{backend}.harness")
 
 
-def _run(harness, checkpoint, backend, inputs, dtype, gradients, cotangents, generate, flags) -> dict[str, np.ndarray]:
-    model = load(checkpoint, backend, dtype)
+def answer(
+    model: Any,
+    inputs: Mapping[str, Any],
+    dtype: str,
+    *,
+    gradients: bool = False,
+    cotangents: Mapping[str, np.ndarray] | None = None,
+    generate: Mapping[str, Any] | None = None,
+    train: bool = False,
+    **flags: bool,
+) -> dict[str, np.ndarray]:
+    """What `run` answers, of a model that is loaded already. A flag that its class does not have is left out."""
+    harness = harness_of(model.backend)
     given = nest({name: _cast(value, dtype) for name, value in inputs.items()})
     if generate is not None:
-        answer = harness.generate(model, given, dict(generate))
-        return {key: np.asarray(value) for key, value in answer.items() if value is not None}
-    train = flags.pop("train")
+        generated = harness.generate(model, given, dict(generate))
+        return {key: np.asarray(value) for key, value in generated.items() if value is not None}
     known = model.spec.names()
-    arguments = {**given, **{k: True for k, v in flags.items() if v and k in known}}
-    wanted = None if cotangents is None else {k: _cast(v, dtype) for k, v in cotangents.items()}
+    arguments = {**given, **{name: True for name, wanted in flags.items() if wanted and name in known}}
+    wanted = None if cotangents is None else {name: _cast(value, dtype) for name, value in cotangents.items()}
     outputs, gradient = harness.evaluate(model, arguments, train=train, gradients=gradients, cotangents=wanted)
-    answers = dict(outputs)
-    if gradient is not None:
-        answers |= published_gradients(model, gradient)
-    return answers
+    return {**outputs, **({} if gradient is None else published_gradients(model, gradient))}
 
 
 def _cast(value: Any, dtype: str) -> Any:
+    if isinstance(value, bool | str):
+        return value
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return array

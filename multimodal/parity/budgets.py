@@ -1,0 +1,86 @@
+"""How large an error may be, and how it is measured (docs/design.md, section 4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+SEMANTICS = {"out": 1e-11, "grad": 1e-9, "weight": 0.0}
+"""Gate A: relative error of float64 answers, forward and gradients. Tensors come back as they went in."""
+
+UNIT_ROUNDOFF = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
+NOISE_DRAWS = 4
+
+
+_BIASES = re.compile(r"(grad\..*)\.(query|key|value)\.bias")
+
+
+def grouped(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`answers` in float64, with the gradients of an attention's query, key and value biases as one vector.
+
+    The gradient of a key bias is zero (softmax does not feel what all scores share), so that it has no scale of its own:
+    it is held against that of its neighbours, as in the layouts that pack the three into one tensor.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, value in answers.items():
+        match = _BIASES.fullmatch(name)
+        if match is None:
+            found[name] = np.asarray(value, np.float64)
+        else:
+            group = f"{match[1]}.[query,key,value].bias"
+            found[group] = np.concatenate([found.get(group, np.zeros(0)), np.asarray(value, np.float64).ravel()])
+    return found
+
+
+def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """{name: relative L2 error} of every tensor of `truth`; infinite where it is missing, misshapen or not finite."""
+    truth = grouped({name: truth[name] for name in sorted(truth)})
+    got = grouped({name: got[name] for name in sorted(got)})
+    typical = _typical_gradient(truth)
+    return {n: _error(got.get(n), v, 1e-3 * typical if n.startswith("grad.") else 0.0) for n, v in truth.items()}
+
+
+def _typical_gradient(truth: Mapping[str, np.ndarray]) -> float:
+    """The rms of the gradients' norms: a gradient far below it has no scale of its own."""
+    squares = [float(np.sum(v**2)) for k, v in truth.items() if k.startswith("grad.")]
+    return float(np.sqrt(np.mean(squares))) if squares else 0.0
+
+
+def _error(got: np.ndarray | None, truth: np.ndarray, floor: float) -> float:
+    if got is None or got.shape != truth.shape:
+        return float("inf")
+    difference = got - truth
+    scale = float(np.linalg.norm(truth)) + floor
+    return float(np.linalg.norm(difference)) / (scale or 1.0) if np.isfinite(difference).all() else float("inf")
+
+
+def semantics(names: Iterable[str]) -> dict[str, float]:
+    """Gate A's budget of each tensor."""
+    return {name: SEMANTICS[name.split(".")[0]] for name in names}
+
+
+def precision(
+    truth: Mapping[str, np.ndarray], perturbed: Iterable[Mapping[str, np.ndarray]], dtype: str = "float32"
+) -> dict[str, float]:
+    """Gate B's budget of each tensor: 8 sigma + 4 u.
+
+    Sigma is the rms relative change of the float64 answer under noise of plus or minus u on weights and inputs:
+    `perturbed` holds the answers of the draws.
+    """
+    changes = [errors(answer, truth) for answer in perturbed]
+    unit = UNIT_ROUNDOFF[dtype]
+    return {n: 8.0 * float(np.sqrt(np.mean([c[n] ** 2 for c in changes]))) + 4.0 * unit for n in changes[0]}
+
+
+def over_budget(found: Mapping[str, float], budget: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """{name: (error, budget)} of the tensors whose error is not within its budget."""
+    return {name: (found[name], budget[name]) for name in budget if not found[name] <= budget[name]}
+
+
+def worst(found: Mapping[str, float], budget: Mapping[str, float]) -> tuple[str, float]:
+    """(name, error / budget) of the tensor that comes closest to its budget or is furthest beyond it."""
+    shares = {n: found[n] / b if b else (np.inf if found[n] else 0.0) for n, b in budget.items()}
+    name = max(shares, key=shares.__getitem__)
+    return name, float(shares[name])

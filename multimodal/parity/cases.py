@@ -1,0 +1,172 @@
+"""Small configurations that cover what the classes can do, and inputs for them.
+
+Widths, heads, lengths and vocabularies are pairwise different, so that no transposed or swapped tensor hides; sequences
+reach the last position; the batch has padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from multimodal import auto, specs
+from multimodal.checkpoints import names
+from multimodal.parity import draw
+
+BATCH = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One class in one configuration, called with some of its arguments."""
+
+    name: str
+    class_name: str
+    config: dict[str, Any]
+    arguments: tuple[str, ...]
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Symbols of the specification that the configuration leaves open."""
+    flags: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keywords of the class's constructor."""
+    seed: int = 0
+
+    @property
+    def spec(self) -> specs.Specification:
+        return specs.of(self.class_name)
+
+    def configuration(self) -> Any:
+        """A new configuration object."""
+        return auto.AutoConfig.from_dict(self.config)
+
+    def rows(self) -> list[names.Row]:
+        """The tensors of the class in this configuration."""
+        return names.rows(self.configuration(), self.spec, self.parts())
+
+    def parts(self) -> tuple[str, ...]:
+        """Parts that the constructor's keywords leave."""
+        parts = list(self.spec.parts)
+        if not self.options.get("add_pooling_layer", True):
+            parts.remove("pooler")
+        if self.options.get("use_mask_token"):
+            parts.append("mask_token")
+        return tuple(parts)
+
+    def inputs(self, seed: int, scale: float = 1.0, padding: int = 2) -> dict[str, np.ndarray]:
+        """Values for `arguments`; the last row has `padding` hidden positions in every mask."""
+        dimensions = {**self.spec.dimensions(self.configuration()), "batch": BATCH, **self.sizes}
+        return {n: value(self.spec.argument(n), dimensions, seed, scale, padding) for n in self.arguments}
+
+
+def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale: float, padding: int) -> np.ndarray:
+    """One argument's values within its range."""
+    shape = tuple(dimensions[s] if isinstance(s, str) else s for s in argument.shape)
+    if argument.kind == "mask":
+        mask = np.ones(shape, np.int64)
+        mask[-1, shape[1] - min(padding, shape[1] - 1) :] = 0
+        return mask
+    if argument.kind == "bool":
+        return draw.uniform(seed, argument.name, shape) > 0
+    if argument.kind == "int":
+        low = max(0, _number(argument.low, dimensions))
+        values = draw.integers(seed, argument.name, shape, low, _number(argument.high, dimensions))
+        return _partly_ignored(values, seed) if argument.low == -100 else values
+    if argument.name.endswith("head_mask"):
+        return (draw.uniform(seed, argument.name, shape) > -0.5).astype(np.float64)
+    return scale * draw.uniform(seed, argument.name, shape)
+
+
+def _partly_ignored(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Every third label is -100, from a drawn position on."""
+    positions = np.arange(labels.size).reshape(labels.shape)
+    return np.where((positions + seed) % 3 == 0, -100, labels)
+
+
+def _number(symbol: str | int, dimensions: dict[str, int]) -> int:
+    return dimensions[symbol] if isinstance(symbol, str) else symbol
+
+
+VIT = {
+    "model_type": "vit", "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20,
+    "image_size": [16, 24], "patch_size": [8, 4], "num_channels": 3,
+}  # fmt: skip
+BERT = {
+    "model_type": "bert", "vocab_size": 37, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 28, "max_position_embeddings": 7, "type_vocab_size": 3, "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}  # fmt: skip
+DECODER = {**BERT, "is_decoder": True, "add_cross_attention": True}
+GPT2 = {
+    "model_type": "gpt2", "vocab_size": 41, "n_positions": 7, "n_embd": 15, "n_layer": 2, "n_head": 5, "n_inner": 22,
+    "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+CROSS_GPT2 = {**GPT2, "is_decoder": True, "add_cross_attention": True}
+TEXT = {"length": 7, "total": 7, "context": 5}
+IMAGE = {"height": 16, "width": 24}
+TOKENS = ("input_ids", "attention_mask")
+CONTEXT = ("encoder_hidden_states", "encoder_attention_mask")
+
+
+def _composite(encoder: dict[str, Any], decoder: dict[str, Any]) -> dict[str, Any]:
+    tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
+    return {"model_type": "vision-encoder-decoder", "encoder": encoder, "decoder": decoder, **tokens}
+
+
+CASES: tuple[Case, ...] = (
+    Case("vit", "ViTModel", VIT, ("pixel_values",), IMAGE),
+    Case(
+        "vit-masked", "ViTModel", {**VIT, "qkv_bias": False, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
+        ("pixel_values", "bool_masked_pos", "head_mask"), IMAGE, options={"use_mask_token": True},
+    ),
+    Case(
+        "vit-interpolated", "ViTModel", {**VIT, "pruned_heads": {"1": [1]}}, ("pixel_values",),
+        {"height": 24, "width": 16}, {"interpolate_pos_encoding": True}, {"add_pooling_layer": False},
+    ),
+    Case("bert", "BertModel", BERT, (*TOKENS, "token_type_ids"), TEXT),
+    Case(
+        "bert-relative-key", "BertModel", {**BERT, "position_embedding_type": "relative_key", "hidden_act": "relu"},
+        ("inputs_embeds", "attention_mask", "head_mask"), TEXT,
+    ),
+    Case(
+        "bert-decoder", "BertModel",
+        {**DECODER, "position_embedding_type": "relative_key_query", "pruned_heads": {"0": [2]}},
+        (*TOKENS, *CONTEXT, "position_ids"), TEXT,
+    ),
+    Case("bert-lm", "BertLMHeadModel", {**BERT, "is_decoder": True}, (*TOKENS, "labels"), TEXT),
+    Case(
+        "bert-lm-cross", "BertLMHeadModel", {**DECODER, "tie_word_embeddings": False, "hidden_act": "silu"},
+        (*TOKENS, *CONTEXT, "token_type_ids", "labels"), TEXT,
+    ),
+    Case("gpt2", "GPT2Model", GPT2, (*TOKENS, "token_type_ids", "position_ids"), TEXT),
+    Case(
+        "gpt2-cross", "GPT2Model",
+        {**CROSS_GPT2, "scale_attn_by_inverse_layer_idx": True, "pruned_heads": {"1": [0, 3]}},
+        ("inputs_embeds", "attention_mask", *CONTEXT), TEXT,
+    ),
+    Case("gpt2-lm", "GPT2LMHeadModel", GPT2, (*TOKENS, "labels"), TEXT),
+    Case(
+        "gpt2-lm-cross", "GPT2LMHeadModel",
+        {**CROSS_GPT2, "tie_word_embeddings": False, "scale_attn_weights": False, "activation_function": "gelu"},
+        (*TOKENS, *CONTEXT, "head_mask", "labels"), TEXT,
+    ),
+    Case(
+        "vit-gpt2", "VisionEncoderDecoderModel", _composite(VIT, CROSS_GPT2),
+        ("pixel_values", "decoder_input_ids", "decoder_attention_mask", "labels"), {**TEXT, **IMAGE},
+    ),
+    Case(
+        "vit-bert", "VisionEncoderDecoderModel", _composite({**VIT, "hidden_size": 24}, DECODER),
+        ("pixel_values", "labels"), {**TEXT, **IMAGE},
+    ),
+    Case(
+        "vit-bert-same-width", "VisionEncoderDecoderModel",
+        _composite({**VIT, "hidden_size": 18}, {**DECODER, "hidden_size": 18, "num_attention_heads": 2}),
+        ("pixel_values", "decoder_inputs_embeds", "decoder_attention_mask"), {**TEXT, **IMAGE},
+    ),
+)  # fmt: skip
+
+
+def cases_of(class_name: str) -> list[Case]:
+    """The cases of one public class."""
+    return [case for case in CASES if case.class_name == class_name]

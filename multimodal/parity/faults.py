@@ -1,0 +1,183 @@
+"""Deliberate faults, each of which the gates must catch: a harness that lets one through proves nothing.
+
+A fault is put into one backend by replacing one of its functions, or by changing tensors on their way into the model.
+The backends mirror each other, so most faults are written once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+CALLS = {"pt": "forward", "tf": "call", "flax": "__call__"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, and the case (of `parity.cases`) in which it shows."""
+
+    name: str
+    case: str
+    put_in: Callable[[str], contextlib.AbstractContextManager]
+
+
+def _module(backend: str, path: str) -> Any:
+    return importlib.import_module(f"multimodal.{backend}.{path}")
+
+
+def _replaced(
+    path: str, name: str, change: Callable[[Any, str], Any]
+) -> Callable[[str], contextlib.AbstractContextManager]:
+    """A function or class of a module, changed by `change(old, backend)`."""
+
+    def put_in(backend: str) -> contextlib.AbstractContextManager:
+        module = _module(backend, path)
+        return mock.patch.object(module, name, change(getattr(module, name), backend))
+
+    return put_in
+
+
+def _called(
+    path: str, class_name: str, change: Callable[[Any], Any]
+) -> Callable[[str], contextlib.AbstractContextManager]:
+    """What a block computes, changed by `change(old)`."""
+
+    def put_in(backend: str) -> contextlib.AbstractContextManager:
+        block = getattr(_module(backend, path), class_name)
+        return mock.patch.object(block, CALLS[backend], change(getattr(block, CALLS[backend])))
+
+    return put_in
+
+
+def _tensor(
+    ending: str, change: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[str], contextlib.AbstractContextManager]:
+    """The first tensor whose name (ours) has this ending, changed on its way into the model."""
+
+    def tamper(pairs: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+        chosen = min(name for name, _ in pairs if name.endswith(ending))
+        return [(name, change(array) if name == chosen else array) for name, array in pairs]
+
+    return lambda _: _loading(tamper)
+
+
+def _exchanged(one: str, other: str) -> Callable[[str], contextlib.AbstractContextManager]:
+    """Two groups of tensors exchanged on their way into the model."""
+
+    def tamper(pairs: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+        arrays = dict(pairs)
+        swapped = {**{n: n.replace(one, other) for n in arrays if one in n}}
+        swapped |= {new: old for old, new in swapped.items()}
+        return [(name, arrays[swapped.get(name, name)]) for name in arrays]
+
+    return lambda _: _loading(tamper)
+
+
+def _loading(tamper: Callable[[list], list]) -> contextlib.AbstractContextManager:
+    from multimodal.modeling import ModelBase
+
+    laid_out = ModelBase._laid_out
+    return mock.patch.object(ModelBase, "_laid_out", lambda self, reads: iter(tamper(list(laid_out(self, reads)))))
+
+
+def _inverted(padding: Any, backend: str) -> Any:
+    def inverted(mask: Any) -> Any:
+        visible = padding(mask)
+        return None if visible is None else ~visible
+
+    return inverted
+
+
+def _activation(old: str, new: str) -> Callable[[str], contextlib.AbstractContextManager]:
+    def put_in(backend: str) -> contextlib.AbstractContextManager:
+        activations = _module(backend, "layers.activations").ACTIVATIONS
+        return mock.patch.dict(activations, {old: activations[new]})
+
+    return put_in
+
+
+def _without_gradient(scores_of: str) -> Callable[[str], contextlib.AbstractContextManager]:
+    """The tied embeddings get no gradient from the head."""
+
+    def put_in(backend: str) -> contextlib.AbstractContextManager:
+        def change(old: Any) -> Any:
+            return lambda self, x, embeddings: old(self, x, _stopped(backend, embeddings))
+
+        return _called("layers.heads", scores_of, change)(backend)
+
+    return put_in
+
+
+def _stopped(backend: str, value: Any) -> Any:
+    if backend == "pt":
+        return value.detach()
+    if backend == "tf":
+        return importlib.import_module("tensorflow").stop_gradient(value)
+    return importlib.import_module("jax").lax.stop_gradient(value)
+
+
+def _counted(cross_entropy: Any, backend: str) -> Any:
+    """Labels that ought to be ignored count as token 0."""
+    return lambda logits, labels: cross_entropy(logits, labels * _as_integer(labels, labels >= 0))
+
+
+def _as_integer(like: Any, flags: Any) -> Any:
+    if hasattr(flags, "to"):
+        return flags.to(like.dtype)
+    if hasattr(flags, "astype"):
+        return flags.astype(like.dtype)
+    return importlib.import_module("tensorflow").cast(flags, like.dtype)
+
+
+COMPOSITE = "models.vision_encoder_decoder"
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "wrong epsilon", "vit-gpt2",
+        _replaced("layers.encoder", "LayerNorm", lambda old, _: lambda w, e, *a, **k: old(w, e + 1e-6, *a, **k)),
+    ),
+    Fault("tanh in the place of the exact gelu", "vit", _activation("gelu", "gelu_new")),
+    Fault("exact gelu in the place of tanh", "gpt2", _activation("gelu_new", "gelu")),
+    Fault("dropped bias", "bert", _tensor("mlp.up.bias", np.zeros_like)),
+    Fault("dropped key bias", "vit", _tensor("attention.key.bias", np.zeros_like)),
+    Fault("swapped query and key", "bert", _exchanged("attention.query", "attention.key")),
+    Fault("swapped key and value of packed tensors", "gpt2-lm", _exchanged("attention.key", "attention.value")),
+    Fault("transposed square matrix", "gpt2", _tensor("attention.out.weight", np.transpose)),
+    Fault("swapped normalisations", "vit", _exchanged("attention_norm", "mlp_norm")),
+    Fault("reversed colours", "vit-gpt2", _tensor("patches.weight", lambda w: np.roll(w, 1, axis=w.shape.index(3)))),
+    Fault("positions shifted by one", "gpt2-lm", _tensor("positions.weight", lambda w: np.roll(w, 1, axis=0))),
+    Fault("inverted mask", "bert", _replaced("layers.masks", "padding", _inverted)),
+    Fault("ignored mask", "gpt2-lm", _replaced("layers.masks", "padding", lambda old, _: lambda mask: None)),
+    Fault(
+        "causal mask that shows the next token", "bert-lm",
+        _replaced("layers.masks", "causal", lambda old, _: lambda q, k, position, *a: old(q, k, position + 1, *a)),
+    ),
+    Fault(
+        "labels shifted twice", "vit-gpt2",
+        lambda b: mock.patch.object(_module(b, COMPOSITE), "cross_entropy", _module(b, "losses").next_token),
+    ),
+    Fault("ignored labels that count", "vit-bert", _replaced(COMPOSITE, "cross_entropy", _counted)),
+    Fault("pooled second token", "bert", _called("layers.heads", "Pooler", lambda old: lambda self, x: old(self, x[:, 1:]))),
+    Fault(
+        "constant rounded to float32", "vit",
+        _replaced("layers.attention", "softmax", lambda old, _: lambda s, visible: old(s * (1 + 2.0**-25), visible)),
+    ),
+    Fault("residual counted twice", "gpt2", _called("layers.mlp", "MLP", lambda old: lambda self, x: old(self, x) + x)),
+    Fault("tied embeddings without the head's gradient", "bert-lm", _without_gradient("TransformedLanguageHead")),
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def active(name: str, backend: str) -> Iterator[None]:
+    """Inside, the fault `name` is in `backend`; models have to be made inside."""
+    fault = next((f for f in FAULTS if f.name == name), None)
+    if fault is None:
+        raise ValueError(f"fault: expected one of {', '.join(f.name for f in FAULTS)}, got {name!r}")
+    with fault.put_in(backend):
+        yield

@@ -1,0 +1,103 @@
+"""Gates A and B (docs/design.md, section 4) for one case: PyTorch in float64 is the truth once it passes the golden cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from multimodal.parity import budgets, draw
+from multimodal.parity.cases import Case
+from multimodal.parity.workers import Worker
+
+TRUTH = ("pt", "float64")
+TAPS = {"output_hidden_states": True, "output_attentions": True}
+
+
+@dataclass
+class Verdict:
+    """How one backend's answers in one precision stand against the truth."""
+
+    gate: str
+    worst: str
+    """The tensor that comes closest to its budget, or is furthest beyond it."""
+    share: float
+    """Its error as a share of its budget."""
+    over: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """{tensor: (error, budget)} of those beyond their budgets."""
+    errors: dict[str, float] = field(default_factory=dict, repr=False)
+    budgets: dict[str, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def passed(self) -> bool:
+        return not self.over
+
+    def __str__(self) -> str:
+        lines = [f"  {name}: error {error:.2e}, budget {budget:.2e}" for name, (error, budget) in self.over.items()]
+        return f"gate {self.gate}: {len(lines)} tensors over budget\n" + "\n".join(lines[:12])
+
+
+@dataclass
+class Question:
+    """One case with values: what is asked of every backend."""
+
+    case: Case
+    weights: dict[str, np.ndarray]
+    inputs: dict[str, np.ndarray]
+    seed: int
+    cotangents: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def drawn(cls, case: Case, seed: int, scale: float = 1.0, padding: int = 2) -> Question:
+        """Random weights and inputs of a case."""
+        return cls(case, draw.weights(case.rows(), seed), case.inputs(seed, scale, padding), seed)
+
+    def ask(self, worker: Worker, noise: int | None = None) -> dict[str, np.ndarray]:
+        """A worker's answers, gradients included; with `noise`, of the values rounded as float32 would (draw `noise`)."""
+        weights, inputs = self.weights, self.inputs
+        if noise is not None:
+            unit = budgets.UNIT_ROUNDOFF["float32"]
+            weights, inputs = draw.rounded(weights, unit, noise), draw.rounded(inputs, unit, noise)
+        return worker.answer(self.case, weights, inputs, gradients=True, cotangents=self.cotangents, **TAPS)
+
+    def truth(self, worker: Worker) -> dict[str, np.ndarray]:
+        """The answers of the float64 worker, which also settle the cotangents of a call without a loss."""
+        plain = worker.answer(self.case, self.weights, self.inputs, **TAPS)
+        self.cotangents = {
+            name.removeprefix("out."): draw.uniform(self.seed, f"cotangent/{name}", value.shape)
+            for name, value in plain.items()
+            if name.startswith("out.") and value.dtype.kind == "f" and "past_key_values" not in name
+        }
+        return self.ask(worker)
+
+
+def semantics(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> Verdict:
+    """Gate A: float64 answers, gradients and tensors."""
+    found = budgets.errors(got, truth)
+    return _verdict("A", found, budgets.semantics(found))
+
+
+def precision(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray], budget: Mapping[str, float]) -> Verdict:
+    """Gate B: float32 answers and gradients, against a budget of `float32_budget`."""
+    found = budgets.errors(
+        {k: got[k] for k in got if not _is_weight(k)}, {k: truth[k] for k in truth if not _is_weight(k)}
+    )
+    return _verdict("B", found, budget)
+
+
+def float32_budget(question: Question, truth: Mapping[str, np.ndarray], worker: Worker) -> dict[str, float]:
+    """Gate B's budgets, from `budgets.NOISE_DRAWS` noisy runs of the float64 worker."""
+    plain = {name: value for name, value in truth.items() if not _is_weight(name)}
+    noisy: list[Any] = [question.ask(worker, noise) for noise in range(budgets.NOISE_DRAWS)]
+    return budgets.precision(plain, noisy)
+
+
+def _verdict(gate: str, found: dict[str, float], budget: Mapping[str, float]) -> Verdict:
+    name, share = budgets.worst(found, budget)
+    return Verdict(gate, name, share, budgets.over_budget(found, budget), found, dict(budget))
+
+
+def _is_weight(name: str) -> bool:
+    return name.startswith("weight.")

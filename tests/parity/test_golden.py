@@ -1,0 +1,93 @@
+"""The reference's own answers (tests/golden/cases): what makes PyTorch's float64 the truth elsewhere."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from multimodal.auto import BACKENDS
+from multimodal.checkpoints.source import MemorySource
+from multimodal.parity.cases import Case
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+_spec = importlib.util.spec_from_file_location("byname", GOLDEN / "byname.py")
+byname = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(byname)
+FILES = sorted((GOLDEN / "cases").glob("*.safetensors"))
+
+
+def read(path):
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()["case"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def case_of(meta, tensors):
+    inputs = {name[3:]: value for name, value in tensors.items() if name.startswith("in.")}
+    case = Case("golden", meta["cls"], {**meta["config"], "architectures": [meta["cls"]]}, tuple(inputs))
+    weights = {name: byname.parameter(meta["seed"], name, tuple(shape)) for name, shape in meta["weights"].items()}
+    return case, weights, inputs
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_float64_answers_and_gradients_are_the_reference_s(path, backend, workers):
+    meta, tensors = read(path)
+    case, weights, inputs = case_of(meta, tensors)
+    flags = {"output_hidden_states": True, "output_attentions": True}
+    got = workers[backend, "float64"].answer(case, weights, inputs, gradients=True, **flags)
+    for name, truth in tensors.items():
+        if name.startswith("out.") and ".past_key_values" not in name:
+            error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
+            assert error <= 1e-11, (name, error)
+    norms = {name[10:]: float(value) for name, value in tensors.items() if name.startswith("grad_norm.")}
+    typical = np.sqrt(np.mean(np.square(list(norms.values()))))
+    for name, norm in norms.items():
+        gradient = got[f"grad.{name}"]
+        probe = float((gradient * byname.uniform(meta["seed"], f"probe:{name}", gradient.shape)).sum())
+        off = max(abs(np.linalg.norm(gradient) - norm), abs(probe - float(tensors[f"grad_probe.{name}"])))
+        assert off <= 1e-9 * (norm + 1e-3 * typical), (name, off)
+
+
+@pytest.mark.parametrize("mode", ["greedy", "beam", "no_repeat", "penalty"])
+@pytest.mark.parametrize("path", [p for p in FILES if "projection" not in p.stem], ids=lambda path: path.stem)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_generated_tokens_and_scores_are_the_reference_s(path, mode, backend, workers):
+    meta, tensors = read(path)
+    case, weights, inputs = case_of(meta, tensors)
+    pixels = {"pixel_values": inputs["pixel_values"]}
+    got = workers[backend, "float64"].answer(case, weights, pixels, generate=meta["generation"][mode])
+    assert np.array_equal(got["generated"], tensors[f"generated.{mode}"])
+    if f"generated_scores.{mode}" in tensors:
+        assert np.allclose(got["generated_scores"], tensors[f"generated_scores.{mode}"], rtol=1e-7, atol=0)
+
+
+def test_the_published_names_are_the_reference_s():
+    for path in FILES:
+        meta, tensors = read(path)
+        case, weights, _ = case_of(meta, tensors)
+        assert {row.published: row.published_shape for row in case.rows()} == MemorySource(weights).shapes()
+
+
+def test_run_answers_from_a_folder_what_the_worker_answers(tmp_path, workers):
+    import subprocess
+    import sys
+
+    meta, tensors = read(FILES[0])
+    case, weights, inputs = case_of(meta, tensors)
+    (tmp_path / "config.json").write_text(json.dumps(case.config))
+    save_file({n: w.astype(np.float32) for n, w in weights.items()}, tmp_path / "model.safetensors")
+    save_file({n: np.ascontiguousarray(v) for n, v in inputs.items()}, tmp_path / "in.safetensors")
+    program = (
+        "from safetensors.numpy import load_file, save_file; from multimodal import parity; "
+        f"out = parity.run({str(tmp_path)!r}, 'pt', load_file({str(tmp_path / 'in.safetensors')!r})); "
+        f"save_file({{k: v for k, v in out.items() if v.ndim and 'past' not in k}}, {str(tmp_path / 'out.safetensors')!r})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with safe_open(tmp_path / "out.safetensors", "np") as file:
+        got = file.get_tensor("out.logits")
+    truth = tensors["out.logits"]
+    assert np.linalg.norm(got - truth) / np.linalg.norm(truth) < 5e-6
