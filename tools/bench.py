@@ -1,0 +1,168 @@
+"""`make bench`: base-size ViT to GPT-2 in every backend, beside the machine's limits and, where it is at hand, the reference.
+
+    python tools/bench.py [--rounds 7] [--backends pt,tf,flax] [--reference build/reference/bin/python]
+
+Writes `benchmarks/results/<date>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
+environment that `tools/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = ("forward", "backward", "generate")
+
+
+class Timed:
+    """One worker: a library in a framework."""
+
+    def __init__(self, python: str, library: str, backend: str, folder: Path):
+        command = [python, str(ROOT / "tools" / "bench_worker.py"), library, backend, str(folder)]
+        environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+        )
+        words = self._line().split()
+        self.seconds = {words[0]: [float(words[1])], words[2]: [float(words[3])]}
+
+    def run(self, task: str) -> float:
+        """Seconds of one call."""
+        self.process.stdin.write(task + "\n")
+        self.process.stdin.flush()
+        return float(self._line())
+
+    def first(self, task: str) -> None:
+        """The call that compiles."""
+        self.seconds[f"first {task}"] = [self.run(task)]
+
+    def _line(self) -> str:
+        while line := self.process.stdout.readline():
+            if line[:1].isdigit() or line.startswith("import "):
+                return line
+        raise RuntimeError(f"a worker ended: exit code {self.process.wait()}")
+
+    def peak_bytes(self) -> int:
+        """Highest resident memory so far (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def make_checkpoint(folder: Path) -> None:
+    """Base-size ViT and GPT-2 with fresh weights drawn by name, whole and as halves."""
+    program = (
+        "import multimodal as mm; "
+        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs(mm.ViTConfig(), mm.GPT2Config()); "
+        "config.decoder_start_token_id = config.pad_token_id = config.eos_token_id = 50256; "
+        "model = mm.VisionEncoderDecoderModel(config); "
+        f"model.save_pretrained({str(folder)!r}); "
+        f"model.encoder.save_pretrained({str(folder / 'encoder')!r}); "
+        f"model.decoder.save_pretrained({str(folder / 'decoder')!r})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def limits(rounds: int = 5) -> dict[str, float]:
+    """What the machine can do: float32 matrix products in GFLOP/s, copying memory in GB/s."""
+    size = 2048
+    left, right = (np.random.default_rng(i).standard_normal((size, size), np.float32) for i in range(2))
+    products = min(_seconds(lambda: left @ right) for _ in range(rounds))
+    block = np.zeros(2**28 // 4, np.float32)
+    copies = min(_seconds(block.copy) for _ in range(rounds))
+    return {"matmul_gflops": 2 * size**3 / products / 1e9, "copy_gb_per_second": 2 * block.nbytes / copies / 1e9}
+
+
+def _seconds(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def measure(backend: str, folder: Path, reference: str | None, rounds: int) -> dict:
+    """Seconds of every task in one framework, ours and the reference's in turns."""
+    running = {"ours": Timed(sys.executable, "ours", backend, folder)}
+    peak_after_loading = running["ours"].peak_bytes()
+    if reference is not None:
+        running["reference"] = Timed(reference, "reference", backend, folder)
+    for task in TASKS:
+        for worker in running.values():
+            worker.first(task)
+        for _ in range(rounds):
+            for worker in running.values():
+                worker.seconds.setdefault(task, []).append(worker.run(task))
+    for worker in running.values():
+        worker.close()
+    result: dict = {library: worker.seconds for library, worker in running.items()}
+    result["peak_bytes_after_loading"] = peak_after_loading
+    if reference is not None:
+        result["ratio_of_minima"] = {
+            task: min(running["ours"].seconds[task]) / min(running["reference"].seconds[task]) for task in TASKS
+        }
+    return result
+
+
+def environment() -> dict[str, str]:
+    """Versions and the processor."""
+    packages = ("multimodal", "numpy", "torch", "tensorflow-cpu", "keras", "jax", "flax")
+    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "").split(":")[-1]
+    versions = {name: metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), "processor": cpu.strip(), "cores": str(os.cpu_count()), **versions}
+
+
+def show(results: dict) -> None:
+    """A table of minima, spreads and ratios."""
+    print(f"{'':<6}{'task':<16}{'ours (s)':>10}{'spread':>9}{'reference (s)':>15}{'ratio':>8}")
+    for backend, result in results["backends"].items():
+        for task in ("import", "load", *(f"first {t}" for t in TASKS), *TASKS):
+            ours, theirs = result["ours"][task], result.get("reference", {}).get(task)
+            line = f"{backend:<6}{task:<16}{min(ours):>10.3f}{max(ours) / min(ours) - 1:>9.0%}"
+            print(line + ("" if theirs is None else f"{min(theirs):>15.3f}{min(ours) / min(theirs):>8.2f}"))
+    print(", ".join(f"{name} {value:.1f}" for name, value in results["limits"].items()))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--backends", default="pt,tf,flax")
+    arguments.add_argument("--reference", help="the Python of the reference's environment")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        make_checkpoint(Path(folder))
+        size = (Path(folder) / "model.safetensors").stat().st_size
+        read = min(_seconds((Path(folder) / "model.safetensors").read_bytes) for _ in range(3))
+        results = {
+            "schema": 1,
+            "date": datetime.date.today().isoformat(),
+            "environment": environment(),
+            "limits": limits(),
+            "checkpoint": {"bytes": size, "seconds_to_read": read},
+            "backends": {
+                backend: measure(backend, Path(folder), given.reference, given.rounds)
+                for backend in given.backends.split(",")
+            },
+        }
+    target = ROOT / "benchmarks" / "results" / f"{results['date']}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    show(results)
+    print(f"written to {target.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
