@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from multimodal import auto, hub
+from multimodal.checkpoints.names import Row
+from multimodal.checkpoints.names.base import under
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.modeling import NOT_NEEDED
 from multimodal.specs.base import RETURNS
 from multimodal.structures import NetworkOutput
 
@@ -52,6 +55,7 @@ class EncoderDecoderBase:
         halves = {"encoder": encoder_pretrained_model_name_or_path, "decoder": decoder_pretrained_model_name_or_path}
         routed: dict[str, dict[str, Any]] = {side: {} for side in halves}
         hub_options, rest = hub.split_options(kwargs)
+        rest = {name: value for name, value in rest.items() if name not in NOT_NEEDED}
         for name in list(rest):
             side = name.split("_", 1)[0]
             if side in halves and name not in ("decoder_start_token_id",):
@@ -130,6 +134,12 @@ class EncoderDecoderBase:
             )
         return pad, start
 
+    def rows(self) -> list[Row]:
+        """The tensors of the halves as they are (a live one may have no pooler), and the composite's own."""
+        halves = {f"{side}.": getattr(self, side) for side in ("encoder", "decoder")}
+        own = [row for row in super().rows() if not row.name.startswith(tuple(halves))]
+        return [*(row for prefix, half in halves.items() for row in under(half.rows(), prefix, prefix)), *own]
+
     def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
         """Give the decoder's vocabulary another size."""
         return self.decoder.resize_token_embeddings(new_num_tokens)
@@ -155,18 +165,26 @@ class EncoderDecoderBase:
         return auto.model_class(self.backend, auto.model_name(auto_class, config))
 
 
-def given_encoding(encoder_outputs: Any) -> NetworkOutput:
+def given_encoding(encoder_outputs: Any, width: int) -> NetworkOutput:
     """`encoder_outputs` of a call: an output, or a tuple (last_hidden_state, hidden_states, attentions)."""
+    answer = _encoding(encoder_outputs)
+    shape = getattr(answer.x, "shape", None)
+    if shape is None or len(shape) != 3 or shape[-1] not in (width, None):
+        got = type(answer.x).__name__ if shape is None else tuple(shape)
+        raise ValueError(f"encoder_outputs: expected last_hidden_state (batch, length, hidden={width}), got {got}")
+    return answer
+
+
+def _encoding(encoder_outputs: Any) -> NetworkOutput:
     if hasattr(encoder_outputs, "shape"):
         raise ValueError(
             "encoder_outputs: expected an output or a tuple that begins with last_hidden_state, got an array"
         )
     if isinstance(encoder_outputs, Mapping):
-        x = encoder_outputs["last_hidden_state"]
-        return NetworkOutput(
-            x, hidden_states=encoder_outputs.get("hidden_states"), attentions=encoder_outputs.get("attentions")
-        )
-    x, hidden_states, attentions = (*encoder_outputs, None, None)[:3]
+        names = ("last_hidden_state", "hidden_states", "attentions")
+        x, hidden_states, attentions = (encoder_outputs.get(name) for name in names)
+    else:
+        x, hidden_states, attentions = (*encoder_outputs, None, None, None)[:3]
     return NetworkOutput(x, hidden_states=hidden_states, attentions=attentions)
 
 

@@ -6,7 +6,6 @@ A backend's `PretrainedModel` adds its framework's base class and four hooks (se
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import logging
 from collections.abc import Iterable, Iterator
@@ -135,7 +134,7 @@ class ModelBase:
         kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
         dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
         options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}
-        path = hub.find_folder(name_or_path, folders.PATTERNS, **hub_options)
+        path = folders.find_folder(name_or_path, **hub_options)
         config = cls._config_for(path, config, kwargs)
         source = folders.open_folder(path)
         if dtype == "auto":
@@ -155,14 +154,7 @@ class ModelBase:
             return expected.from_pretrained(path, **overrides)
         if isinstance(config, str | Path):
             return expected.from_pretrained(config, **overrides)
-        known = dir(config)
-        for name, value in overrides.items():
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"{cls.__name__}.from_pretrained: unknown argument {name!r}{hint}")
-            setattr(config, name, value)
-        config.validate()
+        config.override(**overrides)
         return config
 
     def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "5GB", **options: Any) -> None:

@@ -50,14 +50,20 @@ def past_length(past_key_values: Any) -> int:
     return 0 if past_key_values is None else past_key_values[0][0].shape[2]
 
 
-def check_past(past_key_values: Any, layers: int, cross_attention: bool) -> None:
-    """Raise ValueError unless `past_key_values` has the documented structure."""
+def checked_past_length(past_key_values: Any, config: Any) -> int:
+    """`past_length`, for the model or composite of `config`; ValueError unless the structure is the documented one."""
     if past_key_values is None:
-        return
-    sizes = (4,) if cross_attention else (2,)
-    if len(past_key_values) != layers or any(len(layer) not in sizes for layer in past_key_values):
-        got = f"{len(past_key_values)} layers of {sorted({len(layer) for layer in past_key_values})} tensors"
-        raise ValueError(f"past_key_values: expected {layers} layers of {sizes[0]} tensors each, got {got}")
+        return 0
+    decoder = getattr(config, "decoder", config)
+    layers, size = decoder.num_hidden_layers, 4 if decoder.add_cross_attention else 2
+    wanted = f"{layers} layers of {size} tensors (batch, heads, positions, head size) each"
+    found = [[len(getattr(tensor, "shape", ())) for tensor in layer] for layer in past_key_values]
+    if len(found) != layers or any(len(ranks) != size for ranks in found):
+        counts = ", ".join(str(count) for count in sorted({len(ranks) for ranks in found})) or "no"
+        raise ValueError(f"past_key_values: expected {wanted}, got {len(found)} layers of {counts} tensors")
+    if any(rank != 4 for ranks in found for rank in ranks):
+        raise ValueError(f"past_key_values: expected {wanted}, got tensors of rank {found[0][0]}")
+    return past_length(past_key_values)
 
 
 def cache_shapes(config: Any) -> list[tuple[int, int]]:

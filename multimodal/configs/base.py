@@ -190,7 +190,8 @@ class PretrainedConfig:
         accepted = (
             {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
         )
-        config = cls(**{k: v for k, v in values.items() if k in accepted}, **cls._resolve(overrides, values))
+        overrides = cls._resolve(overrides, values)
+        config = cls(**{k: v for k, v in values.items() if k in accepted}, **overrides)
         for name, value in values.items():
             if name not in accepted:
                 setattr(config, name, value)
@@ -262,6 +263,13 @@ class PretrainedConfig:
         """Write `config.json` into `folder`, which is made where it does not exist."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_text(Path(folder) / CONFIG_NAME, self.to_json_string())
+
+    def override(self, **values: Any) -> None:
+        """Set fields under any published spelling, and validate; ValueError for a keyword that means nothing here."""
+        for name, value in self._known(values, {f.name: f for f in dataclasses.fields(self)}).items():
+            setattr(self, name, value)
+        self._normalise()
+        self.validate()
 
     def update(self, values: dict[str, Any]) -> None:
         """Set several attributes at once."""

@@ -18,7 +18,7 @@ from multimodal.dtypes import dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import ModelBase
 from multimodal.specs.check import check_names
-from multimodal.structures import Cache, KeyValue, LayerCache, check_past, past_length, past_view
+from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 
 for _cls in outputs.output_classes():
     jax.tree_util.register_pytree_with_keys(
@@ -164,15 +164,17 @@ class FlaxPretrainedModel(ModelBase):
         """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
         if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
             check_names(self.spec, given, self.backend)
+            before = checked_past_length(past, self.config)
             specs.check(
-                self.spec, self.config, given, extent, past_length=past_length(past), interpolate=bool(interpolate)
-            )
+                self.spec, self.config, given, extent,
+                parts=self.parts, past_length=before, interpolate=bool(interpolate),
+            )  # fmt: skip
 
     def _check_given(self, given: dict[str, Any], prefix: str) -> None:
         """Check some arguments alone, named with a prefix: those that a composite routed here."""
         if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
-            spec = dataclasses.replace(self.spec, exactly_one=(), sizes=())
-            specs.check(spec, self.config, given, extent, interpolate=True, prefix=prefix)
+            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
+            specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
 
     def _options(
         self, output_attentions: bool | None, output_hidden_states: bool | None, train: bool
@@ -200,7 +202,6 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     """A cache with the positions of `past_key_values` and room for those that are given now."""
     if past_key_values is None:
         return None
-    check_past(past_key_values, config.num_hidden_layers, config.add_cross_attention)
     length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
     grown = []
     for key, value, *crossed in past_key_values:

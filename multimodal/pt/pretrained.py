@@ -17,7 +17,7 @@ from multimodal.modeling import ModelBase
 from multimodal.pt import weights
 from multimodal.pt.layers.encoder import Stack
 from multimodal.specs.check import check_names
-from multimodal.structures import Cache, KeyValue, LayerCache, check_past, past_length, past_view
+from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 
 for _cls in outputs.output_classes():
     _pytree.register_pytree_node(
@@ -65,12 +65,13 @@ class PretrainedModel(ModelBase, nn.Module):
 
     def _replace_network(self) -> None:
         """A new network in every place that holds the old one."""
-        training, device = self.training, self.device
+        training, device, recompute = self.training, self.device, self.is_gradient_checkpointing
         network = self._build_empty()
         network.to_empty(device=device)
         network.train(training)
         for owner, attribute in self._owners:
             setattr(owner, attribute, network)
+        self._set_recompute(recompute)
 
     # What torch users expect
 
@@ -123,15 +124,17 @@ class PretrainedModel(ModelBase, nn.Module):
         """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""
         if self.validate and not torch.compiler.is_compiling():
             check_names(self.spec, given, self.backend)
+            before = checked_past_length(past, self.config)
             specs.check(
-                self.spec, self.config, given, extent, past_length=past_length(past), interpolate=bool(interpolate)
-            )
+                self.spec, self.config, given, extent,
+                parts=self.parts, past_length=before, interpolate=bool(interpolate),
+            )  # fmt: skip
 
     def _check_given(self, given: dict[str, Any], prefix: str) -> None:
         """Check some arguments alone, named with a prefix: those that a composite routed here."""
         if self.validate and not torch.compiler.is_compiling():
-            spec = dataclasses.replace(self.spec, exactly_one=(), sizes=())
-            specs.check(spec, self.config, given, extent, interpolate=True, prefix=prefix)
+            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
+            specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
 
     def _options(self, output_attentions: bool | None, output_hidden_states: bool | None) -> dict[str, bool]:
         """What the network is asked for: arguments, else the configuration."""
@@ -156,7 +159,6 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     """A cache with the positions of `past_key_values` and room for those that are given now."""
     if past_key_values is None:
         return None
-    check_past(past_key_values, config.num_hidden_layers, config.add_cross_attention)
     length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
     grown = []
     for key, value, *crossed in past_key_values:

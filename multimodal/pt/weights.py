@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from multimodal.checkpoints.layout import memory_order, restoring_order
+
 
 def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """{our name: parameter} of a network."""
@@ -32,10 +34,13 @@ def fetch(network: nn.Module) -> dict[str, np.ndarray]:
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
     """A tensor with a copy of the array's values; bfloat16, which torch does not take from NumPy, goes as bits."""
-    array = np.array(array, order="C")
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+    order = memory_order(array)
+    copied = np.array(array.transpose(order), order="C")
+    if copied.dtype == ml_dtypes.bfloat16:
+        tensor = torch.from_numpy(copied.view(np.int16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_numpy(copied)
+    return tensor.permute(restoring_order(order)).contiguous()
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

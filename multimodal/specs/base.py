@@ -29,6 +29,8 @@ class Argument:
     high: Symbol = 0
     default: Any = None
     other_shape: Shape | None = None
+    needs: tuple[str, str] | None = None
+    """(part of the model without which the argument means nothing, how a model comes by it)."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,25 @@ class Specification:
     """(symbol, largest): sequences that may not be longer than a table."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
+    smallest: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs: sizes that may not be below the dimension."""
     loss: str = ""
     extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
     """What one backend's signature adds to the documented arguments."""
-    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What one backend's documented signature leaves out of the positional order: it comes as a keyword there."""
+    positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
 
     def argument(self, name: str) -> Argument:
         return next(a for a in self.arguments if a.name == name)
 
     def names(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.arguments)
+
+    def signature(self, backend: str) -> tuple[str, ...]:
+        """Every argument of the class in one backend, in the order of its signature."""
+        everything = (*self.names(), *(a.name for a in self.extra.get(backend, ())))
+        first = self.positional.get(backend, ())
+        return (*first, *(name for name in everything if name not in first))
 
     def with_arguments(self, *arguments: Argument, after: str, **changes: Any) -> Specification:
         """A specification with more arguments behind the one called `after`."""
@@ -84,9 +94,10 @@ def flag(name: str, default: Any = None) -> Argument:
     return Argument(name, "flag", default=default)
 
 
+CROSS_ATTENTION = ("cross_attention", "config.add_cross_attention=True")
 RETURNS = (flag("output_attentions"), flag("output_hidden_states"), flag("return_dict"))
 TEXT = ("batch", "length")
 EXTRA = {
     "tf": (flag("training", False),),
-    "flax": (flag("params"), flag("dropout_rng"), flag("train", False)),
+    "flax": (flag("train", False), flag("params"), flag("dropout_rng")),
 }

@@ -28,13 +28,14 @@ def check(
     given: Mapping[str, Any],
     extent: Extent,
     *,
+    parts: tuple[str, ...] = (),
     past_length: int = 0,
     interpolate: bool = False,
     prefix: str = "",
 ) -> None:
     """Raise ValueError unless `given` fits the specification.
 
-    `past_length` positions come before the given ones; `prefix` is put before names in messages (a half of a composite).
+    `parts` are those that the model has; `past_length` positions come before the given ones; `prefix` is put before names in messages (a half of a composite).
     """
     dimensions = spec.dimensions(config)
     for choice in spec.exactly_one:
@@ -50,9 +51,11 @@ def check(
         if value is None or argument.kind in ("flag", "structure"):
             continue
         _check_shape(argument, value, bound, prefix)
-        if argument.kind in ("int", "mask"):
+        _check_part(argument, parts, prefix)
+        if argument.kind in ("int", "mask", "bool"):
             _check_values(argument, value, dimensions, extent, prefix)
     _check_limits(spec, bound, dimensions, past_length, prefix)
+    _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
         _check_sizes(spec, bound, dimensions, given, prefix)
 
@@ -81,6 +84,14 @@ def _check_choice(choice: tuple[str, ...], given: Mapping[str, Any], prefix: str
         raise ArgumentError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
 
 
+def _check_part(argument: Argument, parts: tuple[str, ...], prefix: str) -> None:
+    if argument.needs is not None and argument.needs[0] not in parts:
+        part, how = argument.needs
+        raise ArgumentError(
+            f"{prefix}{argument.name}: expected a model with {part.replace('_', ' ')} ({how}), got one without"
+        )
+
+
 def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
     if not hasattr(value, "shape"):
         raise ArgumentError(f"{prefix}{argument.name}: expected an array, got {type(value).__name__}")
@@ -101,9 +112,13 @@ def _fits(expected: Shape, shape: tuple, bound: Mapping[str, int]) -> bool:
 
 
 def _check_values(argument: Argument, value: Any, dimensions: Mapping[str, int], extent: Extent, prefix: str) -> None:
-    low, high = (
-        (0, 2) if argument.kind == "mask" else (_number(argument.low, dimensions), _number(argument.high, dimensions))
-    )
+    if argument.kind == "int":
+        low, high = _number(argument.low, dimensions), _number(argument.high, dimensions)
+        dtype = getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
+        if "int" not in dtype:
+            raise ArgumentError(f"{prefix}{argument.name}: expected integers, got {dtype}")
+    else:
+        low, high = 0, 2
     found = extent(value)
     if found is None:
         return
@@ -140,6 +155,16 @@ def _check_sizes(
         raise ArgumentError(
             f"{prefix}{name}: expected images of {expected} pixels, got {got} (interpolate_pos_encoding=True takes other sizes)"
         )
+
+
+def _check_smallest(
+    spec: Specification, bound: Mapping[str, int], dimensions: Mapping[str, int], prefix: str
+) -> None:
+    if any(isinstance(bound.get(s), int) and bound[s] < dimensions[d] for s, d in spec.smallest):
+        name = next(a.name for a in spec.arguments if spec.smallest[0][0] in a.shape)
+        expected = " x ".join(str(dimensions[d]) for _, d in spec.smallest)
+        got = " x ".join(str(bound[s]) for s, _ in spec.smallest)
+        raise ArgumentError(f"{prefix}{name}: expected at least one patch of {expected} pixels, got {got}")
 
 
 def _number(value: str | int, dimensions: Mapping[str, int]) -> int:

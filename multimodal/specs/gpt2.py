@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
 from multimodal.specs.bert import LABELS, STATES
 
 
@@ -29,7 +29,9 @@ GPT2Model = Specification(
         Argument("position_ids", "int", TEXT, high="positions", other_shape=(1, "length")),
         Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),
         Argument("inputs_embeds", "float", (*TEXT, "hidden")),
-        Argument("encoder_hidden_states", "float", ("batch", "context", "context_hidden")),
+        Argument(
+            "encoder_hidden_states", "float", ("batch", "context", "context_hidden"), needs=CROSS_ATTENTION
+        ),
         Argument("encoder_attention_mask", "mask", ("batch", "context")),
         flag("use_cache"),
         *RETURNS,

@@ -11,7 +11,7 @@ def dimensions(config) -> dict[str, int]:
 
     encoder = specs.of(auto.model_name("AutoModel", config.encoder)).dimensions(config.encoder)
     decoder = specs.of(auto.model_name("AutoModelForCausalLM", config.decoder)).dimensions(config.decoder)
-    image = {k: v for k, v in encoder.items() if k.startswith(("image", "channels"))}
+    image = {k: v for k, v in encoder.items() if k.startswith(("image", "patch_", "channels"))}
     return decoder | image | {f"encoder_{k}": v for k, v in encoder.items()}
 
 
@@ -62,10 +62,17 @@ VisionEncoderDecoderModel = Specification(
     at_least_one=(("pixel_values", "encoder_outputs"),),
     limits=(("total", "positions"),),
     sizes=(("height", "image_height"), ("width", "image_width")),
+    smallest=(("height", "patch_height"), ("width", "patch_width")),
     loss="cross entropy of each position's logits with the label at the same position; -100 is ignored",
     extra={
         **EXTRA,
         "flax": (Argument("decoder_position_ids", "int", TEXT, high="positions"), *EXTRA["flax"]),
+    },
+    positional={
+        "flax": (
+            *("pixel_values", "decoder_input_ids", "decoder_attention_mask", "decoder_position_ids"),
+            *("output_attentions", "output_hidden_states", "return_dict", "train", "params", "dropout_rng"),
+        ),
     },
 )
 

@@ -12,6 +12,8 @@ def dimensions(config) -> dict[str, int]:
         "channels": config.num_channels,
         "image_height": config.image_shape[0],
         "image_width": config.image_shape[1],
+        "patch_height": config.patch_shape[0],
+        "patch_width": config.patch_shape[1],
         "patches": rows * columns,
         "tokens": rows * columns + 1,
         "hidden": config.hidden_size,
@@ -25,7 +27,7 @@ ViTModel = Specification(
     model_type="vit",
     arguments=(
         Argument("pixel_values", "float", ("batch", "channels", "height", "width")),
-        Argument("bool_masked_pos", "bool", ("batch", "patches")),
+        Argument("bool_masked_pos", "bool", ("batch", "patches"), needs=("mask_token", "use_mask_token=True")),
         Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),
         flag("output_attentions"),
         flag("output_hidden_states"),
@@ -42,6 +44,7 @@ ViTModel = Specification(
     dimensions=dimensions,
     parts=("base", "pooler"),
     sizes=(("height", "image_height"), ("width", "image_width")),
+    smallest=(("height", "patch_height"), ("width", "patch_width")),
     exactly_one=(("pixel_values",),),
     extra=EXTRA,
 )

@@ -88,9 +88,9 @@ class Stepper:
         self.cache = empty_cache(config, rows, capacity - 1, context.dtype)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-        order = np.arange(len(tokens)) if order is None else order
-        new, order = tf.constant(tokens, tf.int32), tf.constant(order, tf.int32)
-        logits, self.cache = self.program(new, order, self.visible, self.context, self.cache)
+        rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32)
+        new = tf.constant(tokens, tf.int32)
+        logits, self.cache = self.program(new, rows, self.visible, self.context, self.cache)
         return np.asarray(logits)
 
 
@@ -111,7 +111,7 @@ def reorder(cache: Cache, order: tf.Tensor) -> Cache:
 
 def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
     """The prompt's mask with ones for what is generated."""
-    return tf.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
+    return tf.pad(mask, ((0, 0), (0, length - int(mask.shape[1]))), constant_values=True)
 
 
 def greedy(decoder, config, capacity: int, context, prompt, mask, length, eos, pad):

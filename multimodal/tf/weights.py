@@ -7,6 +7,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+from multimodal.checkpoints.layout import memory_order, restoring_order
 
 _LEAVES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
 """Keras' names of variables in ours; others keep theirs."""
@@ -36,7 +39,14 @@ def load(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -
     """Put arrays under our names into a network."""
     named = named_tensors(network)
     for name, array in pairs:
-        named[name].assign(array)
+        named[name].assign(from_numpy(array))
+
+
+def from_numpy(array: np.ndarray) -> tf.Tensor:
+    """A tensor with a copy of the array's values."""
+    order = memory_order(array)
+    tensor = tf.convert_to_tensor(array.transpose(order))
+    return tensor if order == tuple(range(array.ndim)) else tf.transpose(tensor, restoring_order(order))
 
 
 def fetch(network: keras.layers.Layer) -> dict[str, np.ndarray]:

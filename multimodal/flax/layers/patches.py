@@ -39,7 +39,7 @@ class PatchEmbeddings(nn.Module):
         grid = x.shape[1:3]
         x = x.reshape(x.shape[0], grid[0] * grid[1], self.hidden_size)
         if bool_masked_pos is not None:
-            x = jnp.where(jnp.asarray(bool_masked_pos)[..., None], jnp.asarray(self.mask_token, x.dtype), x)
+            x = jnp.where(jnp.asarray(bool_masked_pos, bool)[..., None], jnp.asarray(self.mask_token, x.dtype), x)
         class_token = jnp.broadcast_to(jnp.asarray(self.class_token, x.dtype), (x.shape[0], 1, self.hidden_size))
         x = jnp.concatenate([class_token, x], axis=1)
         return self.dropout(x + jnp.asarray(self.resized_positions(grid), x.dtype), train)

@@ -173,9 +173,9 @@ class FlaxBertModel(FlaxPretrainedModel):
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
+        train: bool = False,
         params=None,
         dropout_rng=None,
-        train: bool = False,
     ):
         """Arguments and outputs: `specs.bert.BertModel`."""
         inputs = {
@@ -227,9 +227,9 @@ class FlaxBertLMHeadModel(FlaxPretrainedModel):
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
+        train: bool = False,
         params=None,
         dropout_rng=None,
-        train: bool = False,
     ):
         """Arguments and outputs: `specs.bert.BertLMHeadModel`."""
         inputs = {

@@ -148,9 +148,9 @@ class FlaxGPT2Model(FlaxPretrainedModel):
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
+        train: bool = False,
         params=None,
         dropout_rng=None,
-        train: bool = False,
     ):
         """Arguments and outputs: `specs.gpt2.GPT2Model`."""
         inputs = {
@@ -201,9 +201,9 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
+        train: bool = False,
         params=None,
         dropout_rng=None,
-        train: bool = False,
     ):
         """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
         inputs = {

@@ -100,28 +100,34 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
         for half in self.halves.values():
             half.gradient_checkpointing_disable()
 
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        return any(half.is_gradient_checkpointing for half in self.halves.values())
+
     def __call__(
         self,
         pixel_values=None,
         decoder_input_ids=None,
         decoder_attention_mask=None,
+        decoder_position_ids=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+        *,
         encoder_outputs=None,
         past_key_values=None,
         decoder_inputs_embeds=None,
         labels=None,
         use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        decoder_position_ids=None,
-        params=None,
-        dropout_rng=None,
-        train: bool = False,
         **kwargs,
     ):
         """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
         encoder_kwargs, decoder_kwargs = self.route({**kwargs, "decoder_position_ids": decoder_position_ids})
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            self._check_given({"labels": labels}, "")
             decoder_input_ids = shift_right(labels, *self.shift_tokens())
         inputs = {
             "input_ids": decoder_input_ids,
@@ -155,4 +161,4 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
             return self._apply(params, rng, pixel_values, **encoder_kwargs, **options, method="encode")
-        return given_encoding(encoder_outputs)
+        return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

@@ -89,12 +89,11 @@ class FlaxViTModel(FlaxPretrainedModel):
         output_hidden_states=None,
         interpolate_pos_encoding=None,
         return_dict=None,
+        train: bool = False,
         params=None,
         dropout_rng=None,
-        train: bool = False,
     ):
         """Arguments and outputs: `specs.vit.ViTModel`."""
-        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
         options = self._options(output_attentions, output_hidden_states, train)

@@ -11,13 +11,13 @@ from multimodal.pt.layers.basic import Dropout, Embedding, LayerNorm
 class TextEmbeddings(nn.Module):
     """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
 
-    def __init__(self, vocab_size: int, positions: int, types: int, hidden_size: int, absolute: bool, epsilon: float,
-                 dropout_rate: float, dtype=None):  # fmt: skip
+    def __init__(self, vocab_size: int, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
+                 epsilon: float, dropout_rate: float, dtype=None):  # fmt: skip
         super().__init__()
         self.absolute = absolute
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = Embedding(positions, hidden_size, dtype=dtype)
-        self.types = Embedding(types, hidden_size, dtype=dtype)
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype)
+        self.types = Embedding(types_count, hidden_size, dtype=dtype)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
@@ -34,10 +34,10 @@ class TextEmbeddings(nn.Module):
 class TokenAndPositionEmbeddings(nn.Module):
     """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
 
-    def __init__(self, vocab_size: int, positions: int, hidden_size: int, dropout_rate: float, dtype=None):
+    def __init__(self, vocab_size: int, positions_count: int, hidden_size: int, dropout_rate: float, dtype=None):
         super().__init__()
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = Embedding(positions, hidden_size, dtype=dtype)
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
     def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d

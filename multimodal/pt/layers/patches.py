@@ -27,7 +27,7 @@ class PatchEmbeddings(nn.Module):
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)
         if bool_masked_pos is not None:
-            x = torch.where(bool_masked_pos[..., None], self.mask_token, x)
+            x = torch.where(bool_masked_pos[..., None].bool(), self.mask_token, x)
         x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)
         return self.dropout(x + self.resized_positions(grid))
 

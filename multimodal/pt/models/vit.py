@@ -72,7 +72,6 @@ class ViTModel(PretrainedModel):
     ):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
-        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
         answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
         return self._answer(

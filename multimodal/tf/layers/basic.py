@@ -84,8 +84,11 @@ _FIXED: list[list] = []  # [seed, how many were taken from it] of the innermost 
 
 
 @contextlib.contextmanager
-def fixed_seed(seed: tf.Tensor) -> Iterator[None]:
-    """Inside, dropout depends on `seed` alone: what is computed twice drops the same."""
+def fixed_seed(seed: tf.Tensor | None) -> Iterator[None]:
+    """Inside, dropout depends on `seed` alone: what is computed twice drops the same. None changes nothing."""
+    if seed is None:
+        yield
+        return
     _FIXED.append([seed, 0])
     try:
         yield

@@ -13,8 +13,8 @@ class TextEmbeddings(Layer):
     def __init__(
         self,
         vocab_size: int,
-        positions: int,
-        types: int,
+        positions_count: int,
+        types_count: int,
         hidden_size: int,
         absolute: bool,
         epsilon: float,
@@ -25,8 +25,8 @@ class TextEmbeddings(Layer):
         super().__init__(dtype=dtype, name=name)
         self.absolute = absolute
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
-        self.positions = Embedding(positions, hidden_size, dtype=dtype, name="positions")
-        self.types = Embedding(types, hidden_size, dtype=dtype, name="types")
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions")
+        self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types")
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
@@ -46,7 +46,7 @@ class TokenAndPositionEmbeddings(Layer):
     def __init__(
         self,
         vocab_size: int,
-        positions: int,
+        positions_count: int,
         hidden_size: int,
         dropout_rate: float,
         dtype=None,
@@ -54,7 +54,7 @@ class TokenAndPositionEmbeddings(Layer):
     ):
         super().__init__(dtype=dtype, name=name)
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
-        self.positions = Embedding(positions, hidden_size, dtype=dtype, name="positions")
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def call(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, training=False):  # -> b s d

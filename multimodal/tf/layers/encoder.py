@@ -31,7 +31,7 @@ class PreNormBlock(Layer):
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
         change, self_weights, own = self.attention(
-            self.attention_norm(x), visible, head_mask, own, position=position, weights=weights
+            self.attention_norm(x), visible, head_mask, own, position, weights, training
         )
         x = x + self.dropout(change, training)
         cross_weights = None
@@ -93,10 +93,12 @@ class Stack(Layer):
         for index, (block, mask) in enumerate(zip(self.blocks, per_layer(head_mask, len(self.blocks)))):
             entry = None if cache is None else cache.layers[index]
             inputs = (x, visible, context, context_visible, mask, entry, position, weights, training)
+            seed = next_seed(self.seeds) if training else None
             if self.recompute and training:
-                x, own, cross, entry = recomputed(block, next_seed(self.seeds), *inputs)
+                x, own, cross, entry = recomputed(block, seed, *inputs)
             else:
-                x, own, cross, entry = block(*inputs)
+                with fixed_seed(seed):
+                    x, own, cross, entry = block(*inputs)
             hidden.append(x)
             self_weights.append(own)
             cross_weights.append(cross)

@@ -39,7 +39,7 @@ class PatchEmbeddings(Layer):
         grid, width = tuple(x.shape[1:3]), x.shape[3]
         x = tf.reshape(x, (-1, grid[0] * grid[1], width))
         if bool_masked_pos is not None:
-            x = tf.where(bool_masked_pos[..., None], tf.cast(self.mask_token, x.dtype), x)
+            x = tf.where(tf.cast(bool_masked_pos, tf.bool)[..., None], tf.cast(self.mask_token, x.dtype), x)
         class_token = tf.broadcast_to(tf.cast(self.class_token, x.dtype), (tf.shape(x)[0], 1, width))
         x = tf.concat([class_token, x], axis=1)
         return self.dropout(x + tf.cast(self.resized_positions(grid), x.dtype), training)

@@ -87,6 +87,7 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
         encoder_kwargs, decoder_kwargs = self.route(kwargs)
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            self._check_given({"labels": labels}, "")
             decoder_input_ids = shift_right(labels, *self.shift_tokens())
         inputs = {
             "input_ids": decoder_input_ids,
@@ -119,4 +120,4 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
             return self.network.encoder(pixel_values, **encoder_kwargs, **options)
-        return given_encoding(encoder_outputs)
+        return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

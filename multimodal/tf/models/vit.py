@@ -80,7 +80,6 @@ class TFViTModel(TFPretrainedModel):
     ):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
-        inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
         answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
         return self._answer(

@@ -1,0 +1,76 @@
+"""The suites of this folder (`suite_*.py`) run in one backend per process, which MULTIMODAL_TEST_BACKEND names.
+
+`test_backends.py` runs them all, a process for each backend. One backend by hand:
+
+    MULTIMODAL_TEST_BACKEND=tf python -m pytest tests/models -o python_files='suite_*.py' -k loss
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+SUPPORT = str(Path(__file__).parent / "support")
+if SUPPORT not in sys.path:
+    sys.path.append(SUPPORT)
+
+import zoo  # noqa: E402  # found in SUPPORT
+
+
+@pytest.fixture(scope="session")
+def kit():
+    """The adapter of the backend under test."""
+    return importlib.import_module(f"kit_{os.environ['MULTIMODAL_TEST_BACKEND']}")
+
+
+@pytest.fixture(scope="session")
+def public(kit):
+    """`public(name)`: a public class of the backend by its name without prefix."""
+    return lambda name: getattr(kit.MODULE, kit.PREFIX + name)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory):
+    """{class name: folder} with a tiny random checkpoint of every class, and `VED-bert` with a BERT decoder."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    made = {name: zoo.write(root / name, name, zoo.config(name), seed=i) for i, name in enumerate(zoo.CLASSES)}
+    made["VED-bert"] = zoo.write(root / "VED-bert", zoo.COMPOSITE, zoo.config(zoo.COMPOSITE, "bert"), seed=9)
+    return made
+
+
+@pytest.fixture(scope="session")
+def loaded(public, checkpoints):
+    """`loaded(name)`: the model of a tiny checkpoint, loaded once; for tests that do not change it."""
+    models = {}
+
+    def load(name):
+        if name not in models:
+            models[name] = load_fresh(public, checkpoints, name)
+        return models[name]
+
+    return load
+
+
+@pytest.fixture
+def load(public, checkpoints):
+    """`load(name, **keywords)`: the model of a tiny checkpoint, for one test alone."""
+    return lambda name, **keywords: load_fresh(public, checkpoints, name, **keywords)
+
+
+def load_fresh(public, checkpoints, name, **keywords):
+    class_name = zoo.COMPOSITE if name.startswith("VED") else name
+    return public(class_name).from_pretrained(checkpoints[name], **keywords)
+
+
+@pytest.fixture(params=zoo.CLASSES)
+def class_name(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory):
+    """Where a suite leaves files that the processes' parent compares between backends."""
+    given = os.environ.get("MULTIMODAL_TEST_ARTIFACTS")
+    return Path(given) if given else tmp_path_factory.mktemp("artifacts")

@@ -1,0 +1,168 @@
+"""Bad input gets a ValueError that names the argument, what was expected and what came. Cases: the specifications."""
+
+import numpy as np
+import pytest
+import zoo
+
+FAULTS = [fault for name in zoo.CLASSES for fault in zoo.faults(name)]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_bad_call_is_refused_by_name(loaded, kit, fault):
+    model = loaded(fault.name)
+    given = zoo.inputs(fault.name, model.config) | fault.changes
+    with pytest.raises(ValueError, match=".") as caught:
+        kit.call(model, **given)
+    for word in fault.words:
+        assert word in str(caught.value)
+
+
+def refused(kit, model, *words, **given):
+    """Assert that the call is a ValueError whose message has all of `words`."""
+    with pytest.raises(ValueError, match=".") as caught:
+        kit.call(model, **given)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def zeros(*shape):
+    return np.zeros(shape, np.int32)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_arguments_of_different_batches_are_refused(loaded, kit, name):
+    given = zoo.inputs(name, loaded(name).config) | {"attention_mask": zeros(3, zoo.LENGTH) + 1}
+    refused(kit, loaded(name), "attention_mask", "batch=2", "(3, 5)", **given)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_ids_that_are_not_integers_are_refused(loaded, kit, name):
+    given = zoo.inputs(name, loaded(name).config) | {"input_ids": np.zeros((2, 5), np.float32)}
+    refused(kit, loaded(name), "input_ids", "integers", "float32", **given)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_lists_are_refused_as_arrays(loaded, kit, name):
+    refused(kit, loaded(name), "attention_mask", "expected an array", "list", input_ids=zeros(1, 2), attention_mask=[[1, 1]])
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_a_context_needs_cross_attention(public, kit, name):
+    of = zoo.config(name, add_cross_attention=False)
+    given = zoo.inputs(name, of)
+    refused(kit, public(name)(of), "encoder_hidden_states", "add_cross_attention", **given)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_cached_positions_count_towards_the_limit(loaded, kit, name):
+    model = loaded(name)
+    given = zoo.inputs(name, model.config, length=12)
+    past = kit.once(model, **given, use_cache=True).past_key_values
+    refused(kit, model, "input_ids", f"at most {zoo.POSITIONS}", "got 24", **given, past_key_values=past)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_a_mask_covers_cached_and_new_positions(loaded, kit, name):
+    model = loaded(name)
+    given = zoo.inputs(name, model.config, 1, "attention_mask")
+    past = kit.once(model, **given, use_cache=True).past_key_values
+    refused(kit, model, "attention_mask", "(batch, 10)", "got (batch, 5)", **given, past_key_values=past)
+
+
+@pytest.mark.parametrize("past", [(), ((),), (zeros(2, 4, 3, 4),) * 2], ids=["empty", "no tensors", "arrays"])
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_a_cache_of_another_structure_is_refused(loaded, kit, name, past):
+    given = zoo.inputs(name, loaded(name).config)
+    refused(kit, loaded(name), "past_key_values", "2 layers", "got", **given, past_key_values=past)
+
+
+def test_masked_patches_need_a_mask_token(loaded, kit):
+    given = zoo.inputs("ViTModel", loaded("ViTModel").config, 1, "bool_masked_pos")
+    refused(kit, loaded("ViTModel"), "bool_masked_pos", "use_mask_token", **given)
+
+
+def test_an_image_smaller_than_a_patch_is_refused(loaded, kit):
+    image = np.zeros((1, 3, 4, 32), np.float32)
+    words = ("pixel_values", "8 x 8", "got 4 x 32")
+    refused(kit, loaded("ViTModel"), *words, pixel_values=image, interpolate_pos_encoding=True)
+
+
+class TestComposite:
+    """What only the composite can be given wrongly."""
+
+    @pytest.fixture
+    def model(self, loaded):
+        return loaded(zoo.COMPOSITE)
+
+    @pytest.fixture
+    def image(self, model):
+        return zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"]
+
+    def test_labels_of_another_rank_are_refused_before_they_are_shifted(self, kit, model, image):
+        refused(kit, model, "labels", "expected shape", "(5,)", pixel_values=image, labels=zeros(5))
+
+    def test_labels_outside_the_vocabulary_are_refused_by_their_own_name(self, kit, model, image):
+        words = ("labels: expected values in [-100, 99)", "99")
+        refused(kit, model, *words, pixel_values=image, labels=zeros(2, 5) + 99)
+        refused(kit, model, "labels: expected values in [-100, 99)", "-101", pixel_values=image, labels=zeros(2, 5) - 101)
+
+    def test_routed_arguments_are_refused_with_their_prefix(self, kit, model):
+        given = zoo.inputs(zoo.COMPOSITE, model.config)
+        words = ("decoder_position_ids", f"[0, {zoo.POSITIONS})", str(zoo.POSITIONS))
+        refused(kit, model, *words, **given, decoder_position_ids=zeros(2, 5) + zoo.POSITIONS)
+        refused(kit, model, "head_mask", "layers=2", "got (3, 4)", **given, head_mask=np.ones((3, 4), np.float32))
+
+    def test_arguments_that_no_half_has_are_refused(self, kit, model):
+        given = zoo.inputs(zoo.COMPOSITE, model.config)
+        refused(kit, model, "pixel_mask", "unknown argument", "interpolate_pos_encoding", **given, pixel_mask=zeros(1))
+        words = ("decoder_inputs", "unknown argument", "decoder_position_ids")
+        refused(kit, model, *words, **given, decoder_inputs=zeros(1))
+
+    def test_an_array_is_no_encoder_output(self, kit, model):
+        states = np.zeros((2, 17, 16), np.float32)
+        refused(kit, model, "encoder_outputs", "tuple", "array", decoder_input_ids=zeros(2, 5), encoder_outputs=states)
+
+    def test_encoder_outputs_of_another_width_are_refused(self, kit, model):
+        states = (np.zeros((2, 17, 15), np.float32),)
+        words = ("encoder_outputs", "16", "(2, 17, 15)")
+        refused(kit, model, *words, decoder_input_ids=zeros(2, 5), encoder_outputs=states)
+
+    def test_labels_need_a_start_token(self, public, kit, image):
+        of = zoo.config(zoo.COMPOSITE, decoder_start_token_id=None)
+        of.decoder.bos_token_id = None
+        refused(kit, public(zoo.COMPOSITE)(of), "decoder_start_token_id", "None", pixel_values=image, labels=zeros(2, 5))
+
+    def test_a_decoder_without_cross_attention_is_refused(self, public):
+        bare = zoo.half("gpt2", add_cross_attention=False)
+        halves = {"encoder": zoo.half("vit"), "decoder": bare}
+        config = zoo.config(zoo.COMPOSITE)
+        config.decoder = bare
+        with pytest.raises(ValueError, match=r"decoder: expected .*cross-attention"):
+            public(zoo.COMPOSITE)(config)
+        live = {"encoder": public("ViTModel")(halves["encoder"]), "decoder": public("GPT2LMHeadModel")(bare)}
+        with pytest.raises(ValueError, match=r"decoder: expected .*cross-attention"):
+            public(zoo.COMPOSITE)(**live)
+
+    def test_a_model_needs_a_configuration_or_both_halves(self, public):
+        with pytest.raises(ValueError, match=r"config: expected .*both encoder and decoder"):
+            public(zoo.COMPOSITE)()
+
+    def test_configurations_of_other_classes_are_refused(self, public):
+        with pytest.raises(ValueError, match="config: expected a VisionEncoderDecoderConfig, got BertConfig"):
+            public(zoo.COMPOSITE)(zoo.half("bert"))
+        with pytest.raises(ValueError, match="config: expected a BertConfig, got GPT2Config"):
+            public("BertModel")(zoo.half("gpt2"))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float31"])
+def test_types_that_are_no_floats_are_refused(public, dtype):
+    with pytest.raises(ValueError, match=f"dtype: expected one of .*float32.*, got '{dtype}'"):
+        public("ViTModel")(zoo.half("vit"), dtype=dtype)
+
+
+def test_checks_can_be_switched_off(load, kit):
+    model = load("BertModel")
+    model.validate = False
+    given = zoo.inputs("BertModel", model.config, 1, "attention_mask")
+    given["attention_mask"] = given["attention_mask"] * 3
+    assert kit.call(model, **given).last_hidden_state.shape == (2, 5, 16)

@@ -1,0 +1,170 @@
+"""Changes of a model's architecture, and of how it is trained."""
+
+import numpy as np
+import pytest
+import zoo
+
+PRUNABLE = ("ViTModel", "BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
+RESIZABLE = (*zoo.TEXT_CLASSES, zoo.COMPOSITE)
+
+
+def tokens_of(name):
+    return {"BertModel": "", "GPT2Model": "", zoo.COMPOSITE: "decoder.model."}.get(name, "model.") + (
+        "embeddings.tokens.weight"
+    )
+
+
+def text_config(model):
+    return getattr(model.config, "decoder", model.config)
+
+
+@pytest.mark.parametrize("name", RESIZABLE)
+@pytest.mark.parametrize("size", [zoo.VOCABULARY + 5, zoo.VOCABULARY - 9])
+def test_resizing_keeps_the_tokens_that_stay_and_draws_new_ones(load, public, kit, name, size, tmp_path):
+    model = load(name)
+    before = kit.fetch(model)
+    model.resize_token_embeddings(size)
+    after, key = kit.fetch(model), tokens_of(name)
+    kept = min(size, zoo.VOCABULARY)
+    assert after[key].shape == (size, before[key].shape[1])
+    np.testing.assert_array_equal(after[key][:kept], before[key][:kept])
+    assert size <= zoo.VOCABULARY or 0 < np.std(after[key][kept:]) < 0.05
+    for other in before.keys() - {key}:
+        np.testing.assert_array_equal(after[other][..., :kept] if "head" in other else after[other],
+                                      before[other][..., :kept] if "head" in other else before[other])  # fmt: skip
+    assert text_config(model).vocab_size == size
+    model.save_pretrained(tmp_path)
+    again = kit.fetch(public(name).from_pretrained(tmp_path))
+    assert all(np.array_equal(again[k], v) for k, v in after.items())
+
+
+@pytest.mark.parametrize("name", zoo.HEADS)
+def test_resizing_an_untied_head_keeps_its_scores(public, kit, name):
+    model = public(name)(zoo.config(name, tie_word_embeddings=False), seed=5)
+    given = zoo.inputs(name, model.config)
+    before = kit.numpy(kit.call(model, **given).logits)
+    model.resize_token_embeddings(zoo.VOCABULARY + 3)
+    after = kit.numpy(kit.once(model, **given).logits)
+    assert after.shape[-1] == zoo.VOCABULARY + 3
+    np.testing.assert_allclose(after[..., : zoo.VOCABULARY], before, rtol=1e-5, atol=1e-5)
+
+
+def test_a_new_token_can_be_used_after_resizing(load, kit):
+    model = load(zoo.COMPOSITE)
+    model.resize_token_embeddings(zoo.VOCABULARY + 1)
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    given["decoder_input_ids"][0, 0] = zoo.VOCABULARY
+    assert kit.once(model, **given).logits.shape == (2, 5, zoo.VOCABULARY + 1)
+
+
+def test_a_vocabulary_below_one_is_refused(load):
+    with pytest.raises(ValueError, match="new_num_tokens: expected a positive integer, got 0"):
+        load("BertModel").resize_token_embeddings(0)
+
+
+@pytest.mark.parametrize("name", PRUNABLE)
+def test_pruning_equals_a_mask_of_zeros(load, public, kit, name, tmp_path):
+    model = load(name)
+    given = zoo.inputs(name, model.config)
+    given.pop("encoder_hidden_states", None)  # a head mask also silences heads of the cross-attention, pruning does not
+    mask = np.array([[1, 0, 1, 0], [1, 1, 1, 0]], np.float32)
+    field = "logits" if name in zoo.HEADS else "last_hidden_state"
+    masked = kit.numpy(kit.call(model, **given, head_mask=mask)[field])
+    model.prune_heads({0: [1]})
+    model.prune_heads({0: [3], 1: [3]})
+    assert model.config.pruned_heads == {0: [1, 3], 1: [3]}
+    np.testing.assert_allclose(kit.numpy(kit.once(model, **given)[field]), masked, rtol=1e-5, atol=1e-5)
+    model.save_pretrained(tmp_path)
+    again = public(name).from_pretrained(tmp_path)
+    assert again.config.pruned_heads == {0: [1, 3], 1: [3]}
+    before, after = kit.fetch(model), kit.fetch(again)
+    assert all(np.array_equal(before[k], after[k]) for k in before)
+
+
+def test_halves_of_a_composite_are_pruned_in_place(load, kit):
+    model = load(zoo.COMPOSITE)
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    mask = np.array([[0, 1, 1, 1], [1, 1, 0, 1]], np.float32)
+    masked = kit.numpy(kit.call(model, **given, head_mask=mask).logits)
+    model.encoder.prune_heads({0: [0], 1: [2]})
+    np.testing.assert_allclose(kit.numpy(kit.once(model, **given).logits), masked, rtol=1e-5, atol=1e-5)
+    model.decoder.prune_heads({1: [0, 1]})
+    past = kit.once(model, **given, use_cache=True).past_key_values
+    assert [layer[0].shape[1] for layer in past] == [4, 2]
+
+
+@pytest.mark.parametrize("heads", [{2: [0]}, {0: [4]}, {0: [0, 1, 2, 3]}], ids=str)
+def test_heads_that_cannot_be_pruned_are_refused(load, heads):
+    with pytest.raises(ValueError, match="heads_to_prune: expected"):
+        load("ViTModel").prune_heads(heads)
+    with pytest.raises(ValueError, match=r"model\.encoder\.prune_heads or model\.decoder\.prune_heads"):
+        load(zoo.COMPOSITE).prune_heads(heads)
+
+
+def test_input_embeddings_are_what_the_model_reads(load, kit, class_name):
+    model = load(class_name)
+    table = model.get_input_embeddings()
+    weight = getattr(table, "weight", None)
+    weight = weight if weight is not None else getattr(table, "embeddings", getattr(table, "kernel", table))
+    named = model.named_tensors()
+    own = next(name for name in named if name.endswith(("tokens.weight", "patches.weight")) and "encoder" not in name)
+    np.testing.assert_array_equal(kit.numpy(weight), kit.fetch(model)[own])
+
+
+DROPPING = {name: {} for name in zoo.HEADS} | {zoo.COMPOSITE: {}}
+
+
+def trained(public, name, dropping):
+    """A model with dropout or without it."""
+    if name != zoo.COMPOSITE:
+        return public(name)(zoo.config(name, **(zoo.drops(public(name).spec.model_type) if dropping else {})), seed=1)
+    config = zoo.config(name)
+    if dropping:
+        config.encoder.override(**zoo.drops("vit"))
+        config.decoder.override(**zoo.drops("gpt2"))
+    return public(name)(config, seed=1)
+
+
+@pytest.mark.parametrize("dropping", [False, True], ids=["still", "dropout"])
+@pytest.mark.parametrize("name", DROPPING)
+def test_gradient_checkpointing_changes_neither_loss_nor_gradients(public, kit, name, dropping):
+    answers = []
+    for recompute in (False, True):
+        model = kit.seeded(lambda: trained(public, name, dropping), 3)
+        assert not model.is_gradient_checkpointing
+        if recompute:
+            model.gradient_checkpointing_enable()
+            assert model.is_gradient_checkpointing
+        answers.append(kit.gradients(model, zoo.inputs(name, model.config, 1, "labels"), seed=3))
+    (loss, found), (again, recomputed) = answers
+    assert loss == pytest.approx(again, rel=1e-5)
+    assert found.keys() == recomputed.keys()
+    for key, gradient in found.items():
+        np.testing.assert_allclose(recomputed[key], gradient, rtol=1e-3, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_dropout_acts_in_training_alone(public, kit, name):
+    model = kit.seeded(lambda: trained(public, name, True), 3)
+    given = zoo.inputs(name, model.config, 1, "labels")
+    still, one, other = (kit.gradients(model, given, seed=seed)[0] for seed in (None, 3, 4))
+    assert len({round(loss, 6) for loss in (still, one, other)}) == 3
+
+
+@pytest.mark.parametrize("rate", ["attn_pdrop", "resid_pdrop", "embd_pdrop"])
+def test_each_rate_of_a_decoder_drops_something(public, kit, rate):
+    model = kit.seeded(lambda: public("GPT2LMHeadModel")(zoo.half("gpt2", **{rate: 0.5}, add_cross_attention=False)), 3)
+    given = zoo.inputs("GPT2LMHeadModel", model.config, 1, "labels")
+    given.pop("encoder_hidden_states")
+    assert kit.gradients(model, given)[0] != kit.gradients(model, given, seed=3)[0]
+
+
+def test_gradient_checkpointing_outlives_a_resize_and_can_be_switched_off(load):
+    model = load(zoo.COMPOSITE)
+    model.gradient_checkpointing_enable()
+    model.resize_token_embeddings(zoo.VOCABULARY + 1)
+    model.encoder.prune_heads({0: [1]})
+    assert model.decoder.is_gradient_checkpointing
+    assert model.encoder.is_gradient_checkpointing
+    model.gradient_checkpointing_disable()
+    assert not model.is_gradient_checkpointing

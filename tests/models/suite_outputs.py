@@ -1,0 +1,121 @@
+"""What a call answers: the documented fields, as arguments ask for them or the configuration does."""
+
+import numpy as np
+import pytest
+import zoo
+
+from multimodal import specs
+
+ALL = {"output_attentions": True, "output_hidden_states": True}
+
+
+def flags(name):
+    """Everything that a class can be asked for."""
+    return {**ALL, **({"use_cache": True} if "use_cache" in specs.of(name).names() else {})}
+
+
+def labelled(name, of):
+    """Inputs with labels, where the class has them."""
+    return zoo.inputs(name, of, 1, "labels")
+
+
+def test_fields_have_the_documented_order_number_and_shapes(loaded, kit, class_name):
+    model = loaded(class_name)
+    out = kit.outline(model, **labelled(class_name, model.config), **flags(class_name))
+    spec, bound = model.spec, zoo.sizes(class_name, model.config)
+    assert tuple(out) == tuple(field.name for field in spec.fields)
+    for field in spec.fields:
+        value = out[field.name]
+        if field.name == "past_key_values":
+            assert [len(layer) for layer in value] == [4] * bound["layers"]
+            continue
+        shape = tuple(bound[s] for s in field.shape)
+        count = sum(int(part) if part.isdigit() else bound[part] for part in field.each.split(" + ")) if field.each else 0
+        tensors = value if field.each else [value]
+        assert [tuple(tensor.shape) for tensor in tensors] == [shape] * (count or 1)
+
+
+def test_nothing_is_answered_that_was_not_asked_for(loaded, kit, class_name):
+    model = loaded(class_name)
+    out = kit.outline(model, **zoo.inputs(class_name, model.config), **dict.fromkeys(flags(class_name), False))
+    assert set(out) <= {"logits", "last_hidden_state", "pooler_output", "encoder_last_hidden_state"}
+
+
+@pytest.mark.parametrize("flag", ["output_attentions", "output_hidden_states"])
+def test_the_configuration_says_what_is_answered_by_default(load, kit, class_name, flag):
+    model = load(class_name)
+    given = zoo.inputs(class_name, model.config)
+    asked = set(kit.outline(model, **given, **{flag: True}))
+    setattr(model.config, flag, True)
+    assert set(kit.outline(model, **given)) == asked
+    assert asked > set(kit.outline(model, **given, **{flag: False}))
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_the_configuration_says_whether_a_decoder_gives_its_cache(load, kit, name):
+    model = load(name)
+    given = zoo.inputs(name, model.config)
+    assert "past_key_values" in kit.outline(model, **given)
+    model.config.use_cache = False
+    assert "past_key_values" not in kit.outline(model, **given)
+    assert "past_key_values" in kit.outline(model, **given, use_cache=True)
+
+
+def test_return_dict_false_gives_the_tuple_of_the_values(load, kit, class_name):
+    model = load(class_name)
+    given = labelled(class_name, model.config)
+    out = kit.call(model, **given, **ALL)
+    plain = kit.call(model, **given, **ALL, return_dict=False)
+    assert type(plain) is tuple
+    assert len(plain) == len(out)
+    model.config.return_dict = False
+    assert type(kit.call(model, **given)) is tuple
+    model.config.return_dict = True
+    for value, expected in zip(plain, out.to_tuple()):
+        if not isinstance(value, tuple):
+            np.testing.assert_array_equal(kit.numpy(value), kit.numpy(expected))
+
+
+def test_an_output_is_a_mapping_with_attributes_and_indices(loaded, kit, class_name):
+    out = kit.call(loaded(class_name), **zoo.inputs(class_name, loaded(class_name).config))
+    first = next(iter(out))
+    assert out[first] is out[0]
+    assert getattr(out, first) is out[0]
+    assert out[:1] == (out[0],)
+    assert out.hidden_states is None if hasattr(out, "hidden_states") else True
+    with pytest.raises(AttributeError, match="has no field 'logit'"):
+        _ = out.logit
+
+
+@pytest.mark.parametrize("name", zoo.HEADS)
+def test_a_language_model_shifts_its_labels_once(loaded, kit, name):
+    model = loaded(name)
+    given = zoo.inputs(name, model.config)
+    labels = given["input_ids"].copy()
+    labels[0, 2] = -100
+    out = kit.call(model, **given, labels=labels)
+    logits = kit.numpy(out.logits).astype(np.float64)[:, :-1]
+    assert float(out.loss) == pytest.approx(cross_entropy(logits, labels[:, 1:]), rel=1e-5)
+
+
+def cross_entropy(logits, labels):
+    """The mean over the labels that are not negative, in NumPy."""
+    scores = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    kept = labels >= 0
+    return -np.take_along_axis(scores, np.where(kept, labels, 0)[..., None], -1)[..., 0][kept].mean()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_narrow_type_is_near_float32(load, kit, class_name, dtype):
+    wide, narrow = load(class_name), load(class_name, dtype=dtype)
+    given = labelled(class_name, wide.config)
+    expected = kit.call(wide, **given)
+    cast = {k: v.astype(zoo.NARROW[dtype]) if v.dtype == np.float32 else v for k, v in given.items()}
+    out = kit.once(narrow, **cast)
+    field = "logits" if "logits" in out else "last_hidden_state"
+    value = kit.numpy(out[field])
+    assert value.dtype == zoo.NARROW[dtype]
+    error = np.linalg.norm(value.astype(np.float64) - kit.numpy(expected[field])) / np.linalg.norm(expected[field])
+    assert error < {"bfloat16": 2e-2, "float16": 3e-3}[dtype]
+    if "loss" in out:
+        assert float(out.loss) == pytest.approx(float(expected.loss), rel=2e-2)

@@ -1,0 +1,73 @@
+"""What the suites need of Flax."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+# Programs here run once: the time goes into compiling, which costs half without the expensive passes.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+
+import jax
+import numpy as np
+
+import multimodal.flax
+from multimodal.flax.weights import fetch as fetch_params
+
+NAME, PREFIX = "flax", "Flax"
+MODULE = multimodal.flax
+OTHERS = ("torch", "tensorflow", "keras")
+
+
+def array(value: Any) -> Any:
+    """JAX takes NumPy arrays; through tuples; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(array(item) for item in value)
+    return jax.numpy.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def numpy(value: Any) -> np.ndarray:
+    return np.asarray(value)
+
+
+def call(model: Any, *args: Any, **inputs: Any) -> Any:
+    """One call for inference, with NumPy arguments."""
+    return model(*map(array, args), **{k: array(v) for k, v in inputs.items()})
+
+
+def once(model: Any, **inputs: Any) -> Any:
+    """`call` for shapes or types that no other test has: as one program, faster than operation by operation."""
+    return _program(model, inputs, jax.jit)
+
+
+def outline(model: Any, **inputs: Any) -> Any:
+    """The answer of `call` without its values."""
+    return _program(model, inputs, lambda function: functools.partial(jax.eval_shape, function))
+
+
+def _program(model: Any, inputs: dict[str, Any], transform: Any) -> Any:
+    arrays = {k: v for k, v in inputs.items() if v is not None and not isinstance(v, bool)}
+    fixed = {k: v for k, v in inputs.items() if k not in arrays}
+    return transform(lambda params, arrays: model(**arrays, **fixed, params=params))(model.params, arrays)
+
+
+def seeded(make: Any, seed: int) -> Any:
+    """A model whose dropout follows from a seed; JAX is given it with each call."""
+    return make()
+
+
+def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tuple[float, dict[str, np.ndarray]]:
+    """(loss, {our name: gradient}), in training mode where a seed is given."""
+    mode = {} if seed is None else {"train": True, "dropout_rng": jax.random.key(seed)}
+
+    def loss(params, inputs):
+        return model(**inputs, params=params, **mode).loss
+
+    value, found = jax.jit(jax.value_and_grad(loss))(model.params, inputs)
+    return float(value), fetch_params(found)
+
+
+def fetch(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} of a model, copied."""
+    return {name: np.array(value) for name, value in model._fetch().items()}

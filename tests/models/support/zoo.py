@@ -1,0 +1,179 @@
+"""Tiny configurations, checkpoints with random tensors, and inputs drawn from the specifications. No framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+from safetensors.numpy import save_file
+
+from multimodal import auto, specs
+from multimodal.checkpoints import names
+from multimodal.specs.base import Argument
+
+BATCH, LENGTH, CONTEXT, VOCABULARY, POSITIONS, IMAGE = 2, 5, 7, 99, 20, 32
+NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
+CLASSES = tuple(specs.all_specifications())
+TEXT_CLASSES = ("BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
+HEADS = ("BertLMHeadModel", "GPT2LMHeadModel")
+COMPOSITE = "VisionEncoderDecoderModel"
+
+
+def config(name: str, decoder: str = "gpt2", **changes: Any) -> Any:
+    """A tiny configuration for one class; text models are decoders with cross-attention."""
+    model_type = specs.of(name).model_type
+    if model_type == "vision-encoder-decoder":
+        halves = {"encoder": half("vit"), "decoder": half(decoder)}
+        tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
+        return auto.config_class_of(model_type)(**{**halves, **tokens, **changes})
+    return half(model_type, **changes)
+
+
+def half(model_type: str, **changes: Any) -> Any:
+    """A tiny configuration of one architecture; the widths of ViT and GPT-2 differ."""
+    common = {"is_decoder": True, "add_cross_attention": True, "vocab_size": VOCABULARY}
+    fields = {
+        "vit": {
+            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
+            **{"image_size": IMAGE, "patch_size": 8},
+        },
+        "bert": {
+            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
+            **{"max_position_embeddings": POSITIONS, **common},
+        },
+        "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **common}
+        | {"bos_token_id": 1, "eos_token_id": 2},
+    }[model_type]
+    dropouts = {
+        "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+    }
+    still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
+    return auto.config_class_of(model_type)(**{**fields, **still, **changes})
+
+
+def drops(model_type: str) -> dict[str, float]:
+    """Fields that switch every dropout of an architecture on."""
+    if model_type == "gpt2":
+        return {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}
+    return {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
+
+
+def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
+    """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
+    rng = np.random.default_rng(seed)
+    shapes = {row.published: row.published_shape for row in names.rows(of, specs.of(name))}
+    return {key: rng.normal(0.0, 0.4, shape).astype(np.float32) for key, shape in sorted(shapes.items())}
+
+
+def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) -> Path:
+    """A checkpoint of one class with random tensors."""
+    of.architectures = [name]
+    of.save_pretrained(folder)
+    save_file({**tensors(name, of, seed), **extra}, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def sizes(name: str, of: Any) -> dict[str, int]:
+    """Numbers for the symbols of a specification."""
+    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT}
+    return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
+
+
+def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> np.ndarray:
+    """A valid value of one argument."""
+    shape = tuple(bound[s] if isinstance(s, str) else s for s in argument.shape)
+    if argument.kind == "float":
+        return rng.normal(size=shape).astype(np.float32)
+    if argument.kind == "mask":
+        return np.ones(shape, np.int32)
+    if argument.kind == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
+    return rng.integers(max(low, 0), high, shape).astype(np.int32)
+
+
+def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, np.ndarray]:
+    """What a call needs (images, ids, for text a context), and whatever else is named."""
+    rng = np.random.default_rng(seed)
+    bound = sizes(name, of) | {"length": length, "total": length}
+    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "encoder_hidden_states", *more}
+    return {a.name: draw(a, bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+
+
+class Fault(NamedTuple):
+    """A call that must be refused with a message that has every one of `words` in it."""
+
+    name: str
+    what: str
+    changes: dict[str, Any]  # on top of `inputs`; None takes an argument away
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}"
+
+
+def faults(name: str) -> Iterator[Fault]:
+    """Every kind of bad call that the specification of a class knows of."""
+    of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
+    bound = sizes(name, of)
+    good = {a.name: draw(a, bound, rng) for a in spec.arguments if a.kind not in ("flag", "structure")}
+    for argument in spec.arguments:
+        if argument.name in good:
+            yield from _argument_faults(name, argument, good[argument.name], bound)
+    for choice in spec.exactly_one:
+        nothing = dict.fromkeys(choice)
+        yield Fault(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
+        if len(choice) > 1:
+            yield Fault(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
+    for choice in spec.at_least_one:
+        yield Fault(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
+    if "pixel_values" in good:
+        yield from _image_faults(name, of, rng)
+    if "positions" in bound:
+        ids = next(n for n in good if n.endswith("input_ids"))
+        long = np.zeros((BATCH, POSITIONS + 1), np.int32)
+        yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
+
+
+def _argument_faults(name: str, argument: Argument, value: np.ndarray, bound: dict[str, int]) -> Iterator[Fault]:
+    alone = _without_rivals(name, argument.name)
+    deep = value[None]
+    yield Fault(
+        name, f"{argument.name} of rank {deep.ndim}", alone | {argument.name: deep},
+        (argument.name, "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
+    )  # fmt: skip
+    if argument.kind not in ("int", "mask"):
+        return
+    low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
+    low, high = (0, 2) if argument.kind == "mask" else (low, high)
+    for wrong in (low - 1, high):
+        changed = value.copy()
+        changed[-1, -1] = wrong
+        yield Fault(
+            name, f"{argument.name} with {wrong}", alone | {argument.name: changed},
+            (argument.name, f"expected values in [{low}, {high})", str(wrong)),
+        )  # fmt: skip
+
+
+def _without_rivals(name: str, argument: str) -> dict[str, None]:
+    """None for the arguments that may not be there together with this one."""
+    rivals = [c for c in specs.of(name).exactly_one if argument in c]
+    return dict.fromkeys(other for choice in rivals for other in choice if other != argument)
+
+
+def _image_faults(name: str, of: Any, rng: np.random.Generator) -> Iterator[Fault]:
+    vision = getattr(of, "encoder", of)
+    channels = rng.normal(size=(BATCH, vision.num_channels + 1, IMAGE, IMAGE)).astype(np.float32)
+    yield Fault(
+        name, "another channel count", {"pixel_values": channels},
+        ("pixel_values", f"channels={vision.num_channels}", f"got {channels.shape}"),
+    )  # fmt: skip
+    larger = rng.normal(size=(BATCH, vision.num_channels, IMAGE + 8, IMAGE)).astype(np.float32)
+    yield Fault(
+        name, "another size", {"pixel_values": larger},
+        ("pixel_values", f"{IMAGE} x {IMAGE}", f"got {IMAGE + 8} x {IMAGE}", "interpolate_pos_encoding"),
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""The three backends mirror each other, and the tool that says so notices when they stop to."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BROKEN = {
+    "a parameter of a block": (
+        "tf/layers/mlp.py",
+        "def __init__(self, hidden_size: int, inner_size: int, activation: str,",
+        "def __init__(self, hidden_size: int, activation: str,",
+        "MLP(hidden_size, activation)",
+    ),
+    "a field of a linen module": (
+        "flax/layers/mlp.py",
+        "    inner_size: int\n",
+        "",
+        "MLP(hidden_size, activation)",
+    ),
+    "a parameter of a call": (
+        "flax/layers/encoder.py",
+        "context_visible=None, head_mask=None, cache=None, position=0,",
+        "context_visible=None, head_mask=None, cache=None,",
+        "PreNormBlock.call(",
+    ),
+    "a submodule": (
+        "tf/layers/heads.py",
+        "        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name=\"norm\")\n",
+        "",
+        "TransformedLanguageHead.norm: a submodule",
+    ),
+    "a function": ("pt/losses.py", "def next_token(", "def following(", "next_token(logits, labels)"),
+    "an argument of a public class": (
+        "flax/models/vit.py",
+        "        bool_masked_pos=None,\n        head_mask=None,\n        output",
+        "        head_mask=None,\n        output",
+        "its specification says",
+    ),
+    "the order of a public class": (
+        "pt/models/gpt2.py",
+        "        past_key_values=None,\n        attention_mask=None,",
+        "        attention_mask=None,\n        past_key_values=None,",
+        "its specification says",
+    ),
+}
+
+
+def check(package: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "tools/check_mirror.py"), str(package)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package, to break."""
+    for backend in ("pt", "tf", "flax"):
+        shutil.copytree(ROOT / "multimodal" / backend, tmp_path / backend, ignore=shutil.ignore_patterns("*.pyc"))
+    return tmp_path
+
+
+def test_the_backends_mirror_each_other():
+    answer = check(ROOT / "multimodal")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_dropping_a_part_of_one_backend_is_noticed(package, what):
+    file, old, new, expected = BROKEN[what]
+    source = (package / file).read_text()
+    assert old in source
+    (package / file).write_text(source.replace(old, new, 1))
+    answer = check(package)
+    assert answer.returncode == 1
+    assert expected in answer.stdout
+
+
+def test_a_missing_file_is_noticed(package):
+    (package / "flax/layers/mlp.py").unlink()
+    answer = check(package)
+    assert answer.returncode == 1
+    assert "flax/layers/mlp.py: - the file" in answer.stdout
+
+
+def test_a_documented_difference_that_is_gone_is_noticed(package):
+    path = package / "tf/layers/heads.py"
+    path.write_text(path.read_text().replace("def scores(", "def _products("))
+    for other in ("flax/layers/heads.py",):
+        (package / other).write_text((package / other).read_text().replace("def scores(", "def _products("))
+    answer = check(package)
+    assert answer.returncode == 1
+    assert "no longer applies" in answer.stdout

@@ -1,0 +1,57 @@
+"""Where the backends may differ from PyTorch's tree, and why. `tools/check_mirror.py` allows nothing else.
+
+{(files, what is missing there (-) or there in addition (+)): reason}, with the wildcards of `fnmatch`.
+"""
+
+from __future__ import annotations
+
+COMPILED = "torch generates in a plain loop; these are functions of arrays alone, which become one program"
+KERAS = "what Keras asks of a model or layer"
+LINEN = "a linen module holds no parameters and no modes: the public class does"
+FIELDS = "fields of a dataclass stand behind those that it inherits"
+ARGUMENTS = "linen modules are all made from the same tuple of arguments"
+
+DIFFERENCES: dict[tuple[str, str], str] = {
+    # Elementary layers
+    ("tf/layers/activations.py", "+ gelu*"): "TensorFlow's own rounds its constants to float32",
+    ("tf/layers/basic.py", "+ Layer*"): "Keras' own way into a layer refuses caches that mix tensors and numbers",
+    ("tf/layers/basic.py", "+ *_seed(*)"): "tf.recompute_grad does not restore random numbers; torch and JAX do",
+    ("tf/layers/encoder.py", "+ recomputed(*)"): "tf.recompute_grad takes and gives flat lists of tensors",
+    ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
+    ("*/layers/attention.py", "+ Attention.dropout: a submodule"): "torch's fused kernel drops by itself",
+    ("flax/layers/attention.py", "? RelativeKey*Attention(*)"): FIELDS,
+    ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
+    ("*/layers/patches.py", "+ PatchEmbeddings.table(*)"): "torch has nn.Parameter",
+    # Families
+    ("flax/models/*.py", "+ *_block(config, layer, types)"): "two types: of the computation and of the parameters",
+    ("flax/models/*.py", "- *_block(config, layer)"): "two types: of the computation and of the parameters",
+    ("flax/models/gpt2.py", "+ GPT2*Network(config, parts)"): ARGUMENTS,
+    ("flax/models/gpt2.py", "- GPT2*Network(config)"): ARGUMENTS,
+    ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
+    ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",
+    ("flax/models/vision_encoder_decoder.py", "+ *Network.encode(*)"): LINEN,
+    ("flax/models/vision_encoder_decoder.py", "? *._encode(*)"): LINEN,
+    ("flax/models/vision_encoder_decoder.py", "+ *gradient_checkpointing*"): LINEN,
+    # Adapters
+    ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
+    ("tf/pretrained.py", "+ *.compute_loss(*)"): KERAS,
+    ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,
+    ("*/pretrained.py", "- *.device()"): "Keras and JAX place arrays themselves",
+    ("*/pretrained.py", "- *.dtype()"): "an attribute there",
+    ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",
+    ("flax/pretrained.py", "? PretrainedModel(*)"): "documented otherwise (seed 003)",
+    ("flax/pretrained.py", "+ PretrainedModel.module()"): LINEN,
+    ("flax/pretrained.py", "+ PretrainedModel.params()"): LINEN,
+    ("flax/pretrained.py", "+ PretrainedModel.to_*"): "documented for Flax alone (seed 003)",
+    ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
+    ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",
+    ("flax/weights.py", "? fetch(*)"): "the parameters are a tree beside the network",
+    ("flax/weights.py", "? load(*)"): "the parameters are a tree beside the network",
+    ("flax/weights.py", "? named_tensors(*)"): "the parameters are a tree beside the network",
+    ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",
+    ("flax/harness.py", "- native(*)"): "JAX takes NumPy arrays",
+    ("*/generation.py", "? Stepper*"): COMPILED,
+    ("*/generation.py", "? greedy(*)"): COMPILED,
+    ("*/generation.py", "+ advance(*)"): COMPILED,
+    ("flax/generation.py", "+ encode(*)"): COMPILED,
+}
