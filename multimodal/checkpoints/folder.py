@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from multimodal.checkpoints.formats import safetensors_file
-from multimodal.checkpoints.source import CheckpointError, Source
+from multimodal import hub
+from multimodal.checkpoints.formats import family as families
+from multimodal.checkpoints.formats import keras_names, registry, safetensors_file, torch_writer
+from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.formats.registry import Format
+from multimodal.checkpoints.source import CheckpointError, MemorySource, RenamedSource, Source
 from multimodal.files import write_text
 
-WEIGHTS_NAME = "model.safetensors"
-INDEX_NAME = "model.safetensors.index.json"
-PATTERNS = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")
-"""Files of a hub repository that a model is made of."""
+CONFIG_NAME = "config.json"
+_WEIGHTS = {
+    file: (f"{stem}*.{suffix}", f"{file}.index.json")
+    for file in registry.FILES
+    for stem, _, suffix in [file.rpartition(".")]
+}
+WEIGHT_PATTERNS = tuple(pattern for patterns in _WEIGHTS.values() for pattern in patterns)
+"""Files that hold a checkpoint's tensors, or say where they are."""
+PATTERNS = (CONFIG_NAME, "generation_config.json", *WEIGHT_PATTERNS)
+"""All files that a model is made of, in any format."""
+
+
+def find_folder(name_or_path: hub.Name, **options: Any) -> Path:
+    """The local folder of a checkpoint. From the hub comes the first format alone: most repositories have several.
+
+    `options` are those of `hub.find_folder`. Errors: CheckpointNotFound.
+    """
+    folder = None
+    for patterns in _WEIGHTS.values():
+        folder = hub.find_folder(name_or_path, patterns=(CONFIG_NAME, "generation_config.json", *patterns), **options)
+        if any(True for pattern in patterns for _ in folder.glob(pattern)):
+            break
+    return folder
 
 
 @dataclass
@@ -30,76 +56,218 @@ class ShardedSource:
         shapes = {file: source.shapes() for file, source in self.files.items()}
         return {name: shapes[file][name] for name, file in self.places.items()}
 
+    def dtype(self, name: str) -> np.dtype:
+        return self.files[self.places[name]].dtype(name)
+
     def read(self, name: str) -> np.ndarray:
         return self.files[self.places[name]].read(name)
 
 
-def open_folder(folder: Path) -> Source:
-    """The tensors of a checkpoint's folder. Raises CheckpointError naming the file and what is wrong with it."""
-    if (folder / WEIGHTS_NAME).is_file():
-        return safetensors_file.open_file(folder / WEIGHTS_NAME)
-    if (folder / INDEX_NAME).is_file():
-        return _open_shards(folder)
+@dataclass
+class FolderSource:
+    """The tensors of a folder under their published names, and what is known about where they come from."""
+
+    tensors: Source
+    format: str
+    files: tuple[Path, ...]
+
+    @cached_property
+    def family(self) -> Family:
+        """What the names tables know about the checkpoint. CheckpointError where its `config.json` is wrong."""
+        return read_family(self.files[0].parent)
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self.tensors.shapes()
+
+    def dtype(self, name: str) -> np.dtype:
+        return self.tensors.dtype(name)
+
+    def read(self, name: str) -> np.ndarray:
+        return self.tensors.read(name)
+
+
+def open_folder(folder: Path, format: str | None = None) -> FolderSource:
+    """The tensors of a checkpoint's folder. Raises CheckpointError naming the file and what is wrong with it.
+
+    Where there are several files, safetensors comes before PyTorch's, TensorFlow's and Flax' own formats, unless `format`
+    names one. What a file is, its content decides. Names and layouts of other frameworks are translated with the tables of
+    the architecture that the folder's `config.json` names.
+    """
+    wanted = registry.FILES if format is None else (registry.of_name(format).file,)
+    for file in wanted:
+        if (folder / file).is_file():
+            path = folder / file
+            name, source = registry.open_file(path)
+            return _translated(source, source.dialect, name, (path,))
+        if (folder / f"{file}.index.json").is_file():
+            return _open_shards(folder, folder / f"{file}.index.json")
     there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if any(name.endswith(".ckpt.index") for name in there):
+        raise CheckpointError(
+            f"{folder}: TensorFlow's index checkpoints (.ckpt.index) are not read; save the model as tf_model.h5"
+        )
     raise CheckpointError(
-        f"{folder}: expected a checkpoint ({WEIGHTS_NAME} or {INDEX_NAME}), found {', '.join(there) or 'nothing'}"
+        f"{folder}: expected a checkpoint ({', '.join(wanted)}, or its index), found {', '.join(there) or 'nothing'}"
     )
 
 
-def _open_shards(folder: Path) -> ShardedSource:
-    path = folder / INDEX_NAME
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of the folder's `config.json`, empty where there is none."""
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        return {}
     try:
-        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: expected a JSON object with a weight_map, got {error!r}") from error
-    if not isinstance(places, dict) or not all(isinstance(v, str) for v in places.values()):
-        raise CheckpointError(f"{path}: expected weight_map to map names to files")
-    files = {}
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: expected a JSON object, got {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def read_family(folder: Path) -> Family:
+    """What the names tables know about the checkpoint of a folder."""
+    values = read_config(folder)
+    try:
+        return families.of_config(values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{folder / CONFIG_NAME}: not a usable configuration ({error})") from error
+
+
+def _translated(source: Source, dialect: str, name: str, files: tuple[Path, ...]) -> FolderSource:
+    if dialect != "published":
+        source = registry.to_published(source, dialect, read_family(files[0].parent), files[0])
+    return FolderSource(source, name, files)
+
+
+def _open_shards(folder: Path, path: Path) -> FolderSource:
+    places = _weight_map(path)
+    opened = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name:
             raise CheckpointError(f"{path}: expected a file of the same folder, got {name!r}")
         if not (folder / name).is_file():
             raise CheckpointError(f"{path}: names the shard {name!r}, which is not there")
-        files[name] = safetensors_file.open_file(folder / name)
+        opened[name] = registry.open_file(folder / name)
+    kinds = {(format_name, source.dialect) for format_name, source in opened.values()}
+    if len(kinds) != 1:
+        raise CheckpointError(f"{path}: expected shards of one format, got {sorted(kinds)}")
+    ((format_name, dialect),) = kinds
+    if dialect == "keras":  # the index has the name of the whole model before each tensor's, the shards do not
+        places = {_inside(name, opened[file][1]): file for name, file in places.items()}
     for tensor, file in places.items():
-        if tensor not in files[file].shapes():
+        if tensor not in opened[file][1].shapes():
             raise CheckpointError(f"{path}: says that {tensor!r} is in {file}, which does not have it")
-    return ShardedSource(files, places)
+    sharded = ShardedSource({name: source for name, (_, source) in opened.items()}, places)
+    return _translated(sharded, dialect, format_name, (path, *(folder / name for name in opened)))
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    try:
+        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: expected a JSON object with a weight_map, got {error!r}") from error
+    if not isinstance(places, dict) or not places or not all(isinstance(v, str) for v in places.values()):
+        raise CheckpointError(f"{path}: expected weight_map to map names to files")
+    return places
+
+
+def _inside(name: str, shard: Source) -> str:
+    return name if name in shard.shapes() else name.partition("/")[2]
 
 
 def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], max_shard_size: int | str = "5GB") -> None:
-    """Write tensors in the published layout: one file, or shards and their index where one would be too large."""
+    """Write tensors in the published format and layout: one file, or shards and their index where it would be too large."""
     folder.mkdir(parents=True, exist_ok=True)
-    shards = _split({name: tensors[name] for name in sorted(tensors)}, byte_count(max_shard_size))
-    if len(shards) == 1:
-        safetensors_file.write_file(folder / WEIGHTS_NAME, shards[0])
-        written = {WEIGHTS_NAME}
-    else:
-        written = _write_shards(folder, shards)
+    written = write_tensors(folder, MemorySource(tensors), "safetensors", families.UNKNOWN, max_shard_size)
     for stale in {p.name for p in folder.glob("model*.safetensors*")} - written:
         (folder / stale).unlink()
 
 
-def _write_shards(folder: Path, shards: list[dict[str, np.ndarray]]) -> set[str]:
-    files = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
-    for file, shard in zip(files, shards):
-        safetensors_file.write_file(folder / file, shard)
-    places = {name: file for file, shard in zip(files, shards) for name in shard}
-    size = sum(array.nbytes for shard in shards for array in shard.values())
-    index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
-    write_text(folder / INDEX_NAME, json.dumps(index, indent=2) + "\n")
-    return {*files, INDEX_NAME}
+def write_tensors(
+    folder: Path,
+    tensors: Source,
+    format: str,
+    family: Family,
+    max_shard_size: int | str = "5GB",
+    tick: Callable[[int], None] = lambda size: None,
+) -> set[str]:
+    """Write published tensors in a format, tensor by tensor; the names of the files. `tick` hears of the bytes read.
+
+    Raises CheckpointError for a format of another framework and an architecture that has no table: layouts follow from it.
+    """
+    made = registry.of_name(format)
+    if made.dialect != "published" and family.table is None:
+        raise CheckpointError(
+            f"{folder}: to write {format}, expected the config.json of a known architecture: layouts follow from it"
+        )
+    ordered = RenamedSource(_Ticking(tensors, tick), {name: name for name in sorted(tensors.shapes())})
+    source = registry.to_dialect(ordered, made.dialect, family, folder / made.file)
+    shards = _split(source, byte_count(max_shard_size))
+    model = keras_names.model_scope(family.class_name)
+    if len(shards) == 1:
+        _write_file(folder / made.file, source, made, model, layered=True)
+        return {made.file}
+    files = [made.shard(i + 1, len(shards)) for i in range(len(shards))]
+    for file, names in zip(files, shards):
+        shard = RenamedSource(source, {name: name for name in names})
+        _write_file(folder / file, shard, made, model, layered=False)
+    start = f"{model}/" if format == "tf-h5" else ""
+    places = {start + name: file for file, names in zip(files, shards) for name in names}
+    index = {"metadata": {"total_size": sum(sizes(source).values())}, "weight_map": dict(sorted(places.items()))}
+    write_text(folder / made.index, json.dumps(index, indent=2) + "\n")
+    return {*files, made.index}
 
 
-def _split(tensors: dict[str, np.ndarray], largest: int) -> list[dict[str, np.ndarray]]:
-    """Tensors in order, in as many groups as it takes for none to be over `largest` bytes (or to hold one tensor)."""
-    shards, size = [{}], 0
-    for name, array in tensors.items():
-        if shards[-1] and size + array.nbytes > largest:
-            shards.append({})
+@dataclass
+class _Ticking:
+    """A source that tells how much was read of it."""
+
+    source: Source
+    tick: Callable[[int], None]
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self.source.shapes()
+
+    def dtype(self, name: str) -> np.dtype:
+        return self.source.dtype(name)
+
+    def read(self, name: str) -> np.ndarray:
+        array = self.source.read(name)
+        self.tick(array.nbytes)
+        return array
+
+
+def _write_file(path: Path, tensors: Source, made: Format, model: str, layered: bool) -> None:
+    if made.name == "pt-bin":
+        torch_writer.write_file(path, tensors)
+    elif made.name == "tf-h5":
+        from multimodal.checkpoints.formats import hdf5_file
+
+        hdf5_file.write_file(path, tensors, model, layered)
+    elif made.name == "flax-msgpack":
+        from multimodal.checkpoints.formats import msgpack_file
+
+        msgpack_file.write_file(path, tensors)
+    else:
+        safetensors_file.write_file(path, tensors, made.dialect)
+
+
+def sizes(tensors: Source) -> dict[str, int]:
+    """{name: bytes}."""
+    return {name: math.prod(shape) * tensors.dtype(name).itemsize for name, shape in tensors.shapes().items()}
+
+
+def _split(tensors: Source, largest: int) -> list[list[str]]:
+    """Names in order, in as many groups as it takes for none to be over `largest` bytes (or to hold one tensor)."""
+    shards: list[list[str]] = [[]]
+    size = 0
+    for name, bytes_of_tensor in sizes(tensors).items():
+        if shards[-1] and size + bytes_of_tensor > largest:
+            shards.append([])
             size = 0
-        shards[-1][name] = array
-        size += array.nbytes
+        shards[-1].append(name)
+        size += bytes_of_tensor
     return shards
 
 

@@ -40,3 +40,16 @@ def from_backend(array: np.ndarray, kind: Kind, backend: str) -> np.ndarray:
     """The inverse of `to_backend`."""
     order = ORDERS[backend].get(kind)
     return array if order is None else array.transpose(np.argsort(order))
+
+
+def memory_order(array: np.ndarray) -> tuple[int, ...]:
+    """The axes from the widest step to the narrowest: in this order an array is copied as it lies.
+
+    NumPy copies a transposed view several times slower than the frameworks transpose what they hold.
+    """
+    return tuple(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
+
+
+def restoring_order(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that undo a transposition by `order`."""
+    return tuple(order.index(axis) for axis in range(len(order)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,10 @@ class Source(Protocol):
         """{published name: shape}."""
         ...
 
+    def dtype(self, name: str) -> np.dtype:
+        """Element type of one tensor, known without reading it."""
+        ...
+
     def read(self, name: str) -> np.ndarray:
         """One tensor, in the published layout; it may be a view of a mapped file."""
         ...
@@ -37,6 +41,9 @@ class MemorySource:
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    def dtype(self, name: str) -> np.dtype:
+        return self.tensors[name].dtype
 
     def read(self, name: str) -> np.ndarray:
         return self.tensors[name]
@@ -52,7 +59,7 @@ class FreshSource:
     rows: Iterable[Row]
     seed: int
     deviation: float
-    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
+    element_type: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
 
     def __post_init__(self):
         self._rows = {row.published: row for row in self.rows}
@@ -60,20 +67,23 @@ class FreshSource:
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {name: row.published_shape for name, row in self._rows.items()}
 
+    def dtype(self, name: str) -> np.dtype:
+        return self.element_type
+
     def read(self, name: str) -> np.ndarray:
         row = self._rows[name]
         if row.kind == Kind.SCALE:
-            return np.ones(row.published_shape, self.dtype)
+            return np.ones(row.published_shape, self.element_type)
         if row.kind == Kind.BIAS:
-            return np.zeros(row.published_shape, self.dtype)
+            return np.zeros(row.published_shape, self.element_type)
         key = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}".encode()).digest()[:16], "little")
         values = np.random.Generator(np.random.Philox(key=key)).standard_normal(row.published_shape, np.float32)
-        return (values * np.float32(self.deviation * row.deviation)).astype(self.dtype, copy=False)
+        return (values * np.float32(self.deviation * row.deviation)).astype(self.element_type, copy=False)
 
 
 @dataclass
 class RenamedSource:
-    """Another source under other names: {new name: name there}."""
+    """Another source under other names, possibly fewer: {new name: name there}."""
 
     source: Source
     names: Mapping[str, str]
@@ -82,20 +92,8 @@ class RenamedSource:
         shapes = self.source.shapes()
         return {new: shapes[old] for new, old in self.names.items()}
 
+    def dtype(self, name: str) -> np.dtype:
+        return self.source.dtype(self.names[name])
+
     def read(self, name: str) -> np.ndarray:
         return self.source.read(self.names[name])
-
-
-@dataclass
-class MappedSource:
-    """Another source whose tensors pass through `change(name, array)`."""
-
-    source: Source
-    change: Callable[[str, np.ndarray], np.ndarray]
-    new_shapes: Mapping[str, tuple[int, ...]]
-
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        return self.new_shapes
-
-    def read(self, name: str) -> np.ndarray:
-        return self.change(name, self.source.read(name))

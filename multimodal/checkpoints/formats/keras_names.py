@@ -1,0 +1,129 @@
+"""The dialect of TensorFlow's checkpoints: Keras' names of variables and their layout.
+
+`encoder.layer.0.norm.weight` is `encoder/layer_._0/norm/gamma:0`. What a tensor's variable is called and how its axes lie
+follows from its kind in the names table; for a tensor that no table has, from the variable's own name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.formats.relaid import SAME, Change
+from multimodal.checkpoints.layout import ORDERS, Kind
+
+_PUBLISHED = {
+    "kernel": "weight", "gamma": "weight", "embeddings": "weight", "depthwise_kernel": "weight", "beta": "bias",
+    "moving_mean": "running_mean", "moving_variance": "running_var",
+}  # fmt: skip
+_STATISTICS = {"running_mean": "moving_mean", "running_var": "moving_variance"}
+# Of kernels that no table knows, by rank: a dense layer's, a one- and a two-dimensional convolution's.
+_KERNELS = {2: Change((1, 0)), 3: Change((2, 1, 0)), 4: Change((2, 3, 1, 0))}
+_DEPTHWISE = Change((2, 3, 0, 1))  # (outputs, 1, height, width) as (height, width, outputs, 1)
+
+_SPELLING: dict[str, tuple[tuple[str, str], ...]] = {
+    "bert": (
+        (r"^cls/predictions/", "mlm___cls/predictions/"),
+        (r"^cls/seq_relationship/", "nsp___cls/seq_relationship/"),
+    ),
+    "lxmert": ((r"/decoder_dict/", "/decoder_dict."),),
+    "swin": ((r"(?<=/)(layers|blocks)_\._", r"\1."),),
+    "data2vec-vision": (
+        (r"(fpn\d|fpn_convs|lateral_convs|convs)_\._", r"\1."),
+        (r"psp_modules_\._(\d+)_\._", r"psp_modules/\1."),
+    ),
+}
+"""Families whose layers have names of their own in TensorFlow: {model_type: (pattern, replacement) on the regular name}."""
+
+
+def published(key: str, shapes: Mapping[str, tuple[int, ...]], family: Family) -> tuple[str, Change]:
+    """(published name, how the file's tensor becomes the published one)."""
+    path = re.sub(r":\d+$", "", key)
+    path = re.sub(r"(^|/)[^/]*___", r"\1", path).replace("_._", "/")
+    raw = path.replace("/", ".")
+    stem, _, leaf = raw.rpartition(".")
+    name = family.canonical(raw)
+    if leaf in _PUBLISHED and name not in family.rows:
+        name = family.canonical(f"{stem}.{_PUBLISHED[leaf]}" if stem else _PUBLISHED[leaf])
+    shape = shapes[key]
+    known = family.kind(name) is not None
+    change = (_change(name, family) if known else _guess(key, leaf, shapes)).inverse
+    return name, change if _fits(change, shape) else SAME
+
+
+def spelled(name: str, shape: tuple[int, ...], is_norm: bool, family: Family) -> tuple[str, Change]:
+    """(key, how the published tensor becomes the file's). `is_norm` counts for tensors that no table knows."""
+    stem, _, leaf = name.rpartition(".")
+    known = family.kind(name)
+    change = _change(name, family)
+    if leaf == "weight":
+        leaf = _weight_name(stem, known, family.is_transposed(name), len(shape))
+        change = change if known is not None else _KERNELS.get(len(shape), SAME)
+    elif leaf == "bias" and (is_norm if family.is_of_norm(name) is None else family.is_of_norm(name)):
+        leaf = "beta"
+    leaf = _STATISTICS.get(leaf, leaf)
+    path = _joined([*family.under_prefix(name).split(".")[:-1], leaf])
+    for scope in family.scopes:
+        start = scope.start.replace(".", "/")
+        if path.startswith(start):
+            rest = path.removeprefix(start)
+            for pattern, replacement in _SPELLING.get(scope.model_type, ()):
+                rest = re.sub(pattern, replacement, rest)
+            path = start + rest
+            break
+    return f"{path}:0", change
+
+
+def model_scope(class_name: str) -> str:
+    """The name that Keras gives a whole model: `TFViTModel` is `tf_vi_t_model`."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", f"TF{class_name}")
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def _change(name: str, family: Family) -> Change:
+    """How a published tensor that a table knows becomes a variable."""
+    kind = family.kind(name)
+    if family.is_transposed(name):
+        # This layer is not Keras' own: its matrix lies as it is published, its bias is a row.
+        return Change(row="add") if kind == Kind.BIAS else SAME
+    return Change(ORDERS["tf"].get(kind)) if kind is not None else SAME
+
+
+def _weight_name(stem: str, kind: Kind | None, transposed: bool, rank: int) -> str:
+    if kind == Kind.EMBEDDING:
+        # The table of the words is a variable of the model, because its head uses it too.
+        return "weight" if stem.endswith("word_embeddings") else "embeddings"
+    if kind == Kind.SCALE or (kind is None and rank == 1):
+        return "gamma"
+    return "weight" if transposed else "kernel"
+
+
+def _guess(key: str, leaf: str, shapes: Mapping[str, tuple[int, ...]]) -> Change:
+    """How a published tensor became a variable, from what the file says alone."""
+    rank = len(shapes[key])
+    if leaf == "kernel":
+        return _KERNELS.get(rank, SAME)
+    if leaf == "depthwise_kernel":
+        return _DEPTHWISE
+    beside = re.sub(r"bias(:\d+)?$", r"weight\1", key)
+    is_row = leaf == "bias" and rank == 2 and shapes[key][0] == 1 and len(shapes.get(beside, ())) == 2
+    return Change(row="add") if is_row else SAME
+
+
+def _fits(change: Change, shape: tuple[int, ...]) -> bool:
+    """Whether a file's tensor has the rank that its kind has; another is for the loading to report."""
+    if change.row:
+        return len(shape) == 2 and shape[0] == 1
+    return change.order is None or len(change.order) == len(shape)
+
+
+def _joined(parts: list[str]) -> str:
+    """A path in which an item of a list is written behind the list's name."""
+    path: list[str] = []
+    for part in parts:
+        if part.isdigit() and path:
+            path[-1] += f"_._{part}"
+        else:
+            path.append(part)
+    return "/".join(path)

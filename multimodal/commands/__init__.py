@@ -1,0 +1,1 @@
+"""The commands of `multimodal`, one file each."""
