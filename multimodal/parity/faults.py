@@ -72,7 +72,7 @@ def _exchanged(one: str, other: str) -> Callable[[str], contextlib.AbstractConte
 
     def tamper(pairs: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
         arrays = dict(pairs)
-        swapped = {**{n: n.replace(one, other) for n in arrays if one in n}}
+        swapped = {n: n.replace(one, other) for n in arrays if one in n and n.replace(one, other) in arrays}
         swapped |= {new: old for old, new in swapped.items()}
         return [(name, arrays[swapped.get(name, name)]) for name in arrays]
 
@@ -136,6 +136,7 @@ def _as_integer(like: Any, flags: Any) -> Any:
 
 
 COMPOSITE = "models.vision_encoder_decoder"
+SECOND_BLOCK = "decoder.model.transformer.blocks.1.mlp.up.weight"
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -145,6 +146,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("tanh in the place of the exact gelu", "vit", _activation("gelu", "gelu_new")),
     Fault("exact gelu in the place of tanh", "gpt2", _activation("gelu_new", "gelu")),
     Fault("dropped bias", "bert", _tensor("mlp.up.bias", np.zeros_like)),
+    Fault("shifted matrix in the decoder's second block", "vit-gpt2", _tensor(SECOND_BLOCK, lambda w: np.roll(w, 1, axis=0))),
     Fault("dropped key bias", "vit", _tensor("attention.key.bias", np.zeros_like)),
     Fault("swapped query and key", "bert", _exchanged("attention.query", "attention.key")),
     Fault("swapped key and value of packed tensors", "gpt2-lm", _exchanged("attention.key", "attention.value")),

@@ -48,19 +48,24 @@ class Question:
     inputs: dict[str, np.ndarray]
     seed: int
     cotangents: dict[str, np.ndarray] = field(default_factory=dict)
+    gradients: bool = True
 
     @classmethod
     def drawn(cls, case: Case, seed: int, scale: float = 1.0, padding: int = 2) -> Question:
         """Random weights and inputs of a case."""
         return cls(case, draw.weights(case.rows(), seed), case.inputs(seed, scale, padding), seed)
 
-    def ask(self, worker: Worker, noise: int | None = None) -> dict[str, np.ndarray]:
-        """A worker's answers, gradients included; with `noise`, of the values rounded as float32 would (draw `noise`)."""
+    def ask(self, worker: Worker, noise: int | None = None, **options: Any) -> dict[str, np.ndarray]:
+        """A worker's answers; with `noise`, of the values rounded as float32 would (draw `noise`).
+
+        `options` are those of `Worker.answer`; without them hidden states and attentions are asked for.
+        """
         weights, inputs = self.weights, self.inputs
         if noise is not None:
             unit = budgets.UNIT_ROUNDOFF["float32"]
             weights, inputs = draw.rounded(weights, unit, noise), draw.rounded(inputs, unit, noise)
-        return worker.answer(self.case, weights, inputs, gradients=True, cotangents=self.cotangents, **TAPS)
+        asked = {"gradients": self.gradients, "cotangents": self.cotangents, **TAPS, **options}
+        return worker.answer(self.case, weights, inputs, **asked)
 
     def truth(self, worker: Worker) -> dict[str, np.ndarray]:
         """The answers of the float64 worker, which also settle the cotangents of a call without a loss."""

@@ -63,10 +63,15 @@ def load_class(checkpoint: str | Path, backend: str) -> type:
     """The public class of `backend` for a checkpoint."""
     if backend not in auto.BACKENDS:
         raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
+    return auto.model_class(backend, specification(checkpoint).name)
+
+
+def specification(checkpoint: str | Path) -> specs.Specification:
+    """What the class takes and gives that the `config.json` of `checkpoint` names in `architectures`."""
     architectures = PretrainedConfig.get_config_dict(checkpoint).get("architectures")
     if not architectures:
         raise ValueError(f"{checkpoint}: expected config.json to name its class in architectures, got {architectures}")
-    return auto.model_class(backend, specs.of(architectures[0]).name)
+    return specs.of(architectures[0])
 
 
 def nest(inputs: Mapping[str, Any]) -> dict[str, Any]:

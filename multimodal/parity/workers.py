@@ -16,7 +16,6 @@ import numpy as np
 
 from multimodal.parity.cases import Case
 
-
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -47,19 +46,25 @@ class Worker:
     ) -> dict[str, np.ndarray]:
         """The case's answers (`parity.run`'s names) with these weights (published names) and inputs.
 
-        `weight.<published name>` are the tensors that the model then holds.
+        `weight.<published name>` are the tensors that the model then holds. With the option `true_inputs` the blocks get
+        those arrays in the place of their inputs (see `parity.true_inputs`).
         """
         return self._ask("answer", case, dict(weights), dict(inputs), options)
+
+    def generates(self, case: Case) -> bool:
+        """Whether the backend's class of `case` has `generate`."""
+        return self._ask("generates", case)
 
     def fault(self, name: str | None) -> None:
         """Put in another deliberate fault, or none, in the place of the last."""
         self._ask("fault", name)
 
     def _ask(self, *request: Any) -> Any:
-        self.connection.send(request)
         try:
+            self.connection.send(request)
             state, answer = self.connection.recv()
-        except EOFError as error:
+        except (EOFError, OSError) as error:
+            self.process.join(timeout=10)
             raise WorkerError(
                 f"the {self.backend} {self.dtype} worker ended: exit code {self.process.exitcode}"
             ) from error
@@ -106,10 +111,18 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None) 
                 if arguments[0] is not None:
                     active.enter_context(faults.active(arguments[0], backend))
                 connection.send(("ok", None))
+            elif kind == "generates":
+                connection.send(("ok", _model_class(backend, *arguments).can_generate()))
             else:
                 connection.send(("ok", _answer(models, backend, dtype, *arguments)))
         except Exception:  # noqa: BLE001  # whatever it is, the asking process has to hear of it
             connection.send(("error", traceback.format_exc()))
+
+
+def _model_class(backend: str, case: Case) -> Any:
+    from multimodal import auto
+
+    return auto.model_class(backend, case.class_name)
 
 
 def _answer(
@@ -121,18 +134,20 @@ def _answer(
     inputs: dict[str, np.ndarray],
     options: dict[str, Any],
 ) -> dict[str, np.ndarray]:
-    from multimodal import auto
     from multimodal.checkpoints.source import MemorySource
     from multimodal.parity.run import answer, harness_of
+    from multimodal.parity.true_inputs import fed
 
     harness = harness_of(backend)
+    true_inputs = options.pop("true_inputs", ())
+    models = {} if true_inputs else models  # a compiled program keeps what was fed
     with harness.precision(dtype):
         key = json.dumps([case.class_name, case.config, case.options], sort_keys=True)
         if key not in models:
-            model_class = auto.model_class(backend, case.class_name)
-            models[key] = model_class(
+            models[key] = _model_class(backend, case)(
                 case.configuration(), **case.options, **harness.dtype_options(dtype), _do_init=False
             )
         models[key].load_source(MemorySource(weights))
         held = {f"weight.{name}": array for name, array in models[key].published_tensors().items()}
-        return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held}
+        with fed(backend, true_inputs):
+            return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held}

@@ -1,0 +1,63 @@
+"""The share of deliberate faults that the gates catch: a harness that lets one through proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from multimodal.parity import gates
+from multimodal.parity.cases import CASES
+from multimodal.parity.faults import FAULTS, Fault
+from multimodal.parity.workers import Worker, WorkerError, workers
+
+SEED = 3
+
+
+def caught(
+    backends: Sequence[str],
+    faults: Sequence[Fault] = FAULTS,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, Any]]:
+    """Put each fault into each backend: {backend: {"caught": names, "missed": names, "not_run": {name: reason}}}."""
+    found: dict[str, dict[str, Any]] = {b: {"caught": [], "missed": [], "not_run": {}} for b in backends}
+    questions = {name: _question(name) for name in dict.fromkeys(fault.case for fault in faults)}
+    with workers(gates.TRUTH) as running:
+        truths = {name: question.truth(running[gates.TRUTH]) for name, question in questions.items()}
+    for at, backend in enumerate(backends):
+        worker = Worker(backend, "float64")
+        try:
+            sound = {name: _sound(worker, questions[name], truths[name]) for name in questions}
+            for index, fault in enumerate(faults):
+                progress(at * len(faults) + index, len(backends) * len(faults))
+                if sound[fault.case]:
+                    _try(worker, fault, questions[fault.case], truths[fault.case], found[backend])
+                else:
+                    found[backend]["not_run"][fault.name] = "the case fails without the fault"
+        finally:
+            worker.close()
+    return found
+
+
+def _question(case_name: str) -> gates.Question:
+    case = next(case for case in CASES if case.name == case_name)
+    return gates.Question.drawn(case, SEED)
+
+
+def _sound(worker: Worker, question: gates.Question, truth: dict) -> bool:
+    """Whether a case passes as it is: where it does not, it cannot tell that a fault was caught."""
+    try:
+        return gates.semantics(question.ask(worker), truth).passed
+    except WorkerError:
+        return False
+
+
+def _try(worker: Worker, fault: Fault, question: gates.Question, truth: dict, found: dict[str, Any]) -> None:
+    """Whether gate A catches one fault. A model that does not run with the fault in it counts as not run."""
+    try:
+        worker.fault(fault.name)
+        verdict = gates.semantics(question.ask(worker), truth)
+        worker.fault(None)
+    except WorkerError as error:
+        found["not_run"][fault.name] = str(error).strip().splitlines()[-1]
+        return
+    found["missed" if verdict.passed else "caught"].append(fault.name)

@@ -1,0 +1,101 @@
+"""The layers of a class in the order in which the network computes them, from its specification."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from multimodal.checkpoints.names import Row
+from multimodal.specs import Specification
+
+_PER_BLOCK = re.compile(r"out\.(?P<tower>.*?)(?P<kind>cross_attentions|attentions|past_key_values)\.(?P<index>\d+).*")
+_STATE = re.compile(r"out\.(?P<tower>.*?)hidden_states\.(?P<index>\d+)")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One place of the network where what it computes can be seen."""
+
+    tensor: str
+    """The answer that shows it: `out.encoder_hidden_states.1`."""
+    tower: str
+    """`encoder`, `decoder`, ..., or empty where there is only one."""
+    label: str
+    """What people call it: `encoder block 1`."""
+    tick: str
+    """The same within its tower, short."""
+    block: int | None = None
+    """Index of the block (from 0) whose output it is."""
+
+
+def in_order(spec: Specification, answers: Iterable[str]) -> list[Layer]:
+    """The layers that `answers` show: embeddings, blocks and output of each tower, encoders first, then the class's outputs."""
+    known = set(answers)
+    towers = [f.name.removesuffix("hidden_states") for f in spec.fields if f.name.endswith("hidden_states")]
+    towers.sort(key=lambda tower: tower.startswith("decoder"))
+    found: list[Layer] = []
+    for tower in towers:
+        found += _tower(tower, known)
+    taken = {layer.tensor for layer in found}
+    rest = [f.name for f in spec.fields if f"out.{f.name}" in known - taken]
+    rest.sort(key=lambda name: name == "loss")
+    return found + [Layer(f"out.{name}", "", name.replace("_", " "), name.split("_")[0]) for name in rest]
+
+
+def _tower(prefix: str, known: set[str]) -> list[Layer]:
+    name = prefix.strip("_").replace("_", " ")
+    start = f"{name} " if name else ""
+    count = 0
+    found = []
+    while f"out.{prefix}hidden_states.{count}" in known:
+        label, tick = (f"block {count}", str(count)) if count else ("embeddings", "emb")
+        block = count - 1 if count else None
+        found.append(Layer(f"out.{prefix}hidden_states.{count}", name, start + label, tick, block))
+        count += 1
+    if f"out.{prefix}last_hidden_state" in known:
+        found.append(Layer(f"out.{prefix}last_hidden_state", name, f"{start}output", "out"))
+    return found
+
+
+def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
+    """The layer that an answer belongs to: its own, or the block whose attention weights or keys and values it holds."""
+    for layer in layers:
+        if layer.tensor == tensor:
+            return layer
+    match = _PER_BLOCK.fullmatch(tensor)
+    if match is None:
+        return None
+    towers = (match["tower"], "decoder_", "")  # cross-attention and caches are the decoder's
+    for tower in dict.fromkeys(towers):
+        state = f"out.{tower}hidden_states.{int(match['index']) + 1}"
+        for layer in layers:
+            if layer.tensor == state:
+                return layer
+    return None
+
+
+def first_over(layers: list[Layer], over: Iterable[str]) -> Layer | None:
+    """The first layer of which something is over its budget: those before it are within theirs, so its input is right."""
+    wrong = {shown_by(layers, tensor) for tensor in over}
+    return next((layer for layer in layers if layer in wrong), None)
+
+
+def true_inputs(layers: list[Layer], truth: Mapping[str, object]) -> list[str]:
+    """The answers that are the inputs of the blocks, in the order in which the blocks are called."""
+    inputs = []
+    for layer in layers:
+        match = _STATE.fullmatch(layer.tensor)
+        if match is not None and layer.block is not None:
+            inputs.append(f"out.{match['tower']}hidden_states.{int(match['index']) - 1}")
+    return [name for name in inputs if name in truth]
+
+
+def published_prefix(layer: Layer, rows: list[Row]) -> str:
+    """What the published names of a block's tensors start with (`decoder.transformer.h.1`), empty for another layer."""
+    if layer.block is None:
+        return ""
+    inside = f"blocks.{layer.block}."
+    names = [r.published for r in rows if inside in r.name and r.name.startswith(layer.tower)]
+    return os.path.commonpath([name.replace(".", "/") for name in names]).replace("/", ".") if names else ""
