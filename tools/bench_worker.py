@@ -74,8 +74,8 @@ def tasks_tf(model, library: str) -> dict:
 
     arrays = {name: tf.constant(value) for name, value in inputs().items()}
     call = tf.function(lambda: model(**arrays, use_cache=False, training=False).loss)
-    variables = model.trainable_variables
-    watched = [getattr(v, "value", v) if library == "ours" else v for v in variables]
+    model(**arrays)  # the reference makes its variables in the first call
+    watched = [v.value if library == "ours" else v for v in model.trainable_variables]
 
     @tf.function
     def step():

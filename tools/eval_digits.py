@@ -1,0 +1,86 @@
+"""Accuracy of the embedded reader on held-out lines: digits that nothing was trained on, composed from seed 0.
+
+Each backend works in a process of its own. Exit code 1 if they do not read the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import digit_lines
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from multimodal.auto import BACKENDS
+from multimodal.reading import EMBEDDED, Reader
+
+
+def main(
+    backend: Annotated[str | None, typer.Option(help=f"{', '.join(BACKENDS)}; left out, all of them.")] = None,
+    checkpoint: Annotated[Path, typer.Option(help="Folder of another reader of lines.")] = EMBEDDED,
+    count: Annotated[int, typer.Option(help="Number of lines.")] = 1000,
+) -> None:
+    """Print the share of lines and of digits that are read right."""
+    if backend not in (None, *BACKENDS):
+        typer.echo(f"error: backend: expected one of {', '.join(BACKENDS)}, got {backend!r}", err=True)
+        raise typer.Exit(2)
+    console = Console()
+    truth = digit_lines.held_out(count).texts()
+    table = Table("backend", "lines", "exact lines", "digits", "seconds", title=f"{count} held-out lines, seed 0")
+    answers = {}
+    for name in BACKENDS if backend is None else (backend,):
+        with Console(stderr=True).status(f"reading {count} lines in {name}"):
+            answers[name], seconds = in_own_process(read_held_out, name, checkpoint, count)
+        lines, digits = exact_lines(answers[name], truth), digits_right(answers[name], truth)
+        table.add_row(name, str(count), f"{lines:.2%}", f"{digits:.2%}", f"{seconds:.1f}")
+    console.print(table)
+    if len(answers) > 1:
+        same = all(texts == answers["pt"] for texts in answers.values())
+        console.print("The backends read the same text in every line." if same else "The backends DIFFER.")
+        raise typer.Exit(0 if same else 1)
+
+
+def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str], float]:
+    """(texts, seconds without loading) of the held-out lines, through the image processor and the tokenizer."""
+    reader = Reader(checkpoint, backend)
+    start = time.perf_counter()
+    pictures = [Image.fromarray(image).convert("RGB") for image in digit_lines.held_out(count).images]
+    pixels = reader.processor(pictures, return_tensors="np")["pixel_values"]
+    return reader.texts(pixels, min(100, count)), time.perf_counter() - start
+
+
+def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function's answer from a fresh process: the frameworks do not share one."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def exact_lines(texts: Sequence[str], truth: Sequence[str]) -> float:
+    """Share of lines without an error."""
+    return sum(text == wanted for text, wanted in zip(texts, truth)) / len(truth)
+
+
+def digits_right(texts: Sequence[str], truth: Sequence[str]) -> float:
+    """One minus the edits that it takes to right every line, for each digit that there is."""
+    return 1 - sum(map(edits, texts, truth)) / sum(map(len, truth))
+
+
+def edits(text: str, wanted: str) -> int:
+    """Levenshtein's distance: characters to put in, take out or exchange."""
+    row = list(range(len(wanted) + 1))
+    for i, given in enumerate(text, 1):
+        above, row = row, [i]
+        for j, expected in enumerate(wanted, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (given != expected)))
+    return row[-1]
+
+
+if __name__ == "__main__":
+    typer.run(main)
