@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all check test nightly demo clean
+.PHONY: all check test nightly demo bench clean
 
 all: .venv/ready
 
@@ -26,6 +26,9 @@ nightly: check
 
 demo: all
 	$(BIN)/python tools/demo.py
+
+bench: all
+	$(BIN)/python tools/bench.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from multimodal.checkpoints.layout import memory_order, restoring_order
+from multimodal.checkpoints.layout import contiguous_copy
 
 
 def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -34,13 +34,10 @@ def fetch(network: nn.Module) -> dict[str, np.ndarray]:
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
     """A tensor with a copy of the array's values; bfloat16, which torch does not take from NumPy, goes as bits."""
-    order = memory_order(array)
-    copied = np.array(array.transpose(order), order="C")
+    copied = contiguous_copy(array)
     if copied.dtype == ml_dtypes.bfloat16:
-        tensor = torch.from_numpy(copied.view(np.int16)).view(torch.bfloat16)
-    else:
-        tensor = torch.from_numpy(copied)
-    return tensor.permute(restoring_order(order)).contiguous()
+        return torch.from_numpy(copied.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(copied)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
