@@ -44,13 +44,13 @@ class Recipe:
     """What was chosen on the validation scans."""
 
     steps: int = 6000
-    batch: int = 64
-    rate: float = 1e-3
+    batch: int = 32
+    rate: float = 2e-3
     warmup: int = 300
     decay: float = 0.05
     smoothing: float = 0.1
-    dropout: float = 0.1
-    strength: float = 1.0
+    dropout: float = 0.0
+    strength: float = 0.6
     average: float = 0.998
     width: int = 96
     guidance: float = 0.5

@@ -37,12 +37,12 @@ def find_folder(name_or_path: hub.Name, **options: Any) -> Path:
 
     `options` are those of `hub.find_folder`. Errors: CheckpointNotFound.
     """
-    folder = None
     for patterns in _WEIGHTS.values():
-        folder = hub.find_folder(name_or_path, patterns=(CONFIG_NAME, "generation_config.json", *patterns), **options)
+        fetched = (CONFIG_NAME, "generation_config.json", *patterns)
+        folder = hub.find_folder(name_or_path, PATTERNS, patterns=fetched, **options)
         if any(True for pattern in patterns for _ in folder.glob(pattern)):
-            break
-    return folder
+            return folder
+    return hub.find_folder(name_or_path, PATTERNS, patterns=fetched, **options)
 
 
 @dataclass

@@ -55,14 +55,16 @@ def restoring_order(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(order.index(axis) for axis in range(len(order)))
 
 
-def contiguous_copy(array: np.ndarray) -> np.ndarray:
-    """A copy in C order. A transposed matrix is copied in blocks as wide as a cache line: three times as fast."""
-    if array.ndim != 2 or array.strides[0] >= array.strides[1] or not array.size:
-        return np.array(array, order="C")
-    copied = np.empty(array.shape, array.dtype)
+def copy_into(target: np.ndarray, array: np.ndarray) -> None:
+    """Fill `target`, in C order, with the values of `array`.
+
+    A transposed matrix goes in blocks as wide as a cache line, which is several times as fast as NumPy's own order.
+    """
+    if array.ndim != 2 or array.strides[0] >= array.strides[1]:
+        target[...] = array
+        return
     rows, columns = 512, max(1, 64 // array.itemsize)
     for top in range(0, array.shape[0], rows):
         for left in range(0, array.shape[1], columns):
             block = slice(top, top + rows), slice(left, left + columns)
-            copied[block] = array[block]
-    return copied
+            target[block] = array[block]

@@ -105,13 +105,13 @@ def _print(run: Document) -> None:
     from rich.table import Table
 
     from multimodal.parity import report as pages
-    from multimodal.parity.cells import CHECKS
 
-    names = list(dict.fromkeys(cell.check for cell in run.cells))
-    table = Table("", *names, title=run.checkpoint["class"])
-    for backend in dict.fromkeys(cell.backend for cell in run.cells):
-        row = [cell for cell in run.cells if cell.backend == backend]
-        table.add_row(pages.TITLES[backend], *(f"{pages.SIGNS[cell.state]} {pages.figure(cell)}" for cell in row))
+    cells = {(cell.backend, cell.check): cell for cell in run.cells}
+    backends = list(dict.fromkeys(backend for backend, _ in cells))
+    table = Table("", *(pages.TITLES[b] for b in backends), title=run.checkpoint["class"])
+    for check in dict.fromkeys(check for _, check in cells):
+        row = [cells[b, check] for b in backends]
+        table.add_row(check, *(f"{pages.SIGNS[cell.state]} {pages.figure(cell)}" for cell in row))
     Console().print(table)
     typer.echo(pages.verdict(run).sentence)
     for backend, found in (run.faults or {}).items():

@@ -51,10 +51,11 @@ def verdict(run: Document) -> Verdict:
     counts = Counter(cell.state for cell in run.cells)
     ran = counts[PASSED] + counts[FAILED]
     said = [item.headline for item in broken(run, [])]
-    if counts[FAILED]:
-        return Verdict(FAILED, f"{'; '.join(said)}: {counts[FAILED]} of {ran + counts[ERROR]} checks failed.")
-    if counts[ERROR]:
-        return Verdict(ERROR, f"{'; '.join(said)}: {counts[ERROR]} of {ran + counts[ERROR]} checks did not run.")
+    asked = ran + counts[ERROR]
+    for state, what in ((FAILED, "failed"), (ERROR, "did not run")):
+        if counts[state]:
+            which = f"{counts[state]} of {asked} checks" if asked > 1 else "the only check"
+            return Verdict(state, f"{'; '.join(said)}: {which} {what}.")
     backends = list(dict.fromkeys(TITLES[cell.backend] for cell in run.cells))
     checks = "the only check" if ran == 1 else f"all {ran} checks"
     if len(backends) == 1:

@@ -122,7 +122,7 @@ def _stored(path: Path, case: Case) -> tuple[dict[str, np.ndarray], list[str]]:
     flat = sum(bool(array.size > 1 and np.all(array == array.flat[0])) for array in stored.values())
     if flat:
         notes.append(
-            f"{flat} of {len(stored)} tensors hold one value only: a fault in them may not show with these weights"
+            f"tensors whose values are all the same: {flat} of {len(stored)}; what is wrong with them may not show"
         )
     return stored, notes
 

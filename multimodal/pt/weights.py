@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from multimodal.checkpoints.layout import contiguous_copy
+from multimodal.checkpoints.layout import copy_into
 
 
 def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -33,11 +33,10 @@ def fetch(network: nn.Module) -> dict[str, np.ndarray]:
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
-    """A tensor with a copy of the array's values; bfloat16, which torch does not take from NumPy, goes as bits."""
-    copied = contiguous_copy(array)
-    if copied.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(copied.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(copied)
+    """A tensor with a copy of the array's values, in memory that torch allocates."""
+    tensor = torch.empty(array.shape, dtype=getattr(torch, array.dtype.name))
+    copy_into(to_numpy(tensor), array)
+    return tensor
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

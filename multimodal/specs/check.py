@@ -35,7 +35,8 @@ def check(
 ) -> None:
     """Raise ValueError unless `given` fits the specification.
 
-    `parts` are those that the model has; `past_length` positions come before the given ones; `prefix` is put before names in messages (a half of a composite).
+    `parts` are those that the model has; `past_length` positions come before the given ones; `prefix` is put before
+    names in messages (a half of a composite).
     """
     dimensions = spec.dimensions(config)
     for choice in spec.exactly_one:
@@ -157,9 +158,7 @@ def _check_sizes(
         )
 
 
-def _check_smallest(
-    spec: Specification, bound: Mapping[str, int], dimensions: Mapping[str, int], prefix: str
-) -> None:
+def _check_smallest(spec: Specification, bound: Mapping[str, int], dimensions: Mapping[str, int], prefix: str) -> None:
     if any(isinstance(bound.get(s), int) and bound[s] < dimensions[d] for s, d in spec.smallest):
         name = next(a.name for a in spec.arguments if spec.smallest[0][0] in a.shape)
         expected = " x ".join(str(dimensions[d]) for _, d in spec.smallest)

@@ -29,9 +29,7 @@ GPT2Model = Specification(
         Argument("position_ids", "int", TEXT, high="positions", other_shape=(1, "length")),
         Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),
         Argument("inputs_embeds", "float", (*TEXT, "hidden")),
-        Argument(
-            "encoder_hidden_states", "float", ("batch", "context", "context_hidden"), needs=CROSS_ATTENTION
-        ),
+        Argument("encoder_hidden_states", "float", ("batch", "context", "context_hidden"), needs=CROSS_ATTENTION),
         Argument("encoder_attention_mask", "mask", ("batch", "context")),
         flag("use_cache"),
         *RETURNS,

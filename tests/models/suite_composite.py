@@ -139,7 +139,7 @@ class TestConstruction:
         assert all(np.array_equal(shared[k], v) for k, v in kit.fetch(model).items() if not k.startswith("projection"))
 
     def test_a_half_loads_from_the_composite_s_halves_alone(self, public, checkpoints, name):
-        with pytest.raises(ValueError, match="expected model_type 'gpt2'|does not fit"):
+        with pytest.raises(ValueError, match=r"expected model_type 'gpt2'|does not fit"):
             public("GPT2LMHeadModel").from_pretrained(checkpoints["BertModel"])
 
 

@@ -90,7 +90,8 @@ def test_batch_rows_are_independent(loaded, kit, class_name):
 
 
 @pytest.mark.parametrize("name", CAUSAL)
-def test_more_padding_changes_nothing(loaded, kit, name, pads=3):
+def test_more_padding_changes_nothing(loaded, kit, name):
+    pads = 3
     model = loaded(name)
     given = zoo.inputs(name, model.config)
     ids = given[ids_of(name)]

@@ -30,7 +30,9 @@ def test_fields_have_the_documented_order_number_and_shapes(loaded, kit, class_n
             assert [len(layer) for layer in value] == [4] * bound["layers"]
             continue
         shape = tuple(bound[s] for s in field.shape)
-        count = sum(int(part) if part.isdigit() else bound[part] for part in field.each.split(" + ")) if field.each else 0
+        count = (
+            sum(int(part) if part.isdigit() else bound[part] for part in field.each.split(" + ")) if field.each else 0
+        )
         tensors = value if field.each else [value]
         assert [tuple(tensor.shape) for tensor in tensors] == [shape] * (count or 1)
 

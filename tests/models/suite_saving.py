@@ -169,7 +169,7 @@ class TestBadCheckpoints:
         return shutil.copytree(checkpoints[class_name], tmp_path / "copy")
 
     def refused(self, cls, folder, *words, **keywords):
-        with pytest.raises(ValueError, match=".") as caught:
+        with pytest.raises(ValueError, match=r".") as caught:
             cls.from_pretrained(folder, **keywords)
         for word in words:
             assert word in str(caught.value)
@@ -211,7 +211,9 @@ class TestBadCheckpoints:
     def test_tensors_that_do_not_fit_are_all_in_one_table(self, public, class_name, folder):
         path = folder / "model.safetensors"
         tensors = load_file(path)
-        layers = sorted(name for name in tensors if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight")))
+        layers = sorted(
+            name for name in tensors if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight"))
+        )
         missing, misshapen = layers[0], layers[-1]
         shape = tensors[misshapen].shape
         del tensors[missing]

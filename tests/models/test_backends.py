@@ -28,8 +28,21 @@ def runs(tmp_path_factory):
                 "MULTIMODAL_TEST_ARTIFACTS": str(folder),
                 "TF_CPP_MIN_LOG_LEVEL": "2",
             }
-            command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-o", "python_files=suite_*.py", "-q"]
-            command += ["-p", "no:cacheprovider", "--basetemp", str(tmp_path_factory.mktemp(f"{backend}_pytest") / "tmp")]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                str(Path(__file__).parent),
+                "-o",
+                "python_files=suite_*.py",
+                "-q",
+            ]
+            command += [
+                "-p",
+                "no:cacheprovider",
+                "--basetemp",
+                str(tmp_path_factory.mktemp(f"{backend}_pytest") / "tmp"),
+            ]
             process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
             done[backend] = process, folder
         return done[backend]

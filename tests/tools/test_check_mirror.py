@@ -29,7 +29,7 @@ BROKEN = {
     ),
     "a submodule": (
         "tf/layers/heads.py",
-        "        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name=\"norm\")\n",
+        '        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")\n',
         "",
         "TransformedLanguageHead.norm: a submodule",
     ),

@@ -117,11 +117,11 @@ def recomputed(block, seed, x, visible, context, *others):
     """The block's answer; what is inside it is computed anew in the backward pass, dropping the same."""
     structure = []
 
-    def call(x, context):
+    def call(x, context=None):
         with fixed_seed(seed):
             answer = block(x, visible, context, *others)
         structure[:] = [tf.nest.map_structure(lambda leaf: leaf is not None, answer)]
         return [leaf for leaf in tf.nest.flatten(answer) if leaf is not None]
 
-    leaves = iter(tf.recompute_grad(call)(x, context))
+    leaves = iter(tf.recompute_grad(call)(*([x] if context is None else [x, context])))
     return tf.nest.map_structure(lambda there: next(leaves) if there else None, structure[0])

@@ -55,6 +55,11 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(loss.detach()), {name: to_numpy(g) for name, g in zip(named, found) if g is not None}
 
 
+def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
+    """The loss in training mode under each seed."""
+    return [gradients(model, inputs, seed)[0] for seed in seeds]
+
+
 def fetch(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} of a model, copied."""
     return {name: np.array(value) for name, value in model._fetch().items()}

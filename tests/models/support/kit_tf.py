@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import multimodal.tf
-import tensorflow as tf
 
 NAME, PREFIX = "tf", "TF"
 MODULE = multimodal.tf
@@ -48,6 +48,11 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     named = model.named_tensors()
     found = tape.gradient(loss, [variable.value for variable in named.values()])
     return float(loss), {n: np.asarray(tf.convert_to_tensor(g)) for n, g in zip(named, found) if g is not None}
+
+
+def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
+    """The loss in training mode under each seed."""
+    return [gradients(model, inputs, seed)[0] for seed in seeds]
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

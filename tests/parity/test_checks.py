@@ -1,0 +1,134 @@
+"""The checks of one checkpoint: what passes, what a deliberate fault looks like, and what cannot run."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from multimodal.auto import BACKENDS, AutoConfig
+from multimodal.parity import layers
+from multimodal.parity.cases import CASES
+from multimodal.parity.cells import CHECKS, ERROR, FAILED, PASSED
+from multimodal.parity.checks import chosen, command_arguments, run_checks
+from multimodal.parity.gates import Question
+from multimodal.parity.subject import Subject, drawn
+
+_spec = importlib.util.spec_from_file_location("dashboard", Path(__file__).with_name("dashboard.py"))
+dashboard = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(dashboard)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return dashboard.save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def cells(folder):
+    """All checks in PyTorch; two in Flax, with a fault in the decoder's second block."""
+    subject = Subject.load(folder)
+    faults = {"flax": dashboard.SECOND_BLOCK}
+    arguments = command_arguments("tiny")
+    found = run_checks(subject, ("pt",), arguments=arguments, faults=faults)
+    found += run_checks(subject, ("flax",), ("a-forward", "weights"), arguments=arguments, faults=faults)
+    return {(cell.backend, cell.check): cell for cell in found}
+
+
+def test_a_sound_backend_passes_every_check(cells):
+    states = {check: cells["pt", check].state for check in CHECKS}
+    assert states == dict.fromkeys(CHECKS, PASSED), [cells["pt", c].over[:3] for c in CHECKS]
+
+
+def test_pytorch_in_float64_says_that_it_is_held_against_itself(cells):
+    cell = cells["pt", "a-forward"]
+    assert "fused attention" in cell.note
+    assert cell.worst.error > 0, "the second path is another program, not the same one again"
+    assert not any("attentions" in name for name in cell.tensors)
+
+
+def test_the_first_wrong_layer_is_named(cells):
+    cell = cells["flax", "a-forward"]
+    assert cell.state == FAILED
+    assert cell.where == "decoder block 2 (decoder.transformer.h.1)"
+    assert "true inputs" in cell.how
+    over = [point.layer for point in cell.points if not point.measure.within]
+    assert over == ["decoder block 2", "logits", "loss"]
+
+
+def test_the_changed_tensor_is_named(cells):
+    cell = cells["flax", "weights"]
+    assert (cell.state, cell.where) == (FAILED, "decoder.transformer.h.1.mlp.c_fc.weight")
+    assert cell.summary.startswith("1 of ")
+
+
+def test_errors_by_layer_go_through_the_encoder_then_the_decoder(cells):
+    towers = [point.tower for point in cells["pt", "b-forward"].points]
+    assert towers == ["encoder"] * 4 + ["decoder"] * 3 + [""] * 2
+    assert [point.tick for point in cells["pt", "b-forward"].points] == [
+        "emb", "1", "2", "out", "emb", "1", "2", "logits", "loss",
+    ]  # fmt: skip
+
+
+def test_every_cell_has_the_command_that_reruns_it_alone(cells):
+    for (backend, check), cell in cells.items():
+        assert cell.command == f"multimodal parity tiny --backends {backend} --checks {check}"
+
+
+def test_what_does_not_run_is_an_error_with_one_line_of_reason(folder, tmp_path):
+    file = tmp_path / "in.safetensors"
+    save_file({"pixel_values": np.zeros((2, 3, 9, 9)), "labels": np.zeros((2, 3), np.int64)}, file)
+    (cell,) = run_checks(Subject.load(folder, file), ("pt",), ("b-forward",))
+    assert cell.state == ERROR
+    assert "pixel_values" in cell.reason
+    assert "\n" not in cell.reason
+
+
+def test_inputs_from_a_file_have_to_be_arguments_of_the_class(folder, tmp_path):
+    save_file({"pixels": np.zeros(2)}, tmp_path / "in.safetensors")
+    with pytest.raises(ValueError, match="pixels"):
+        Subject.load(folder, tmp_path / "in.safetensors")
+
+
+def test_only_some_backends_and_checks_can_be_asked_for():
+    assert chosen("flax, pt", BACKENDS, "backends") == ("pt", "flax")
+    assert chosen(None, BACKENDS, "backends") == BACKENDS
+    for wrong in ("jax", ""):
+        with pytest.raises(ValueError, match="backends: expected some of pt, tf, flax"):
+            chosen(wrong, BACKENDS, "backends")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_inputs_are_drawn_for_every_class(case):
+    sizes, arguments = drawn(case.spec, AutoConfig.from_dict(case.config))
+    assert sizes["length"] <= 16
+    for group in case.spec.exactly_one:
+        assert sum(name in arguments for name in group) == 1, (group, arguments)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_blocks_that_are_fed_the_true_inputs_do_not_pass_errors_on(backend, workers):
+    case = dashboard.CASE
+    question = Question.drawn(case, seed=7)
+    truth = question.truth(workers["pt", "float64"])
+    order = layers.in_order(case.spec, truth)
+    fed = [truth[name] for name in layers.true_inputs(order, truth)]
+    wrong = {**question.weights}
+    name = "encoder.encoder.layer.0.output.dense.weight"
+    wrong[name] = np.roll(wrong[name], 1, axis=0)
+    answers = {
+        bool(given): workers[backend, "float64"].answer(
+            case, wrong, question.inputs, output_hidden_states=True, true_inputs=given
+        )
+        for given in ([], fed)
+    }
+
+    def far(answer, tensor):
+        return np.linalg.norm(answer[tensor] - truth[tensor]) > 1e-6 * np.linalg.norm(truth[tensor])
+
+    first, second = "out.encoder_hidden_states.1", "out.encoder_hidden_states.2"
+    assert far(answers[False], first)
+    assert far(answers[False], second)
+    assert far(answers[True], first)
+    assert not far(answers[True], second)
