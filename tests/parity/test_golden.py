@@ -43,12 +43,12 @@ def test_float64_answers_and_gradients_are_the_reference_s(path, backend, worker
         if name.startswith("out.") and ".past_key_values" not in name:
             error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
             assert error <= 1e-11, (name, error)
-    norms = {name[10:]: float(value) for name, value in tensors.items() if name.startswith("grad_norm.")}
+    norms = {name[10:]: value.item() for name, value in tensors.items() if name.startswith("grad_norm.")}
     typical = np.sqrt(np.mean(np.square(list(norms.values()))))
     for name, norm in norms.items():
         gradient = got[f"grad.{name}"]
         probe = float((gradient * byname.uniform(meta["seed"], f"probe:{name}", gradient.shape)).sum())
-        off = max(abs(np.linalg.norm(gradient) - norm), abs(probe - float(tensors[f"grad_probe.{name}"])))
+        off = max(abs(np.linalg.norm(gradient) - norm), abs(probe - tensors[f"grad_probe.{name}"].item()))
         assert off <= 1e-9 * (norm + 1e-3 * typical), (name, off)
 
 
