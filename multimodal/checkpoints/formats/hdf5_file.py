@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import ml_dtypes
@@ -62,7 +63,7 @@ class _Walk:
         self.met.add(address)
         for name in group:
             inner = f"{path}/{name}" if path else name
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
                 raise CheckpointError(f"{self.result.path}: {inner} is a link to another place, which is not followed")
             item = group[name]
             if isinstance(item, h5py.Group):
@@ -81,19 +82,20 @@ class _Walk:
                 f"{self.result.path}: Keras 3's own format (.weights.h5), whose names say nothing about the architecture; "
                 "expected tf_model.h5"
             )
-        if dataset.external or dataset.is_virtual:
+        plan = dataset.id.get_create_plist()
+        layout = plan.get_layout()
+        if plan.get_external_count() or layout == h5py.h5d.VIRTUAL:
             raise CheckpointError(f"{self.result.path}: {name} lies in another file, which is not followed")
         dtype, shape = _dtype(self.result, name, dataset), tuple(dataset.shape or ())
         size = math.prod(shape) * dtype.itemsize
-        offset = dataset.id.get_offset()
-        if offset is not None and dataset.chunks is None:
+        offset = dataset.id.get_offset() if layout == h5py.h5d.CONTIGUOUS else None
+        if offset is not None:
             self.result.regions[name] = self.result.file.check(name, Region(dtype, shape, offset))
             return
-        self._check_filters(dataset, name, size)
+        self._check_filters(dataset, plan, name, size)
         self.result.packed[name] = (dtype, shape, _reader(self.result.path, dataset.name, dtype))
 
-    def _check_filters(self, dataset: h5py.Dataset, name: str, size: int) -> None:
-        plan = dataset.id.get_create_plist()
+    def _check_filters(self, dataset: h5py.Dataset, plan: Any, name: str, size: int) -> None:
         filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
         if any(code not in _FILTERS for code in filters):
             raise CheckpointError(

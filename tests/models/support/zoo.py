@@ -22,11 +22,11 @@ HEADS = ("BertLMHeadModel", "GPT2LMHeadModel")
 COMPOSITE = "VisionEncoderDecoderModel"
 
 
-def config(name: str, decoder: str = "gpt2", **changes: Any) -> Any:
+def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
     """A tiny configuration for one class; text models are decoders with cross-attention."""
     model_type = specs.of(name).model_type
     if model_type == "vision-encoder-decoder":
-        halves = {"encoder": half("vit"), "decoder": half(decoder)}
+        halves = {"encoder": half("vit"), "decoder": half(decoder) if isinstance(decoder, str) else decoder}
         tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
         return auto.config_class_of(model_type)(**{**halves, **tokens, **changes})
     return half(model_type, **changes)
