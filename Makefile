@@ -21,8 +21,12 @@ check: all
 test: check
 	$(BIN)/python -m pytest -m "not nightly"
 
+# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report.
 nightly: check
 	$(BIN)/python -m pytest
+	$(BIN)/python tools/check_core.py
+	$(BIN)/python tools/eval_digits.py
+	$(BIN)/python tools/check_reference_formats.py
 
 demo: all
 	$(BIN)/python tools/demo.py

@@ -18,11 +18,14 @@ if SUPPORT not in sys.path:
 
 import zoo  # noqa: E402  # found in SUPPORT
 
+BACKEND = os.environ.get("MULTIMODAL_TEST_BACKEND")
+collect_ignore = [f"suite_in_{backend}.py" for backend in ("pt", "tf", "flax") if backend != BACKEND]
+
 
 @pytest.fixture(scope="session")
 def kit():
     """The adapter of the backend under test."""
-    return importlib.import_module(f"kit_{os.environ['MULTIMODAL_TEST_BACKEND']}")
+    return importlib.import_module(f"kit_{BACKEND}")
 
 
 @pytest.fixture(scope="session")

@@ -160,7 +160,8 @@ def test_each_rate_of_a_configuration_drops_something(public, kit, model_type):
         else:
             name = {"bert": "BertLMHeadModel", "gpt2": "GPT2LMHeadModel"}[model_type]
             config = zoo.half(model_type, add_cross_attention=False, **options)
-        model = kit.seeded(lambda cls=public(name), config=config: cls(config), 3)
+        cls = public(name)
+        model = kit.seeded(lambda cls=cls, config=config: cls(config), 3)
         given = zoo.inputs(name, config, 1, "labels")
         given.pop("encoder_hidden_states", None)
         first, second = kit.losses(model, given, 3, 4)

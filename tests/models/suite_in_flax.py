@@ -1,0 +1,124 @@
+"""What JAX's users expect of a model."""
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import zoo
+
+
+@pytest.fixture
+def model(loaded, class_name):
+    return loaded(class_name)
+
+
+def field_of(out):
+    return out["logits" if "logits" in out else "last_hidden_state"]
+
+
+def close(first, second):
+    np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-4, atol=1e-5)
+
+
+def test_jit_and_vmap_answer_as_a_call_does(model, class_name):
+    given = zoo.inputs(class_name, model.config)
+    program = jax.jit(lambda params, given: model(**given, params=params))
+    compiled, eager = program(model.params, given), model(**given)
+    assert type(compiled) is type(eager)
+    assert list(compiled) == list(eager)
+    close(field_of(compiled), field_of(eager))
+    stacked = {name: np.stack([value, value]) for name, value in given.items()}
+    mapped = jax.jit(jax.vmap(lambda given: field_of(model(**given))))(stacked)
+    close(mapped[1], field_of(eager))
+
+
+def test_grad_gives_a_tree_like_the_parameters(model, class_name):
+    given = zoo.inputs(class_name, model.config)
+
+    def objective(params):
+        return jnp.sum(field_of(model(**given, params=params)) ** 2)
+
+    found = jax.jit(jax.grad(objective))(model.params)
+    assert jax.tree.structure(found) == jax.tree.structure(model.params)
+    assert sum(float(jnp.abs(leaf).sum()) > 0 for leaf in jax.tree.leaves(found)) > 10
+
+
+def test_parameters_that_are_given_are_those_that_count(load, kit, class_name):
+    model = load(class_name)
+    given = zoo.inputs(class_name, model.config)
+    zero = jax.tree.map(jnp.zeros_like, model.params)
+    plain = field_of(model(**given))
+    assert not np.allclose(field_of(model(**given, params=zero)), plain)
+    np.testing.assert_array_equal(field_of(model(**given, params={"params": model.params})), plain)
+    np.testing.assert_array_equal(field_of(model(**given, params=flax.core.freeze(model.params))), plain)
+    model.params = zero
+    np.testing.assert_array_equal(field_of(model(**given)), field_of(model(**given, params=zero)))
+
+
+@pytest.mark.parametrize("name", ["BertModel"])
+def test_training_needs_and_follows_a_key(public, name):
+    model = public(name)(zoo.half("bert", **zoo.drops("bert"), num_hidden_layers=1))
+    given = zoo.inputs(name, model.config)
+    with pytest.raises(ValueError, match="dropout_rng: expected a random key"):
+        model(**given, train=True)
+    one, same, other = (field_of(model(**given, train=True, dropout_rng=jax.random.key(s))) for s in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(field_of(model(**given, dropout_rng=jax.random.key(0))), field_of(model(**given)))
+
+
+def test_old_style_keys_are_taken_too(public):
+    model = public("BertModel")(zoo.half("bert", **zoo.drops("bert"), num_hidden_layers=1))
+    given = zoo.inputs("BertModel", model.config)
+    old, new = (
+        field_of(model(**given, train=True, dropout_rng=key(0))) for key in (jax.random.PRNGKey, jax.random.key)
+    )
+    np.testing.assert_array_equal(old, new)
+
+
+def test_dtype_is_that_of_the_computation_alone(load, kit, class_name):
+    model = load(class_name, dtype=jnp.bfloat16)
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(model.params)} == {"float32"}
+    assert kit.outline(model, **zoo.inputs(class_name, model.config))[0].dtype == jnp.bfloat16
+    narrow = model.to_bf16(model.params)
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(narrow)} == {"bfloat16"}
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(model.to_fp32(model.to_fp16(narrow)))} == {"float32"}
+
+
+def test_float64_is_refused_where_jax_does_not_have_it(public):
+    with pytest.raises(ValueError, match=r"dtype: expected .*jax_enable_x64.*, got float64"):
+        public("ViTModel")(zoo.half("vit"), dtype="float64")
+
+
+def test_a_model_without_parameters_takes_them_with_each_call(load, public, kit, class_name):
+    full = load(class_name)
+    empty = public(class_name)(full.config, _do_init=False)
+    given = zoo.inputs(class_name, full.config)
+    np.testing.assert_array_equal(field_of(empty(**given, params=full.params)), field_of(full(**given)))
+
+
+def test_the_module_is_a_linen_module_that_compiled_programs_find_again(model):
+    assert isinstance(model.module, flax.linen.Module)
+    assert model.module == model.module
+    assert hash(model.module) == hash(model.module)
+
+
+def test_an_output_is_a_tree_with_keys_to_jax(model, kit, class_name):
+    out = kit.outline(model, **zoo.inputs(class_name, model.config), output_hidden_states=True)
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(out)]
+    assert any("hidden_states" in path for path in paths)
+    again = jax.tree.map(lambda leaf: leaf, out)
+    assert type(again) is type(out)
+    assert list(again) == list(out)
+
+
+def test_documented_arguments_bind_by_position(loaded, kit):
+    model = loaded(zoo.COMPOSITE)
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    image, ids = given["pixel_values"], given["decoder_input_ids"]
+    mask, positions = np.ones((2, 5), np.int32), np.array([[3, 4, 5, 6, 7]] * 2, np.int32)
+    answer = model(image, ids, mask, positions, False, True, True, False, model.params, None)
+    named = {"decoder_attention_mask": mask, "decoder_position_ids": positions, "output_hidden_states": True}
+    np.testing.assert_array_equal(answer.logits, model(**given, **named).logits)
+    assert len(answer.decoder_hidden_states) == 3

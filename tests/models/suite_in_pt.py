@@ -1,0 +1,123 @@
+"""What PyTorch's users expect of a module."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+import zoo
+from torch.utils import _pytree
+
+
+@pytest.fixture
+def model(loaded, class_name):
+    return loaded(class_name)
+
+
+def native(kit, given):
+    return {name: kit.array(value) for name, value in given.items()}
+
+
+def test_a_model_compiles_whole(load, kit, class_name):
+    model = load(class_name)
+    given = native(kit, zoo.inputs(class_name, model.config, 1, "labels", "attention_mask"))
+    program = torch.compile(model, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        compiled, eager = program(**given), model(**given)
+    assert type(compiled) is type(eager)
+    assert list(compiled) == list(eager)
+    torch.testing.assert_close(compiled[0], eager[0])
+
+
+@pytest.mark.parametrize("name", [zoo.COMPOSITE])
+def test_training_with_labels_compiles_whole(load, kit, name):
+    model = load(name).train()
+    given = native(kit, zoo.inputs(name, model.config))
+    given["labels"] = given.pop("decoder_input_ids")
+    loss = torch.compile(model, fullgraph=True, backend="eager")(**given, output_attentions=True).loss
+    loss.backward()
+    assert all(parameter.grad is not None for key, parameter in model.named_parameters() if "pooler" not in key)
+
+
+def test_a_model_trains_after_construction_and_not_after_loading(public, load, class_name):
+    model = public(class_name)(zoo.config(class_name))
+    assert model.training
+    assert all(module.training for module in model.modules())
+    loaded = load(class_name)
+    assert not any(module.training for module in loaded.modules())
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_the_halves_of_a_composite_have_its_mode(load):
+    model = load(zoo.COMPOSITE)
+    assert not model.encoder.training
+    model.train()
+    assert model.encoder.training
+    assert model.decoder.training
+    model.eval()
+    assert not model.decoder.training
+
+
+def test_parameters_are_listed_once_under_their_names(model):
+    named = dict(model.named_parameters())
+    assert {key.removeprefix("network.") for key in named} == set(model.named_tensors())
+    assert sum(parameter.numel() for parameter in named.values()) == model.num_parameters()
+
+
+def test_a_step_of_an_optimiser_changes_the_loss(load, kit):
+    model = load(zoo.COMPOSITE).train()
+    given = native(kit, zoo.inputs(zoo.COMPOSITE, model.config, 1, "labels"))
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for _ in range(2):
+        optimiser.zero_grad()
+        loss = model(**given).loss
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
+
+
+def test_a_model_can_be_copied_pickled_and_restored_from_its_state(load, kit):
+    model = load(zoo.COMPOSITE)
+    given = native(kit, zoo.inputs(zoo.COMPOSITE, model.config))
+    copied, pickled = copy.deepcopy(model), pickle.loads(pickle.dumps(model))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        expected = copied(**given).logits
+        assert torch.equal(pickled(**given).logits, expected)
+        assert not torch.equal(model(**given).logits, expected)
+        model.load_state_dict(copied.state_dict())
+        assert torch.equal(model(**given).logits, expected)
+    assert copied.encoder.network is copied.network.encoder
+
+
+def test_a_model_moves_to_another_type_with_its_halves(load):
+    model = load(zoo.COMPOSITE).to(torch.bfloat16)
+    assert model.dtype == model.encoder.dtype == model.decoder.dtype == torch.bfloat16
+    assert model.device == torch.device("cpu")
+
+
+def test_an_output_is_a_tree_to_torch(model, kit, class_name):
+    out = kit.call(model, **zoo.inputs(class_name, model.config), output_hidden_states=True)
+    leaves, spec = _pytree.tree_flatten(out)
+    assert all(isinstance(leaf, torch.Tensor) for leaf in leaves)
+    again = _pytree.tree_unflatten(leaves, spec)
+    assert type(again) is type(out)
+    assert list(again) == list(out)
+
+
+def test_numpy_arrays_are_refused_with_the_way_to_make_tensors(model, class_name):
+    given = zoo.inputs(class_name, model.config)
+    with pytest.raises(ValueError, match=r"expected a torch\.Tensor, got a NumPy array \(torch\.from_numpy"):
+        model(**given)
+
+
+def test_arguments_bind_by_position_in_the_documented_order(model, kit, class_name):
+    given = zoo.inputs(class_name, model.config)
+    first = next(iter(model.spec.names()))
+    value = given.pop(first)
+    field = 0
+    by_position = kit.call(model, value, **given)[field]
+    assert torch.equal(by_position, kit.call(model, **{first: value}, **given)[field])

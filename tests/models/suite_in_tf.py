@@ -1,0 +1,127 @@
+"""What Keras' users expect of a model."""
+
+import keras
+import numpy as np
+import optree
+import pytest
+import tensorflow as tf
+import zoo
+
+from multimodal import BatchEncoding, specs
+
+
+@pytest.fixture
+def model(loaded, class_name):
+    return loaded(class_name)
+
+
+def labelled(name, of):
+    return zoo.inputs(name, of, 1, "labels")
+
+
+def close(first, second):
+    np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_compiles_with_xla(model, class_name):
+    given = labelled(class_name, model.config)
+    program = tf.function(lambda given: model(given), jit_compile=True)
+    compiled, eager = program(given), model(given)
+    assert type(compiled) is type(eager)
+    assert list(compiled) == list(eager)
+    close(compiled[-1] if isinstance(compiled[-1], tf.Tensor) else compiled[0], eager[-1] if isinstance(eager[-1], tf.Tensor) else eager[0])  # fmt: skip
+
+
+def test_lists_dictionaries_encodings_and_keywords_bind_alike(model, class_name):
+    given = zoo.inputs(class_name, model.config)
+    order = specs.of(class_name).names()
+    last = max(order.index(name) for name in given)
+    listed = [given.get(name) for name in order[: last + 1]]
+    first, *rest = listed
+    expected = np.asarray(model(**given)[0])
+    for answer in (
+        model(given), model(listed), model(tuple(listed)), model(first, *rest), model(BatchEncoding(given)),
+        model(**BatchEncoding(given)), model({k: tf.constant(v) for k, v in given.items()}),
+        model(inputs=None, **given) if False else model(given, training=False),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(np.asarray(answer[0]), expected)
+
+
+def test_too_many_inputs_are_refused(model, class_name):
+    with pytest.raises(ValueError, match=r"expected at most \d+ arguments, got 40"):
+        model([np.zeros((1, 1), np.int32)] * 40)
+    with pytest.raises(ValueError, match="expected nothing behind a dictionary of inputs, got 1"):
+        model(zoo.inputs(class_name, model.config), np.zeros((1, 1), np.int32))
+
+
+@pytest.mark.parametrize("name", [*zoo.HEADS, zoo.COMPOSITE])
+def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
+    model = load(name)
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    given = labelled(name, model.config)
+    own = float(model(given).loss)
+    assert model.evaluate(given, verbose=0) == pytest.approx(own, rel=1e-4)
+    labels = given.pop("labels")
+    assert model.evaluate(given, labels, verbose=0) == pytest.approx(own, rel=1e-4)
+    history = model.fit(given, labels, epochs=2, batch_size=2, verbose=0).history["loss"]
+    assert history[0] == pytest.approx(own, rel=1e-4)
+    assert history[1] < history[0]
+    assert model.evaluate({**given, "labels": labels}, verbose=0) < history[1]
+
+
+@pytest.mark.parametrize("name", ["ViTModel", "BertModel", "GPT2Model"])
+def test_fit_takes_a_loss_for_a_model_that_has_none(load, name):
+    model = load(name)
+    given = zoo.inputs(name, model.config)
+    target = np.asarray(model(given).last_hidden_state) + 1.0
+    with pytest.raises(ValueError, match="expected labels among the inputs, or a loss in compile"):
+        compiled(model).fit(given, verbose=0)
+    compiled(model, loss={"last_hidden_state": "mse"})
+    history = model.fit(given, {"last_hidden_state": target}, epochs=2, verbose=0).history["loss"]
+    assert history[0] == pytest.approx(1.0, rel=1e-3)
+    assert history[1] < history[0]
+
+
+def compiled(model, **options):
+    model.compile(optimizer=keras.optimizers.SGD(0.01), **options)
+    return model
+
+
+def test_predict_answers_as_a_call_does(model, class_name):
+    given = zoo.inputs(class_name, model.config)
+    given = {name: np.concatenate([value, value[:1]]) for name, value in given.items()}  # three rows: 2 + 1
+    out, expected = model.predict(given, batch_size=2, verbose=0), model(given)
+    assert type(out) is type(expected)
+    assert list(out) == list(expected)
+    assert isinstance(out[0], np.ndarray)
+    close(out[0], expected[0])
+
+
+def test_variables_are_listed_once(model):
+    assert len(model.trainable_variables) == len(model.named_tensors())
+    assert model.count_params() == model.num_parameters()
+    own = {id(variable) for variable in model.named_tensors().values()}
+    assert {id(variable) for variable in model.trainable_variables} == own
+
+
+def test_variables_are_those_of_the_new_network_after_a_change(load):
+    model = load(zoo.COMPOSITE)
+    model.resize_token_embeddings(zoo.VOCABULARY + 2)
+    model.encoder.prune_heads({0: [1]})
+    own = {id(variable) for variable in model.named_tensors().values()}
+    assert {id(variable) for variable in model.trainable_variables} == own
+
+
+def test_an_output_is_a_tree_to_keras(model, kit, class_name):
+    out = kit.call(model, **zoo.inputs(class_name, model.config), output_hidden_states=True)
+    again = keras.tree.map_structure(lambda leaf: leaf + 0, out)
+    assert type(again) is type(out)
+    assert list(again) == list(out)
+    assert len(optree.tree_leaves(out, namespace="keras")) == len(keras.tree.flatten(out))
+
+
+def test_a_gradient_reaches_every_variable(load, kit):
+    model = load(zoo.COMPOSITE)
+    given = labelled(zoo.COMPOSITE, model.config)
+    _, found = kit.gradients(model, given, seed=1)
+    assert set(model.named_tensors()) - set(found) == {k for k in model.named_tensors() if "pooler" in k}
