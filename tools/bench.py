@@ -1,6 +1,7 @@
 """`make bench`: base-size ViT to GPT-2 in every backend, beside the machine's limits and, where it is at hand, the reference.
 
-    python tools/bench.py [--rounds 7] [--backends pt,tf,flax] [--reference build/reference/bin/python]
+    python tools/bench.py [--rounds 7] [--backends pt,tf,flax] [--tasks forward,backward,generate]
+                          [--reference build/reference/bin/python]
 
 Writes `benchmarks/results/<date>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
 environment that `tools/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
@@ -94,13 +95,13 @@ def _seconds(call) -> float:
     return time.perf_counter() - start
 
 
-def measure(backend: str, folder: Path, reference: str | None, rounds: int) -> dict:
+def measure(backend: str, folder: Path, reference: str | None, rounds: int, tasks: list[str]) -> dict:
     """Seconds of every task in one framework, ours and the reference's in turns."""
     running = {"ours": Timed(sys.executable, "ours", backend, folder)}
     peak_after_loading = running["ours"].peak_bytes()
     if reference is not None:
         running["reference"] = Timed(reference, "reference", backend, folder)
-    for task in TASKS:
+    for task in tasks:
         for worker in running.values():
             worker.first(task)
         for _ in range(rounds):
@@ -112,7 +113,7 @@ def measure(backend: str, folder: Path, reference: str | None, rounds: int) -> d
     result["peak_bytes_after_loading"] = peak_after_loading
     if reference is not None:
         result["ratio_of_minima"] = {
-            task: min(running["ours"].seconds[task]) / min(running["reference"].seconds[task]) for task in TASKS
+            task: min(running["ours"].seconds[task]) / min(running["reference"].seconds[task]) for task in tasks
         }
     return result
 
@@ -129,7 +130,7 @@ def show(results: dict) -> None:
     """A table of minima, spreads and ratios."""
     print(f"{'':<6}{'task':<16}{'ours (s)':>10}{'spread':>9}{'reference (s)':>15}{'ratio':>8}")
     for backend, result in results["backends"].items():
-        for task in ("import", "load", *(f"first {t}" for t in TASKS), *TASKS):
+        for task in result["ours"]:
             ours, theirs = result["ours"][task], result.get("reference", {}).get(task)
             line = f"{backend:<6}{task:<16}{min(ours):>10.3f}{max(ours) / min(ours) - 1:>9.0%}"
             print(line + ("" if theirs is None else f"{min(theirs):>15.3f}{min(ours) / min(theirs):>8.2f}"))
@@ -140,6 +141,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--backends", default="pt,tf,flax")
+    arguments.add_argument("--tasks", default=",".join(TASKS))
     arguments.add_argument("--reference", help="the Python of the reference's environment")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +155,7 @@ def main() -> None:
             "limits": limits(),
             "checkpoint": {"bytes": size, "seconds_to_read": read},
             "backends": {
-                backend: measure(backend, Path(folder), given.reference, given.rounds)
+                backend: measure(backend, Path(folder), given.reference, given.rounds, given.tasks.split(","))
                 for backend in given.backends.split(",")
             },
         }

@@ -1,7 +1,8 @@
 """`make demo`: real pictures through one checkpoint in three frameworks, and how far their numbers are apart.
 
 Reads the 40 embedded lines of handwritten digits, follows the digits and a photograph through every layer, and converts
-the checkpoint to every format and back. Exit code 1 if the frameworks do not read the same, or a format loses a bit.
+the checkpoint to every format and back, and writes the parity report on the same lines. Exit code 1 if the frameworks do
+not read the same, a format loses a bit, or a check of the report does not pass.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ from eval_digits import exact_lines, in_own_process
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from safetensors.numpy import save_file
 
 from multimodal.auto import BACKENDS, AutoImageProcessor, AutoTokenizer
 from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.formats.registry import FORMATS
 from multimodal.checkpoints.proof import verify
+from multimodal.parity import report as pages
+from multimodal.parity import store
+from multimodal.parity.checks import command_arguments, run_checks
+from multimodal.parity.subject import Subject
 from multimodal.reading import EMBEDDED, open_picture, read_images
 
 WEIGHTS = "model.safetensors"
 IMAGES = EMBEDDED / "images"
+REPORT = Path("build") / "demo" / "parity.html"
 COMPARED = 8
 """Lines whose hidden states are compared."""
 
@@ -57,8 +64,11 @@ def main() -> None:
     numbers = f"float32 within {worst:.1e} of PyTorch's float64 everywhere"
     if not exact_formats:
         console.print("A format did NOT keep every bit of the checkpoint.")
+    with progress.status("checking every backend against PyTorch in float64"):
+        sentence, passed = write_report(inputs["lines of digits"])
+    console.print(f"{sentence} The report: {REPORT}", soft_wrap=True)
     console.print(f"{said} text in {len(truth)} pictures, {numbers}.", soft_wrap=True)
-    raise typer.Exit(0 if agree and exact_formats else 1)
+    raise typer.Exit(0 if agree and exact_formats and passed else 1)
 
 
 def line_inputs(truth: dict[str, str]) -> Arrays:
@@ -82,6 +92,14 @@ def token_ids(texts: list[str]) -> np.ndarray:
     """(texts, length): the start token and the text, with the pad token behind."""
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
     return np.asarray(tokenizer([tokenizer.bos_token + t for t in texts], padding=True)["input_ids"], np.int64)
+
+
+def labels_of(decoder_input_ids: np.ndarray) -> np.ndarray:
+    """What should follow each token: the next one, the end token behind the last, -100 where there is a pad."""
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    following = np.pad(decoder_input_ids[:, 1:], ((0, 0), (0, 1)), constant_values=tokenizer.pad_token_id)
+    following = np.where(following == tokenizer.pad_token_id, tokenizer.eos_token_id, following)
+    return np.where(decoder_input_ids == tokenizer.pad_token_id, -100, following)
 
 
 def read_and_follow(backend: str, names: list[str], inputs: dict[str, Arrays]) -> tuple[list[str], dict[str, Arrays]]:
@@ -125,6 +143,18 @@ def convert_everywhere() -> tuple[Table, bool]:
                 made, ", ".join(there.files), f"{size:,}", str(there.tensors), "bit-exact" if same else "LOST BITS"
             )
     return table, all(kept)
+
+
+def write_report(inputs: Arrays) -> tuple[str, bool]:
+    """(what the report says, whether every check passed) of a training step on `inputs`; the page goes to REPORT."""
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    given = REPORT.with_name("inputs.safetensors")
+    save_file({**inputs, "labels": labels_of(inputs["decoder_input_ids"])}, given)
+    subject = Subject.load(EMBEDDED, given)
+    arguments = command_arguments(str(EMBEDDED), given, subject.seed, False)
+    run = store.document(subject, run_checks(subject, arguments=arguments))
+    pages.write(REPORT, run)
+    return pages.verdict(run).sentence, run.exit_code == 0
 
 
 def text_table(truth: dict[str, str], texts: dict[str, list[str]]) -> Table:

@@ -6,6 +6,7 @@ Each backend works in a process of its own. Exit code 1 if they do not read the 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -58,6 +59,7 @@ def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str]
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function's answer from a fresh process: the frameworks do not share one."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells of its processor and its compiler otherwise
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 

@@ -43,14 +43,14 @@ MEAN, DEVIATION = 0.7, 0.25  # of the lines' pixels, about
 class Recipe:
     """What was chosen on the validation scans."""
 
-    steps: int = 12000
+    steps: int = 6000
     batch: int = 32
     rate: float = 2e-3
     warmup: int = 300
     decay: float = 0.05
     smoothing: float = 0.1
     dropout: float = 0.0
-    strength: float = 0.8
+    strength: float = 0.6
     average: float = 0.998
     width: int = 96
     guidance: float = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,7 @@ def _answers(
     """(picture, {path, and text or error}) of each."""
     from multimodal import reading
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # stderr is for errors
     failed: dict[Path, dict[str, str]] = {}
 
     def keep(path: Path, error: ValueError) -> None:

@@ -124,6 +124,7 @@ class PretrainedModel(ModelBase, nn.Module):
         """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""
         if self.validate and not torch.compiler.is_compiling():
             check_names(self.spec, given, self.backend)
+            expect_tensors(given)
             before = checked_past_length(past, self.config)
             specs.check(
                 self.spec, self.config, given, extent,
@@ -133,6 +134,7 @@ class PretrainedModel(ModelBase, nn.Module):
     def _check_given(self, given: dict[str, Any], prefix: str) -> None:
         """Check some arguments alone, named with a prefix: those that a composite routed here."""
         if self.validate and not torch.compiler.is_compiling():
+            expect_tensors({prefix + name: value for name, value in given.items()})
             spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
             specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
 
@@ -165,6 +167,13 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
         own = KeyValue(*(nn.functional.pad(tensor, (0, 0, 0, length)) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
     return Cache(tuple(grown), past_length(past_key_values))
+
+
+def expect_tensors(given: dict[str, Any]) -> None:
+    """Raise ValueError for arrays that the other backends take and torch does not."""
+    for name, value in given.items():
+        if isinstance(value, np.ndarray):
+            raise ValueError(f"{name}: expected a torch.Tensor, got a NumPy array (torch.from_numpy makes one of it)")
 
 
 def extent(value: Any) -> tuple[int, int]:

@@ -68,8 +68,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
         """A new network in every place that holds the old one."""
         network, recompute = self._build(), self.is_gradient_checkpointing
         for owner, attribute in self._owners:
-            delattr(owner, attribute)
-            setattr(owner, attribute, network)
+            exchange(owner, attribute, network)
         self._set_recompute(recompute)
 
     # What Keras users expect
@@ -87,8 +86,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
         """Put another layer in the place of the embeddings."""
         embeddings = self._embeddings()
         name = "tokens" if hasattr(embeddings, "tokens") else "patches"
-        delattr(embeddings, name)
-        setattr(embeddings, name, value)
+        exchange(embeddings, name, value)
 
     def _embeddings(self) -> keras.layers.Layer:
         network = getattr(self.network, self.spec.head) if self.spec.head else self.network
@@ -116,7 +114,8 @@ class TFPretrainedModel(ModelBase, keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The loss of `compile`, or else the model's own. ValueError where there is neither."""
         if self._compile_loss is not None:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
+            plain = dict(y_pred) if isinstance(y_pred, Mapping) else y_pred  # Keras finds no path into a subclass
+            return super().compute_loss(x, y, plain, sample_weight, training)
         loss = y_pred.get("loss") if isinstance(y_pred, Mapping) else None
         if loss is None:
             raise ValueError("fit: expected labels among the inputs, or a loss in compile(), got neither")
@@ -194,6 +193,14 @@ class TFPretrainedModel(ModelBase, keras.Model):
         """`past_key_values`, where they are wanted."""
         wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
         return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
+
+
+def exchange(owner: keras.layers.Layer, attribute: str, layer: keras.layers.Layer) -> None:
+    """Put a layer in the place of another; Keras by itself would go on counting the old one's variables."""
+    old = getattr(owner, attribute)
+    delattr(owner, attribute)
+    owner._layers.remove(old)
+    setattr(owner, attribute, layer)
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:

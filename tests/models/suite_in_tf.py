@@ -56,6 +56,8 @@ def test_too_many_inputs_are_refused(model, class_name):
         model(zoo.inputs(class_name, model.config), np.zeros((1, 1), np.int32))
 
 
+# The composite has its encoder's pooler, as published, and does not use it.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables .'dense/kernel', 'dense/bias'.:UserWarning")
 @pytest.mark.parametrize("name", [*zoo.HEADS, zoo.COMPOSITE])
 def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
     model = load(name)
@@ -71,6 +73,7 @@ def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
     assert model.evaluate({**given, "labels": labels}, verbose=0) < history[1]
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables .'dense/kernel', 'dense/bias'.:UserWarning")
 @pytest.mark.parametrize("name", ["ViTModel", "BertModel", "GPT2Model"])
 def test_fit_takes_a_loss_for_a_model_that_has_none(load, name):
     model = load(name)
