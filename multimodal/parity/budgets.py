@@ -14,22 +14,23 @@ UNIT_ROUNDOFF = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 NOISE_DRAWS = 4
 
 
-_BIASES = re.compile(r"(grad\..*)\.(query|key|value)\.bias")
+_PACKED = re.compile(r"(grad\..*)\.(query|key|value)\.(weight|bias)")
 
 
 def grouped(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`answers` in float64, with the gradients of an attention's query, key and value biases as one vector.
+    """`answers` in float64, with the gradients of an attention's query, key and value as one vector.
 
-    The gradient of a key bias is zero (softmax does not feel what all scores share), so that it has no scale of its own:
-    it is held against that of its neighbours, as in the layouts that pack the three into one tensor.
+    Softmax does not feel what all scores share: the gradient of a key bias is zero, and that of a key weight is what is
+    left of a sum in which the keys' common part cancels. They have no scale of their own and are held against that of
+    their neighbours, as in the layouts (GPT-2's) that pack the three into one tensor.
     """
     found: dict[str, np.ndarray] = {}
     for name, value in answers.items():
-        match = _BIASES.fullmatch(name)
+        match = _PACKED.fullmatch(name)
         if match is None:
             found[name] = np.asarray(value, np.float64)
         else:
-            group = f"{match[1]}.[query,key,value].bias"
+            group = f"{match[1]}.[query,key,value].{match[3]}"
             found[group] = np.concatenate([found.get(group, np.zeros(0)), np.asarray(value, np.float64).ravel()])
     return found
 

@@ -55,7 +55,7 @@ def check(
         _check_part(argument, parts, prefix)
         if argument.kind in ("int", "mask", "bool"):
             _check_values(argument, value, dimensions, extent, prefix)
-    _check_limits(spec, bound, dimensions, past_length, prefix)
+    _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
         _check_sizes(spec, bound, dimensions, given, prefix)
@@ -130,7 +130,12 @@ def _check_values(argument: Argument, value: Any, dimensions: Mapping[str, int],
 
 
 def _check_limits(
-    spec: Specification, bound: Mapping[str, int], dimensions: Mapping[str, int], past: int, prefix: str
+    spec: Specification,
+    given: Mapping[str, Any],
+    bound: Mapping[str, int],
+    dimensions: Mapping[str, int],
+    past: int,
+    prefix: str,
 ) -> None:
     length = bound.get("length")
     total = bound.get("total")
@@ -141,8 +146,10 @@ def _check_limits(
             raise ArgumentError(f"{name}: expected (batch, {past + length}) for {came}, got (batch, {total})")
         for symbol, largest in spec.limits:
             if symbol == "total" and past + length > dimensions[largest]:
-                names = prefix + next(a.name for a in spec.arguments if "length" in a.shape)
-                raise ArgumentError(f"{names}: expected at most {dimensions[largest]} positions, got {past + length}")
+                long = next(a.name for a in spec.arguments if "length" in a.shape and given.get(a.name) is not None)
+                raise ArgumentError(
+                    f"{prefix}{long}: expected at most {dimensions[largest]} positions, got {past + length}"
+                )
 
 
 def _check_sizes(
