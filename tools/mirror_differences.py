@@ -50,6 +50,8 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/weights.py", "? fetch(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? load(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? named_tensors(*)"): "the parameters are a tree beside the network",
+    ("tf/weights.py", "+ named_layers(*)"): "Keras has no named_modules",
+    ("flax/weights.py", "+ our_name(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",
     ("flax/harness.py", "- native(*)"): "JAX takes NumPy arrays",
     ("*/generation.py", "? Stepper*"): COMPILED,

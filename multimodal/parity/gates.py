@@ -67,13 +67,16 @@ class Question:
         asked = {"gradients": self.gradients, "cotangents": self.cotangents, **TAPS, **options}
         return worker.answer(self.case, weights, inputs, **asked)
 
-    def truth(self, worker: Worker) -> dict[str, np.ndarray]:
-        """The answers of the float64 worker, which also settle the cotangents of a call without a loss."""
+    def truth(self, worker: Worker, without: tuple[str, ...] = ("past_key_values",)) -> dict[str, np.ndarray]:
+        """The answers of the float64 worker, which also settle the cotangents of a call without a loss.
+
+        Answers with one of `without` in their names get no cotangent.
+        """
         plain = worker.answer(self.case, self.weights, self.inputs, **TAPS)
         self.cotangents = {
             name.removeprefix("out."): draw.uniform(self.seed, f"cotangent/{name}", value.shape)
             for name, value in plain.items()
-            if name.startswith("out.") and value.dtype.kind == "f" and "past_key_values" not in name
+            if name.startswith("out.") and value.dtype.kind == "f" and not any(part in name for part in without)
         }
         return self.ask(worker)
 
