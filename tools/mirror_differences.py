@@ -50,6 +50,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/weights.py", "? fetch(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? load(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? named_tensors(*)"): "the parameters are a tree beside the network",
+    ("tf/layers/basic.py", "+ unset(*)"): "Keras fills its variables when they are made",
     ("tf/weights.py", "+ named_layers(*)"): "Keras has no named_modules",
     ("flax/weights.py", "+ our_name(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",

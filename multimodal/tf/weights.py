@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from multimodal.checkpoints.layout import memory_order, restoring_order
+from multimodal.checkpoints.layout import copied
 
 _LEAVES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
 """Keras' names of variables in ours; others keep theirs."""
@@ -48,10 +48,12 @@ def load(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -
 
 
 def from_numpy(array: np.ndarray) -> tf.Tensor:
-    """A tensor with a copy of the array's values."""
-    order = memory_order(array)
-    tensor = tf.convert_to_tensor(array.transpose(order))
-    return tensor if order == tuple(range(array.ndim)) else tf.transpose(tensor, restoring_order(order))
+    """A tensor with a copy of the array's values; its memory is NumPy's, which saves TensorFlow a second copy."""
+    copy = copied(array)
+    if copy.dtype.kind == "V":  # bfloat16 and narrower, which NumPy does not have itself
+        bits = tf.experimental.dlpack.from_dlpack(copy.view(f"u{copy.itemsize}").__dlpack__())
+        return tf.bitcast(bits, tf.as_dtype(copy.dtype.name))
+    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
 
 
 def fetch(network: keras.layers.Layer) -> dict[str, np.ndarray]:
