@@ -7,6 +7,7 @@ from multimodal.auto import BACKENDS
 from multimodal.parity.cases import CASES
 from multimodal.parity.gates import Question
 from multimodal.parity.training import settings_of
+from multimodal.parity.workers import LARGE, Shelf, shelved, taken
 
 CASE = next(case for case in CASES if case.name == "vit-gpt2")
 STEPS = 10
@@ -55,3 +56,18 @@ def test_an_optimiser_that_is_not_known_is_refused(optimizer, words):
     with pytest.raises(ValueError, match=r"optimizer: expected") as caught:
         settings_of(optimizer)
     assert words in str(caught.value)
+
+
+def test_large_arrays_travel_in_files_that_are_removed_and_stay_as_they_were(tmp_path):
+    values = {
+        "a": np.arange(LARGE // 8 + 1, dtype=np.float64),
+        "b": np.ones((2, 3), bool),
+        "c": np.array(2.0),
+    }
+    shelf = shelved(values, str(tmp_path))
+    assert isinstance(shelf, Shelf)
+    found = taken(shelf)
+    assert list(tmp_path.iterdir()) == []
+    assert found.keys() == values.keys()
+    assert all(np.array_equal(found[name], values[name]) and found[name].dtype == values[name].dtype for name in values)
+    assert shelved({"small": np.ones(3)}, str(tmp_path)) == {"small": pytest.approx(np.ones(3))}
