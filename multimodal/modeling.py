@@ -70,7 +70,7 @@ class ModelBase:
             raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
         self.config = config
         self.generation_config = GenerationConfig.from_model_config_values(config)
-        self.parts = names.present_parts(config, parts or self.spec.parts)
+        self.parts = names.present_parts(config, self.spec, parts)
         self.load_report = LoadReport()
 
     def rows(self) -> list[Row]:

@@ -93,7 +93,7 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     length = min(dimensions.get("positions", LONGEST), LONGEST)
     sizes = {"length": length, "total": length, "context": CONTEXT}
     sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
-    parts = names.present_parts(config, spec.parts)
+    parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}
     known = {**dimensions, **sizes, "batch": BATCH}
     chosen = [
