@@ -61,7 +61,7 @@ def check(
         if argument.kind != "float":
             _check_values(argument, value, bound, extent, prefix)
         elif argument.outside:
-            _advise(argument, value, extent, prefix)
+            _advise(argument, value, bound, extent, prefix)
     _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
@@ -188,9 +188,9 @@ def _check_values(argument: Argument, value: Any, bound: Mapping[str, int], exte
         raise ArgumentError(f"{name}: expected values in [{low}, {high}), got values from {least} to {most}")
 
 
-def _advise(argument: Argument, value: Any, extent: Extent, prefix: str) -> None:
+def _advise(argument: Argument, value: Any, bound: Mapping[str, int], extent: Extent, prefix: str) -> None:
     """Warn of floats that the model can take and surely was not trained on."""
-    found, low, high = extent(value), argument.low, argument.high
+    found, low, high = extent(value), _number(argument.low, bound), _number(argument.high, bound)
     if found is not None and not (found[0] >= low and found[1] <= high):
         came = f"got values from {found[0]:g} to {found[1]:g}"
         warnings.warn(

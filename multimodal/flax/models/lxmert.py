@@ -58,7 +58,7 @@ class CrossModalityBlock(nn.Module):
         self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def __call__(self, x, visible=None, y=None, y_visible=None, weights=False, train: bool = False):
+    def __call__(self, x, visible, y, y_visible, weights=False, train: bool = False):
         # -> language, vision, weights of the language's attention to the vision
         to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, train=train)
         to_y, _, _ = self.cross_attention(y, x, visible, train=train)

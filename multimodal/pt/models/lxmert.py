@@ -49,7 +49,7 @@ class CrossModalityBlock(nn.Module):
         self.vision = vision
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, x, visible=None, y=None, y_visible=None, weights=False):
+    def forward(self, x, visible, y, y_visible, weights=False):
         # -> language, vision, weights of the language's attention to the vision
         to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights)
         to_y, _, _ = self.cross_attention(y, x, visible)

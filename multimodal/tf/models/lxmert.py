@@ -49,7 +49,7 @@ class CrossModalityBlock(Layer):
         self.vision = vision
         self.dropout = Dropout(config.hidden_dropout_prob, dtype=dtype, name="dropout")
 
-    def call(self, x, visible=None, y=None, y_visible=None, weights=False, training=False):
+    def call(self, x, visible, y, y_visible, weights=False, training=False):
         # -> language, vision, weights of the language's attention to the vision
         to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, training=training)
         to_y, _, _ = self.cross_attention(y, x, visible, training=training)
@@ -192,7 +192,7 @@ class LxmertForQuestionAnsweringNetwork(Layer):
         return answer._replace(answer_scores=self.answers(answer.pooled))
 
 
-def lxmert_block(config, dtype, name=None) -> PostNormBlock:
+def lxmert_block(config, dtype) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
@@ -204,7 +204,7 @@ def lxmert_block(config, dtype, name=None) -> PostNormBlock:
         name="attention",
     )
     mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
-    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype, name)
+    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype)
 
 
 def cross_block(config, dtype) -> CrossModalityBlock:
@@ -213,8 +213,7 @@ def cross_block(config, dtype) -> CrossModalityBlock:
         config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
         dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="cross_attention",
     )  # fmt: skip
-    language, vision = (lxmert_block(config, dtype, name) for name in ("language", "vision"))
-    return CrossModalityBlock(config, cross_attention, language, vision, dtype)
+    return CrossModalityBlock(config, cross_attention, lxmert_block(config, dtype), lxmert_block(config, dtype), dtype)
 
 
 def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
