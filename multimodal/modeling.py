@@ -190,6 +190,9 @@ class ModelBase:
 
     def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
         """Remove attention heads: {layer: [heads]}; the configuration remembers them in `pruned_heads`."""
+        if not isinstance(self.config.num_hidden_layers, int):
+            towers = ", ".join(self.config.num_hidden_layers)
+            raise ValueError(f"prune_heads: expected a model of one encoder, got {self.spec.name}, which has {towers}")
         count = self.config.num_attention_heads
         pruned = {layer: set(heads) for layer, heads in self.config.pruned_heads.items()}
         for layer, heads in heads_to_prune.items():

@@ -16,7 +16,10 @@ class ModelOutput(OrderedDict):
 
     fields: ClassVar[tuple[str, ...]] = ()
     beside: ClassVar[tuple[str, ...]] = ()
-    """Names of what is looked up by name alone: no item of the mapping and no part of the tuple."""
+    """Names of what is looked up by name alone: no item of the mapping and no part of the tuple.
+
+    A `tf.function` returns the items of a mapping; inside of it (or with `everything()`) the others are there too.
+    """
 
     def __init__(self, pairs: Iterable = (), /, **named: Any):
         given = dict(pairs, **named)

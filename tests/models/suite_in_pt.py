@@ -20,12 +20,13 @@ def native(kit, given):
 
 def test_a_model_compiles_whole(load, kit, class_name):
     model = load(class_name)
-    given = native(kit, zoo.inputs(class_name, model.config, 1, "labels", "attention_mask"))
+    given = native(kit, zoo.inputs(class_name, model.config, 1, *zoo.LABELS, "attention_mask"))
     program = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
         compiled, eager = program(**given), model(**given)
     assert type(compiled) is type(eager)
     assert list(compiled) == list(eager)
+    assert list(compiled.everything()) == list(eager.everything())
     torch.testing.assert_close(compiled[0], eager[0])
 
 
