@@ -30,9 +30,9 @@ class TextEmbeddings(nn.Module):
     def setup(self):
         types = (self.dtype, self.param_dtype)
         token, place, kind = self.padding_ids
-        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types, token)
-        self.positions = Embedding(self.positions_count, self.hidden_size, *types, place)
-        self.types = Embedding(self.types_count, self.hidden_size, *types, kind)
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types, padding_id=token)
+        self.positions = Embedding(self.positions_count, self.hidden_size, *types, padding_id=place)
+        self.types = Embedding(self.types_count, self.hidden_size, *types, padding_id=kind)
         self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
         self.dropout = Dropout(self.dropout_rate)
 
