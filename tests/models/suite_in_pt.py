@@ -115,6 +115,13 @@ def test_numpy_arrays_are_refused_with_the_way_to_make_tensors(model, class_name
         model(**given)
 
 
+def test_numpy_arrays_inside_of_structures_are_refused_by_name(loaded, kit):
+    model = loaded("LxmertForPreTraining")
+    given = zoo.inputs("LxmertForPreTraining", model.config, 1, "obj_labels")
+    with pytest.raises(ValueError, match=r"obj_labels\['obj'\]\[0\]: expected a torch\.Tensor, got a NumPy array"):
+        model(**native(kit, given) | {"obj_labels": given["obj_labels"]})
+
+
 def test_arguments_bind_by_position_in_the_documented_order(model, kit, class_name):
     given = zoo.inputs(class_name, model.config)
     first = next(iter(model.spec.names()))
