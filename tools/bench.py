@@ -1,9 +1,9 @@
-"""`make bench`: base-size ViT to GPT-2 in every backend, beside the machine's limits and, where it is at hand, the reference.
+"""`make bench`: base-size models in every backend, beside the machine's limits and, where it is at hand, the reference.
 
-    python tools/bench.py [--rounds 7] [--backends pt,tf,flax] [--tasks forward,backward,generate]
-                          [--reference build/reference/bin/python]
+    python tools/bench.py [--models vit-gpt2,lxmert,data2vec-text] [--rounds 7] [--backends pt,tf,flax]
+                          [--tasks forward,backward,generate] [--reference build/reference/bin/python]
 
-Writes `benchmarks/results/<date>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
+Writes `benchmarks/results/<date>-<model>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
 environment that `tools/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
 """
 
@@ -22,16 +22,16 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from bench_subjects import SUBJECTS
 
 ROOT = Path(__file__).resolve().parents[1]
-TASKS = ("forward", "backward", "generate")
 
 
 class Timed:
     """One worker: a library in a framework."""
 
-    def __init__(self, python: str, library: str, backend: str, folder: Path):
-        command = [python, str(ROOT / "tools" / "bench_worker.py"), library, backend, str(folder)]
+    def __init__(self, python: str, library: str, backend: str, model: str, folder: Path):
+        command = [python, str(ROOT / "tools" / "bench_worker.py"), library, backend, model, str(folder)]
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
@@ -65,16 +65,15 @@ class Timed:
         self.process.wait(timeout=60)
 
 
-def make_checkpoint(folder: Path) -> None:
-    """Base-size ViT and GPT-2 with fresh weights drawn by name, whole and as halves."""
+def make_checkpoint(model: str, folder: Path) -> None:
+    """A base-size model with fresh weights drawn by name; a composite also as halves."""
+    subject = SUBJECTS[model]
     program = (
-        "import multimodal as mm; "
-        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs(mm.ViTConfig(), mm.GPT2Config()); "
-        "config.decoder_start_token_id = config.pad_token_id = config.eos_token_id = 50256; "
-        "model = mm.VisionEncoderDecoderModel(config); "
-        f"model.save_pretrained({str(folder)!r}); "
-        f"model.encoder.save_pretrained({str(folder / 'encoder')!r}); "
-        f"model.decoder.save_pretrained({str(folder / 'decoder')!r})"
+        f"import multimodal as mm; {subject.make}; model = mm.{subject.class_name}(config); folder = {str(folder)!r}\n"
+        "model.save_pretrained(folder)\n"
+        "if hasattr(model, 'encoder'):\n"
+        "    model.encoder.save_pretrained(folder + '/encoder')\n"
+        "    model.decoder.save_pretrained(folder + '/decoder')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
@@ -95,12 +94,12 @@ def _seconds(call) -> float:
     return time.perf_counter() - start
 
 
-def measure(backend: str, folder: Path, reference: str | None, rounds: int, tasks: list[str]) -> dict:
+def measure(model: str, backend: str, folder: Path, reference: str | None, rounds: int, tasks: list[str]) -> dict:
     """Seconds of every task in one framework, ours and the reference's in turns."""
-    running = {"ours": Timed(sys.executable, "ours", backend, folder)}
+    running = {"ours": Timed(sys.executable, "ours", backend, model, folder)}
     peak_after_loading = running["ours"].peak_bytes()
-    if reference is not None:
-        running["reference"] = Timed(reference, "reference", backend, folder)
+    if reference is not None and backend in SUBJECTS[model].reference:
+        running["reference"] = Timed(reference, "reference", backend, model, folder)
     for task in tasks:
         for worker in running.values():
             worker.first(task)
@@ -111,7 +110,7 @@ def measure(backend: str, folder: Path, reference: str | None, rounds: int, task
         worker.close()
     result: dict = {library: worker.seconds for library, worker in running.items()}
     result["peak_bytes_after_loading"] = peak_after_loading
-    if reference is not None:
+    if "reference" in running:
         result["ratio_of_minima"] = {
             task: min(running["ours"].seconds[task]) / min(running["reference"].seconds[task]) for task in tasks
         }
@@ -137,33 +136,46 @@ def show(results: dict) -> None:
     print(", ".join(f"{name} {value:.1f}" for name, value in results["limits"].items()))
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--backends", default="pt,tf,flax")
-    arguments.add_argument("--tasks", default=",".join(TASKS))
-    arguments.add_argument("--reference", help="the Python of the reference's environment")
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        make_checkpoint(Path(folder))
-        size = (Path(folder) / "model.safetensors").stat().st_size
-        read = min(_seconds((Path(folder) / "model.safetensors").read_bytes) for _ in range(3))
-        results = {
-            "schema": 1,
+def bench(model: str, given: argparse.Namespace) -> dict:
+    """The figures of one model."""
+    tasks = [task for task in SUBJECTS[model].tasks() if task in given.tasks.split(",")]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_checkpoint(model, folder)
+        file = folder / "model.safetensors"
+        return {
+            "schema": 2,
+            "model": model,
             "date": datetime.date.today().isoformat(),
             "environment": environment(),
             "limits": limits(),
-            "checkpoint": {"bytes": size, "seconds_to_read": read},
+            "checkpoint": {
+                "bytes": file.stat().st_size,
+                "seconds_to_read": min(_seconds(file.read_bytes) for _ in range(3)),
+            },
             "backends": {
-                backend: measure(backend, Path(folder), given.reference, given.rounds, given.tasks.split(","))
+                backend: measure(model, backend, folder, given.reference, given.rounds, tasks)
                 for backend in given.backends.split(",")
             },
         }
-    target = ROOT / "benchmarks" / "results" / f"{results['date']}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(results, indent=1) + "\n")
-    show(results)
-    print(f"written to {target.relative_to(ROOT)}")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--models", default=",".join(SUBJECTS))
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--backends", default="pt,tf,flax")
+    arguments.add_argument("--tasks", default="forward,backward,generate")
+    arguments.add_argument("--reference", help="the Python of the reference's environment")
+    given = arguments.parse_args()
+    for model in given.models.split(","):
+        results = bench(model, given)
+        target = ROOT / "benchmarks" / "results" / f"{results['date']}-{model}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(results, indent=1) + "\n")
+        print(model)
+        show(results)
+        print(f"written to {target.relative_to(ROOT)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""One process that times one library in one framework on request: `bench_worker.py LIBRARY BACKEND FOLDER`.
+"""One process that times one library in one framework on request: `bench_worker.py LIBRARY BACKEND SUBJECT FOLDER`.
 
 LIBRARY is `ours` or `reference`. It reads one task per line (forward, backward, generate) and answers with the seconds
-that one call took; the first lines say how long importing, loading and the first calls took. The environment decides
-which library there is: the reference has one of its own.
+that one call took; the first line says how long importing and loading took. The environment decides which library there
+is: the reference has one of its own.
 """
 
 from __future__ import annotations
@@ -16,111 +16,90 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import numpy as np  # noqa: E402  # after the clock has started
+from bench_subjects import SUBJECTS, Subject  # noqa: E402  # beside this file
 
-BATCH, LENGTH, NEW_TOKENS = 4, 16, 32
-SETTINGS = {"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 50256, "pad_token_id": 50256, "eos_token_id": 50257}
-
-
-def inputs(seed: int = 0) -> dict[str, np.ndarray]:
-    """A batch of images and labels."""
-    numbers = np.random.Generator(np.random.PCG64(seed))
-    return {
-        "pixel_values": numbers.uniform(-1, 1, (BATCH, 3, 224, 224)).astype(np.float32),
-        "labels": numbers.integers(0, 50257, (BATCH, LENGTH)),
-    }
+PREFIX = {"pt": "", "tf": "TF", "flax": "Flax"}
 
 
-def load(library: str, backend: str, folder: str):
+def load(library: str, backend: str, subject: Subject, folder: str):
     """The model of one library."""
-    prefix = {"pt": "", "tf": "TF", "flax": "Flax"}[backend]
-    if library == "ours":
-        import multimodal
-
-        return getattr(multimodal, f"{prefix}VisionEncoderDecoderModel").from_pretrained(folder)
-    import transformers
-
-    cls = getattr(transformers, f"{prefix}VisionEncoderDecoderModel")
-    if backend == "pt":
-        return cls.from_pretrained(folder).eval()
-    halves = (f"{folder}/encoder", f"{folder}/decoder")
+    package = __import__("multimodal" if library == "ours" else "transformers")
+    cls = getattr(package, PREFIX[backend] + subject.class_name)
+    if library == "ours" or backend == "pt" or subject.class_name != "VisionEncoderDecoderModel":
+        model = cls.from_pretrained(folder)
+        return model.eval() if backend == "pt" else model
+    halves = (f"{folder}/encoder", f"{folder}/decoder")  # the reference's other frameworks do not load PyTorch's whole
     model = cls.from_encoder_decoder_pretrained(*halves, encoder_from_pt=True, decoder_from_pt=True)
     model.config.decoder_start_token_id = model.config.pad_token_id = 50256
     return model
 
 
-def tasks_pt(model, library: str) -> dict:
+def tasks_pt(model, subject: Subject, library: str) -> dict:
     import torch
 
-    arrays = {name: torch.from_numpy(value) for name, value in inputs().items()}
+    arrays = {name: torch.from_numpy(value) for name, value in subject.arrays().items()}
 
     def forward():
         with torch.no_grad():
-            return model(**arrays, use_cache=False).loss.item()
+            return model(**arrays)[0].shape
 
     def backward():
-        loss = model(**arrays, use_cache=False).loss
+        objective = model(**arrays)[0].square().mean()
         model.zero_grad(set_to_none=True)
-        loss.backward()
-        return loss.item()
+        objective.backward()
+        return objective.item()
 
     def generate():
-        return model.generate(arrays["pixel_values"][:1], **SETTINGS).shape
+        return model.generate(arrays["pixel_values"][:1], **subject.generate).shape
 
     return {"forward": forward, "backward": backward, "generate": generate}
 
 
-def tasks_tf(model, library: str) -> dict:
+def tasks_tf(model, subject: Subject, library: str) -> dict:
     import tensorflow as tf
 
-    arrays = {name: tf.constant(value) for name, value in inputs().items()}
-    call = tf.function(lambda: model(**arrays, use_cache=False, training=False).loss)
+    arrays = {name: tf.constant(value) for name, value in subject.arrays().items()}
+    call = tf.function(lambda: model(**arrays, training=False)[0])
     model(**arrays)  # the reference makes its variables in the first call
     watched = [v.value if library == "ours" else v for v in model.trainable_variables]
 
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            loss = model(**arrays, use_cache=False, training=False).loss
-        return loss, tape.gradient(loss, watched)
+            objective = tf.reduce_mean(tf.square(model(**arrays, training=False)[0]))
+        return objective, tape.gradient(objective, watched)
 
     return {
-        "forward": lambda: float(np.mean(call())),
-        "backward": lambda: float(np.mean(step()[0])),
-        "generate": lambda: model.generate(arrays["pixel_values"][:1], **SETTINGS).shape,
+        "forward": lambda: call().numpy().shape,
+        "backward": lambda: float(step()[0]),
+        "generate": lambda: model.generate(arrays["pixel_values"][:1], **subject.generate).shape,
     }
 
 
-def tasks_flax(model, library: str) -> dict:
+def tasks_flax(model, subject: Subject, library: str) -> dict:
     import jax
     import jax.numpy as jnp
 
-    arrays = inputs()
-    pixels, labels = jnp.asarray(arrays["pixel_values"]), jnp.asarray(arrays["labels"])
-    tokens = jnp.concatenate([jnp.full_like(labels[:, :1], 50256), labels[:, :-1]], 1)
-
-    def loss(params):
-        logits = model(pixels, decoder_input_ids=tokens, params=params).logits
-        return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], -1).mean()
-
-    forward, gradient = jax.jit(loss), jax.jit(jax.value_and_grad(loss))
+    arrays = {name: jnp.asarray(value) for name, value in subject.arrays().items()}
+    forward = jax.jit(lambda params: model(**arrays, params=params)[0])
+    gradient = jax.jit(jax.value_and_grad(lambda params: jnp.mean(jnp.square(model(**arrays, params=params)[0]))))
+    first = arrays.get("pixel_values", np.zeros(1))[:1]
     return {
-        "forward": lambda: float(forward(model.params)),
+        "forward": lambda: jax.block_until_ready(forward(model.params)).shape,
         "backward": lambda: float(jax.block_until_ready(gradient(model.params))[0]),
-        "generate": lambda: jax.block_until_ready(model.generate(pixels[:1], **SETTINGS).sequences).shape,
+        "generate": lambda: jax.block_until_ready(model.generate(first, **subject.generate).sequences).shape,
     }
 
 
 def main() -> None:
-    library, backend, folder = sys.argv[1:4]
-    if library == "ours":
-        __import__(f"multimodal.{backend}").__name__  # noqa: B018
-    else:
-        __import__("transformers")
+    library, backend, name, folder = sys.argv[1:5]
+    subject = SUBJECTS[name]
+    __import__(f"multimodal.{backend}" if library == "ours" else "transformers")
     __import__({"pt": "torch", "tf": "tensorflow", "flax": "flax"}[backend])
     imported = time.perf_counter()
-    model = load(library, backend, folder)
+    model = load(library, backend, subject, folder)
     loaded = time.perf_counter()
-    tasks = {"pt": tasks_pt, "tf": tasks_tf, "flax": tasks_flax}[backend](model, library)
+    tasks = {"pt": tasks_pt, "tf": tasks_tf, "flax": tasks_flax}[backend](model, subject, library)
     print(f"import {imported - START:.3f} load {loaded - imported:.3f}", flush=True)
     for line in sys.stdin:
         start = time.perf_counter()

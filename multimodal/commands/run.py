@@ -15,9 +15,14 @@ def command(
     checkpoint: Annotated[str, typer.Argument(help="Folder or name of a checkpoint, in any format.")],
     backend: Annotated[str, typer.Option(help=", ".join(BACKENDS))],
     inputs: Annotated[Path, typer.Option(help="safetensors file of arrays by argument name; dotted names nest.")],
-    outputs: Annotated[Path, typer.Option(help="safetensors file to write: out.FIELD, and grad.TENSOR.")],
+    outputs: Annotated[
+        Path, typer.Option(help="safetensors file to write: out.FIELD, grad.TENSOR, tap.BLOCK, param.TENSOR.")
+    ],
     dtype: Annotated[str, typer.Option(help="float64, float32, bfloat16 or float16.")] = "float32",
     gradients: Annotated[bool, typer.Option("--gradients", help="Add the gradients of the loss.")] = False,
+    taps: Annotated[bool, typer.Option("--taps", help="Add what every block answered: tap.BLOCK.")] = False,
+    steps: Annotated[int, typer.Option(help="Train for so many steps on the inputs; answers param.TENSOR.")] = 0,
+    optimizer: Annotated[str, typer.Option(help="sgd or adam, for --steps.")] = "sgd",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print names, shapes and types of the answers as JSON.")
     ] = False,
@@ -32,7 +37,8 @@ def command(
         given = safetensors_file.open_file(inputs)
         arrays = {name: given.read(name).copy() for name in given.shapes()}
         with console.status(f"running {checkpoint} in {backend}"):
-            answers = parity.run(checkpoint, backend, arrays, dtype=dtype, gradients=gradients)
+            options = {"gradients": gradients, "taps": taps, "steps": steps, "optimizer": optimizer}
+            answers = parity.run(checkpoint, backend, arrays, dtype=dtype, **options)
         safetensors_file.write_file(outputs, MemorySource(answers))
     described = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in answers.items()}
     if as_json:

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
-from multimodal.flax.weights import fetch
-from multimodal.parity.run import flatten
+from multimodal.flax.weights import fetch, our_name
+from multimodal.parity.run import flatten, is_block, tap
 
 
 @contextlib.contextmanager
@@ -63,3 +64,18 @@ def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) ->
     """{generated, generated_scores} of one call of `generate`."""
     answer = model.generate(**arguments, **settings)
     return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+
+
+@contextlib.contextmanager
+def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
+    """{`tap.<our name>`: array} of what the blocks of a model answer inside, where nothing is compiled."""
+    seen: dict[str, np.ndarray] = {}
+
+    def noted(call: Any, args: tuple, kwargs: dict[str, Any], context: nn.module.InterceptorContext) -> Any:
+        answer = call(*args, **kwargs)
+        if context.method_name == "__call__" and is_block(type(context.module)):
+            tap(seen, our_name(context.module.path), answer, np.asarray)
+        return answer
+
+    with jax.disable_jit(), nn.intercept_methods(noted):
+        yield seen

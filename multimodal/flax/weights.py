@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+_LIST_ITEM = re.compile(r"(.*)_(\d+)")
 
 
 def named_tensors(params: Mapping[str, Any]) -> dict[str, jax.Array]:
@@ -17,12 +20,16 @@ def named_tensors(params: Mapping[str, Any]) -> dict[str, jax.Array]:
 
 def _walk(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, jax.Array]]:
     for key, value in params.items():
-        stem, _, index = key.rpartition("_")
-        name = f"{stem}.{index}" if index.isdigit() else key
+        name = our_name((key,))
         if isinstance(value, Mapping):
             yield from _walk(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def our_name(path: Iterable[str]) -> str:
+    """Our name of a module from the keys that lead to it."""
+    return ".".join(_LIST_ITEM.sub(r"\1.\2", key) for key in path)
 
 
 def load(params: dict[str, Any], pairs: Iterable[tuple[str, np.ndarray]], dtype: Any) -> dict[str, Any]:

@@ -111,7 +111,9 @@ class _Bench:
         return self.known[key]
 
     def truth(self) -> Answers:
-        return self.once("truth", lambda: self.question.truth(self.worker(*gates.TRUTH, faulty=False)))
+        """What the cells are held against; its cotangents are for what PyTorch's other path answers too."""
+        worker = self.worker(*gates.TRUTH, faulty=False)
+        return self.once("truth", lambda: self.question.truth(worker, without=("past_key_values", "attentions")))
 
     def budget(self, dtype: str, answers: Sequence[str]) -> dict[str, float]:
         """The budget of each answer in one precision."""
@@ -221,13 +223,8 @@ class _Bench:
 
     def held(self, backend: str, dtype: str) -> Answers:
         """{published name: tensor} that a backend's model holds."""
-        known = self.known.get((backend, dtype))
-        if not isinstance(known, dict):
-            question = self.question
-            known = self.once(
-                (backend, dtype, "forward"), lambda: question.ask(self.worker(backend, dtype), gradients=False)
-            )
-        return {name.removeprefix("weight."): value for name, value in known.items() if name.startswith("weight.")}
+        got = self.question.ask(self.worker(backend, dtype), gradients=False, held=True)
+        return {name.removeprefix("weight."): value for name, value in got.items() if name.startswith("weight.")}
 
 
 def _judge(cell: Cell) -> None:

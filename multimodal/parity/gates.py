@@ -49,6 +49,8 @@ class Question:
     seed: int
     cotangents: dict[str, np.ndarray] = field(default_factory=dict)
     gradients: bool = True
+    held: bool = True
+    """Whether the answers have the tensors that the models hold."""
 
     @classmethod
     def drawn(cls, case: Case, seed: int, scale: float = 1.0, padding: int = 2) -> Question:
@@ -64,16 +66,19 @@ class Question:
         if noise is not None:
             unit = budgets.UNIT_ROUNDOFF["float32"]
             weights, inputs = draw.rounded(weights, unit, noise), draw.rounded(inputs, unit, noise)
-        asked = {"gradients": self.gradients, "cotangents": self.cotangents, **TAPS, **options}
+        asked = {"gradients": self.gradients, "cotangents": self.cotangents, "held": self.held, **TAPS, **options}
         return worker.answer(self.case, weights, inputs, **asked)
 
-    def truth(self, worker: Worker) -> dict[str, np.ndarray]:
-        """The answers of the float64 worker, which also settle the cotangents of a call without a loss."""
-        plain = worker.answer(self.case, self.weights, self.inputs, **TAPS)
+    def truth(self, worker: Worker, without: tuple[str, ...] = ("past_key_values",)) -> dict[str, np.ndarray]:
+        """The answers of the float64 worker, which also settle the cotangents of a call without a loss.
+
+        Answers with one of `without` in their names get no cotangent.
+        """
+        plain = worker.answer(self.case, self.weights, self.inputs, held=False, **TAPS)
         self.cotangents = {
             name.removeprefix("out."): draw.uniform(self.seed, f"cotangent/{name}", value.shape)
             for name, value in plain.items()
-            if name.startswith("out.") and value.dtype.kind == "f" and "past_key_values" not in name
+            if name.startswith("out.") and value.dtype.kind == "f" and not any(part in name for part in without)
         }
         return self.ask(worker)
 
@@ -95,7 +100,7 @@ def precision(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray], bu
 def float32_budget(question: Question, truth: Mapping[str, np.ndarray], worker: Worker) -> dict[str, float]:
     """Gate B's budgets, from `budgets.NOISE_DRAWS` noisy runs of the float64 worker."""
     plain = {name: value for name, value in truth.items() if not _is_weight(name)}
-    noisy: list[Any] = [question.ask(worker, noise) for noise in range(budgets.NOISE_DRAWS)]
+    noisy = (question.ask(worker, noise, held=False) for noise in range(budgets.NOISE_DRAWS))
     return budgets.precision(plain, noisy)
 
 

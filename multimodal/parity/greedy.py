@@ -23,7 +23,7 @@ def compare(bench: Any, cell: Cell) -> None:
         return
     prompt, settings = bench.subject.prompt(), bench.subject.settings
     weights = bench.question.weights
-    ask = {"generate": settings}
+    ask = {"generate": settings, "held": False}
     true = bench.once("tokens", lambda: truth_worker.answer(case, weights, prompt, **ask)["generated"])
     got = bench.worker(cell.backend, DTYPE).answer(case, weights, prompt, **ask)["generated"]
     wrong = [row for row in range(len(true)) if not np.array_equal(_row(got, row), _row(true, row))]
@@ -73,6 +73,8 @@ def _is_tie(
     case = replace(bench.subject.case, arguments=tuple(inputs))
     weights = bench.question.weights
     workers = (bench.worker(*gates.TRUTH, faulty=False), bench.worker(backend, DTYPE))
-    exact, rough = (w.answer(case, weights, inputs)["out.logits"][0, -1].astype(np.float64) for w in workers)
+    exact, rough = (
+        w.answer(case, weights, inputs, held=False)["out.logits"][0, -1].astype(np.float64) for w in workers
+    )
     second, best = np.sort(exact)[-2:]
     return bool(best - second <= 2.0 * np.max(np.abs(rough - exact)))

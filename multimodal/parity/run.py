@@ -6,7 +6,7 @@ This is the one door to the backends for everything that compares them: the acce
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
+from multimodal.parity.training import train as update
 
 
 def run(
@@ -31,13 +32,18 @@ def run(
     train: bool = False,
     output_hidden_states: bool = False,
     output_attentions: bool = False,
+    taps: bool = False,
+    steps: int = 0,
+    optimizer: str | Mapping[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
     """Load `checkpoint`, whose `config.json` names its class, in `backend` and answer a call with `inputs`.
 
     Answers: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
     published layout, of the loss, or without one of the sum of the outputs' inner products with `cotangents`
     ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
-    are cast to `dtype`; a dotted input name nests.
+    are cast to `dtype`; a dotted input name nests. With `taps`, `tap.<our name>` is what each block answered (numbered
+    from its second call on: `tap.<our name>#1`). With `steps`, only `param.<published name>` and `stat.<published name>`
+    (running statistics): the tensors after that many updates on `inputs` by `optimizer` (see `parity.training`).
     """
     dtype = dtype_name(dtype)
     with harness_of(backend).precision(dtype):
@@ -51,6 +57,9 @@ def run(
             train=train,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
+            taps=taps,
+            steps=steps,
+            optimizer=optimizer,
         )
 
 
@@ -128,6 +137,9 @@ def answer(
     cotangents: Mapping[str, np.ndarray] | None = None,
     generate: Mapping[str, Any] | None = None,
     train: bool = False,
+    taps: bool = False,
+    steps: int = 0,
+    optimizer: str | Mapping[str, Any] | None = None,
     **flags: bool,
 ) -> dict[str, np.ndarray]:
     """What `run` answers, of a model that is loaded already. A flag that its class does not have is left out."""
@@ -139,8 +151,35 @@ def answer(
     known = model.spec.names()
     arguments = {**given, **{name: True for name, wanted in flags.items() if wanted and name in known}}
     wanted = None if cotangents is None else {name: _cast(value, dtype) for name, value in cotangents.items()}
-    outputs, gradient = harness.evaluate(model, arguments, train=train, gradients=gradients, cotangents=wanted)
+    options = {"train": train, "cotangents": wanted}
+    if steps:
+        update(model, lambda: harness.evaluate(model, arguments, gradients=True, **options)[1], steps, optimizer)
+        return _trained(model)
+    outputs, gradient = harness.evaluate(model, arguments, gradients=gradients, **options)
+    if taps:
+        with harness.taps(model) as seen:
+            harness.evaluate(model, arguments, gradients=False, **options)
+        outputs = {**outputs, **seen}
     return {**outputs, **({} if gradient is None else published_gradients(model, gradient))}
+
+
+def _trained(model: Any) -> dict[str, np.ndarray]:
+    """The tensors of a model: `param.<published name>`, and `stat.<published name>` of running statistics."""
+    kinds = {row.published: "stat" if row.kind == "running statistic" else "param" for row in model.rows()}
+    return {f"{kinds[name]}.{name}": np.array(array) for name, array in model.published_tensors().items()}
+
+
+def tap(seen: dict[str, np.ndarray], name: str, answer: Any, to_numpy: Callable[[Any], np.ndarray]) -> None:
+    """Note what a block answered: its tensor, or the first of what it answered."""
+    first = answer[0] if isinstance(answer, tuple) else answer
+    if name and hasattr(first, "shape"):
+        calls = sum(key.split("#")[0] == f"tap.{name}" for key in seen)
+        seen[f"tap.{name}#{calls}" if calls else f"tap.{name}"] = to_numpy(first)
+
+
+def is_block(cls: type) -> bool:
+    """Whether a class is one of our blocks: elementary layers and what is not ours are not."""
+    return cls.__module__.startswith("multimodal.") and not cls.__module__.endswith(".layers.basic")
 
 
 def _cast(value: Any, dtype: str) -> Any:

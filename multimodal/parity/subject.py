@@ -77,7 +77,7 @@ class Subject:
     def question(self, gradients: bool) -> Question:
         """What the workers are asked, in float64: the checkpoint's own values, whatever type they are stored in."""
         weights = {name: array.astype(np.float64) for name, array in self.stored.items()}
-        return Question(self.case, weights, self.inputs, self.seed, gradients=gradients)
+        return Question(self.case, weights, self.inputs, self.seed, gradients=gradients, held=False)
 
     def prompt(self) -> dict[str, np.ndarray]:
         """The inputs of `generate`: what the decoder does not get."""
@@ -118,7 +118,7 @@ def _stored(path: Path, case: Case) -> tuple[dict[str, np.ndarray], list[str]]:
     notes = [f"{len(plan.report.fresh)} tensors are not in the checkpoint and were drawn"] if plan.report.fresh else []
     if plan.report.unused:
         notes.append(f"{len(plan.report.unused)} tensors of the checkpoint are not part of {case.class_name}")
-    stored = {published: np.array(source.read(key)) for published, key in keys.items() if key is not None}
+    stored = {published: source.read(key) for published, key in keys.items() if key is not None}
     flat = sum(bool(array.size > 1 and np.all(array == array.flat[0])) for array in stored.values())
     if flat:
         notes.append(

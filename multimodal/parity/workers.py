@@ -6,14 +6,19 @@ import contextlib
 import json
 import multiprocessing
 import os
+import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from multimodal.checkpoints.formats import safetensors_file
+from multimodal.checkpoints.source import MemorySource
 from multimodal.parity.cases import Case
 
 ONE_THREAD = {
@@ -29,6 +34,39 @@ class WorkerError(RuntimeError):
     """An exception in a worker; the message is its traceback."""
 
 
+LARGE = 2**24
+"""Arrays of more bytes than this travel in a file that the other side maps, not through the pipe."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Arrays by name in a file. Whoever takes them removes it; the arrays stay readable as long as they are held."""
+
+    file: Path
+
+    def take(self) -> dict[str, np.ndarray]:
+        source = safetensors_file.open_file(self.file)
+        self.file.unlink()
+        return {name: source.read(name) for name in source.shapes()}
+
+
+def shelved(value: Any, folder: str) -> Any:
+    """`value`, or a shelf in the place of a dictionary of large arrays."""
+    if not isinstance(value, dict) or not all(isinstance(array, np.ndarray) for array in value.values()):
+        return value
+    if sum(array.nbytes for array in value.values()) < LARGE:
+        return value
+    handle, name = tempfile.mkstemp(dir=folder)
+    os.close(handle)
+    safetensors_file.write_file(Path(name), MemorySource(value))
+    return Shelf(Path(name))
+
+
+def taken(value: Any) -> Any:
+    """What `shelved` was given."""
+    return value.take() if isinstance(value, Shelf) else value
+
+
 class Worker:
     """One process; `fault` is the name of a deliberate fault to put in (see `parity.faults`)."""
 
@@ -36,7 +74,9 @@ class Worker:
         self.backend, self.dtype = backend, dtype
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, backend, dtype, fault), daemon=True)
+        self.folder = tempfile.TemporaryDirectory(prefix="multimodal-parity-")
+        arguments = (theirs, backend, dtype, fault, self.folder.name)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
         with mock.patch.dict(os.environ, ONE_THREAD):
             self.process.start()
         theirs.close()
@@ -46,8 +86,8 @@ class Worker:
     ) -> dict[str, np.ndarray]:
         """The case's answers (`parity.run`'s names) with these weights (published names) and inputs.
 
-        `weight.<published name>` are the tensors that the model then holds. With the option `true_inputs` the blocks get
-        those arrays in the place of their inputs (see `parity.true_inputs`).
+        `weight.<published name>` are the tensors that the model then holds, unless the option `held` is false. With the
+        option `true_inputs` the blocks get those arrays in the place of their inputs (see `parity.true_inputs`).
         """
         return self._ask("answer", case, dict(weights), dict(inputs), options)
 
@@ -61,7 +101,7 @@ class Worker:
 
     def _ask(self, *request: Any) -> Any:
         try:
-            self.connection.send(request)
+            self.connection.send(tuple(shelved(part, self.folder.name) for part in request))
             state, answer = self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(timeout=10)
@@ -70,7 +110,7 @@ class Worker:
             ) from error
         if state == "error":
             raise WorkerError(f"in the {self.backend} {self.dtype} worker:\n{answer}")
-        return answer
+        return taken(answer)
 
     def close(self) -> None:
         """End the process."""
@@ -78,6 +118,7 @@ class Worker:
         self.process.join(timeout=10)
         if self.process.is_alive():
             self.process.kill()
+        self.folder.cleanup()
 
 
 @contextlib.contextmanager
@@ -91,7 +132,7 @@ def workers(*wanted: tuple[str, str]) -> Iterator[dict[tuple[str, str], Worker]]
             worker.close()
 
 
-def _serve(connection: Connection, backend: str, dtype: str, fault: str | None) -> None:
+def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, folder: str) -> None:
     """The worker's side: answer requests until the other end closes."""
     from multimodal.parity import faults
 
@@ -101,7 +142,7 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None) 
         active.enter_context(faults.active(fault, backend))
     while True:
         try:
-            kind, *arguments = connection.recv()
+            kind, *arguments = map(taken, connection.recv())
         except EOFError:
             return
         try:
@@ -114,7 +155,10 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None) 
             elif kind == "generates":
                 connection.send(("ok", _model_class(backend, *arguments).can_generate()))
             else:
-                connection.send(("ok", _answer(models, backend, dtype, *arguments)))
+                answer = _answer(models, backend, dtype, *arguments)
+                del arguments
+                connection.send(("ok", shelved(answer, folder)))
+                del answer
         except Exception:  # noqa: BLE001  # whatever it is, the asking process has to hear of it
             connection.send(("error", traceback.format_exc()))
 
@@ -134,7 +178,6 @@ def _answer(
     inputs: dict[str, np.ndarray],
     options: dict[str, Any],
 ) -> dict[str, np.ndarray]:
-    from multimodal.checkpoints.source import MemorySource
     from multimodal.parity.run import answer, harness_of
     from multimodal.parity.true_inputs import fed
 
@@ -148,6 +191,7 @@ def _answer(
                 case.configuration(), **case.options, **harness.dtype_options(dtype), _do_init=False
             )
         models[key].load_source(MemorySource(weights))
-        held = {f"weight.{name}": array for name, array in models[key].published_tensors().items()}
+        tensors = models[key].published_tensors() if options.pop("held", True) else {}
+        held = {f"weight.{name}": array for name, array in tensors.items()}
         with fed(backend, true_inputs):
             return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held}

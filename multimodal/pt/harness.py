@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from multimodal.parity.run import flatten
+from multimodal.parity.run import flatten, is_block, tap
 from multimodal.pt.weights import from_numpy, to_numpy
 
 
@@ -59,3 +60,19 @@ def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) ->
     """{generated, generated_scores} of one call of `generate`."""
     answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
     return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+
+
+@contextlib.contextmanager
+def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
+    """{`tap.<our name>`: array} of what the blocks of a model answer inside."""
+    seen: dict[str, np.ndarray] = {}
+    with contextlib.ExitStack() as hooks:
+        for name, module in model.network.named_modules():
+            if is_block(type(module)):
+                note = functools.partial(_note, seen, name)
+                hooks.callback(module.register_forward_hook(note).remove)
+        yield seen
+
+
+def _note(seen: dict[str, np.ndarray], name: str, module: torch.nn.Module, given: Any, answer: Any) -> None:
+    tap(seen, name, answer, to_numpy)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
-from multimodal.parity.run import flatten
+from multimodal.parity.run import flatten, is_block, tap
+from multimodal.tf.layers.basic import Layer
+from multimodal.tf.weights import named_layers
 
 
 @contextlib.contextmanager
@@ -61,3 +64,19 @@ def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) ->
     """{generated, generated_scores} of one call of `generate`."""
     answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
     return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+
+
+@contextlib.contextmanager
+def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
+    """{`tap.<our name>`: array} of what the blocks of a model answer inside."""
+    seen: dict[str, np.ndarray] = {}
+    names = {id(layer): name for name, layer in named_layers(model.network) if is_block(type(layer))}
+    call = Layer.__call__
+
+    def noted(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        answer = call(self, *args, **kwargs)
+        tap(seen, names.get(id(self), ""), answer, np.asarray)
+        return answer
+
+    with mock.patch.object(Layer, "__call__", noted):
+        yield seen

@@ -9,30 +9,35 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from multimodal.checkpoints.layout import memory_order, restoring_order
+from multimodal.checkpoints.layout import copied
 
 _LEAVES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
 """Keras' names of variables in ours; others keep theirs."""
 
 
 def named_tensors(network: keras.layers.Layer) -> dict[str, Any]:
-    """{our name: variable} of a network; a layer's name is the attribute that holds it."""
-    return dict(_walk(network, ""))
+    """{our name: variable} of a network."""
+    return {
+        f"{name}.{leaf}" if name else leaf: variable
+        for name, layer in named_layers(network)
+        for variable in layer._trainable_variables + layer._non_trainable_variables
+        for leaf in [_LEAVES.get(str(variable.name), str(variable.name))]
+    }
 
 
-def _walk(layer: keras.layers.Layer, prefix: str) -> Iterator[tuple[str, Any]]:
-    children = []
-    for name, value in vars(layer).items():
-        if name.startswith("_"):
+def named_layers(layer: keras.layers.Layer, name: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """(our name, layer) of a network and all that is in it; a layer's name is the attribute that holds it."""
+    yield name, layer
+    for attribute, value in vars(layer).items():
+        if attribute.startswith("_"):
             continue
+        path = f"{name}.{attribute}" if name else attribute
         if isinstance(value, keras.layers.Layer):
-            children.append((name, value))
+            yield from named_layers(value, path)
         elif isinstance(value, list):
-            children += [(f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, keras.layers.Layer)]
-    for variable in layer._trainable_variables + layer._non_trainable_variables:
-        yield prefix + _LEAVES.get(str(variable.name), str(variable.name)), variable
-    for name, child in children:
-        yield from _walk(child, f"{prefix}{name}.")
+            for i, item in enumerate(value):
+                if isinstance(item, keras.layers.Layer):
+                    yield from named_layers(item, f"{path}.{i}")
 
 
 def load(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -43,10 +48,12 @@ def load(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -
 
 
 def from_numpy(array: np.ndarray) -> tf.Tensor:
-    """A tensor with a copy of the array's values."""
-    order = memory_order(array)
-    tensor = tf.convert_to_tensor(array.transpose(order))
-    return tensor if order == tuple(range(array.ndim)) else tf.transpose(tensor, restoring_order(order))
+    """A tensor with a copy of the array's values; its memory is NumPy's, which saves TensorFlow a second copy."""
+    copy = copied(array)
+    if copy.dtype.kind == "V":  # bfloat16 and narrower, which NumPy does not have itself
+        bits = tf.experimental.dlpack.from_dlpack(copy.view(f"u{copy.itemsize}").__dlpack__())
+        return tf.bitcast(bits, tf.as_dtype(copy.dtype.name))
+    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
 
 
 def fetch(network: keras.layers.Layer) -> dict[str, np.ndarray]:

@@ -68,3 +68,33 @@ def test_saved_files_are_byte_identical_to_pytorch_s(runs, backend, what):
     assert saved[0].keys() == saved[1].keys()
     assert len(saved[0]) >= 18  # three files for each of six classes
     assert [str(name) for name in saved[0] if saved[0][name] != saved[1][name]] == []
+
+
+FROM_PYTORCH = """
+import sys
+from pathlib import Path
+
+import examples
+import numpy as np
+import published
+
+checkpoints = published.vision_encoder_decoder(Path(sys.argv[1]))
+[path] = examples.of("vision_encoder_decoder", "pt_tf")
+left = examples.run(path, checkpoints)
+rng = np.random.default_rng(0)
+given = {"pixel_values": rng.normal(size=(2, 3, 32, 32)).astype(np.float32), "decoder_input_ids": np.array([[5, 7], [8, 9]])}
+import torch
+expected = left["_model"](**{k: torch.from_numpy(v) for k, v in given.items()}).logits.detach().numpy()
+found = left["model"](**given).logits.numpy()
+print(np.abs(found - expected).max() / np.abs(expected).max())
+"""
+
+
+def test_the_example_from_pytorch_to_tensorflow_runs_and_agrees(tmp_path):
+    """The one example that names two frameworks, in a process of its own."""
+    support = str(Path(__file__).parent / "support")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), support])}
+    command = [sys.executable, "-c", FROM_PYTORCH, str(tmp_path)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-4000:]
+    assert float(process.stdout.split()[-1]) < 1e-5

@@ -16,6 +16,7 @@ from multimodal.parity.gates import Question
 from multimodal.parity.subject import Subject, drawn
 
 _spec = importlib.util.spec_from_file_location("dashboard", Path(__file__).with_name("dashboard.py"))
+CASES_BY_NAME = {case.name: case for case in CASES}
 dashboard = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(dashboard)
 
@@ -83,6 +84,16 @@ def test_what_does_not_run_is_an_error_with_one_line_of_reason(folder, tmp_path)
     assert cell.state == ERROR
     assert "pixel_values" in cell.reason
     assert "\n" not in cell.reason
+
+
+def test_gradients_of_inputs_without_labels_are_compared_in_every_backend(folder, tmp_path):
+    file = tmp_path / "in.safetensors"
+    given = CASES_BY_NAME["vit-gpt2"].inputs(seed=4)
+    save_file({name: array for name, array in given.items() if name != "labels"}, file)
+    found = run_checks(Subject.load(folder, file), BACKENDS, ("a-gradients", "b-gradients"))
+    assert {(cell.backend, cell.check): (cell.state, cell.reason) for cell in found} == {
+        (backend, check): (PASSED, "") for backend in BACKENDS for check in ("a-gradients", "b-gradients")
+    }
 
 
 def test_inputs_from_a_file_have_to_be_arguments_of_the_class(folder, tmp_path):

@@ -29,11 +29,16 @@ class Layer(layers.Layer):
         return self.call(*args, **kwargs)
 
 
+def unset(shape, dtype=None) -> tf.Tensor:
+    """Memory that nothing was written to: the values of a large tensor come by loading."""
+    return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
+
+
 class Linear(layers.Dense):
     """(..., inputs) -> (..., outputs)."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, dtype=None, name=None):
-        super().__init__(outputs, use_bias=bias, kernel_initializer="zeros", dtype=dtype, name=name)
+        super().__init__(outputs, use_bias=bias, kernel_initializer=unset, dtype=dtype, name=name)
         self.build((None, inputs))
 
 
@@ -49,7 +54,7 @@ class Embedding(layers.Embedding):
     """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
 
     def __init__(self, entries: int, width: int, dtype=None, name=None, padding_id: int | None = None):
-        super().__init__(entries, width, embeddings_initializer="zeros", dtype=dtype, name=name)
+        super().__init__(entries, width, embeddings_initializer=unset, dtype=dtype, name=name)
         self.padding_id = padding_id
         self.build()
 
@@ -68,7 +73,7 @@ class Conv2D(layers.Conv2D):
     ):
         super().__init__(
             outputs, kernel, strides=stride, padding="valid", data_format="channels_last",
-            kernel_initializer="zeros", dtype=dtype, name=name,
+            kernel_initializer=unset, dtype=dtype, name=name,
         )  # fmt: skip
         self.build((None, None, None, inputs))
 

@@ -1,0 +1,45 @@
+"""Tiny random checkpoints under the published names that the documented examples load. No framework."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import zoo
+
+from multimodal.processors.vit import ViTImageProcessor
+
+VOCABULARIES = Path(__file__).parents[2] / "golden" / "processors" / "vocab"
+SIZE = {"height": zoo.IMAGE, "width": zoo.IMAGE}
+
+
+def vision_encoder_decoder(root: Path) -> Path:
+    """A ViT, a BERT and a GPT-2 as they are published (no cross-attention), and a captioner of ViT and GPT-2."""
+    vit = zoo.half("vit")
+    zoo.write(root / "google/vit-base-patch16-224-in21k", "ViTModel", vit, seed=1)
+    ViTImageProcessor(size=SIZE).save_pretrained(root / "google/vit-base-patch16-224-in21k")
+    plain = {"is_decoder": False, "add_cross_attention": False}
+    ids = vocabulary(root / "google-bert/bert-base-uncased", "bert")
+    bert = zoo.half("bert", **plain, vocab_size=len(ids), max_position_embeddings=64)
+    zoo.write(root / "google-bert/bert-base-uncased", "BertLMHeadModel", bert, seed=2)
+    ids = vocabulary(root / "openai-community/gpt2", "gpt2")
+    end = ids["<|endoftext|>"]
+    fields = {"bos_token_id": end, "eos_token_id": end, "vocab_size": len(ids), "n_positions": 64}
+    zoo.write(root / "openai-community/gpt2", "GPT2LMHeadModel", zoo.half("gpt2", **fields, **plain), seed=3)
+    captioner = root / "nlpconnect/vit-gpt2-image-captioning"
+    vocabulary(captioner, "gpt2")
+    ViTImageProcessor(size=SIZE).save_pretrained(captioner)
+    tokens = {"decoder_start_token_id": end, "pad_token_id": end, "eos_token_id": end}
+    same_width = zoo.half("gpt2", **fields, n_embd=vit.hidden_size)  # so without a projection, as the published one is
+    zoo.write(captioner, zoo.COMPOSITE, zoo.config(zoo.COMPOSITE, same_width, **tokens), seed=4)
+    return root
+
+
+def vocabulary(folder: Path, kind: str) -> dict[str, int]:
+    """Put a tokenizer's files into a folder; the ids of its entries."""
+    shutil.copytree(VOCABULARIES / kind, folder, dirs_exist_ok=True)
+    if (folder / "vocab.json").is_file():
+        return json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    entries = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    return {entry: number for number, entry in enumerate(entries)}

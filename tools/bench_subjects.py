@@ -1,0 +1,66 @@
+"""What is timed: base-size models of each family, and the arrays that they are called with. NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+NEW_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One class at base size. Its first output is what is timed: `forward`, and `backward` of its mean square."""
+
+    class_name: str
+    make: str
+    """Python that makes `config` with `multimodal` as `mm`."""
+    inputs: Callable[[np.random.Generator], dict[str, np.ndarray]]
+    reference: tuple[str, ...]
+    """The frameworks in which the reference library has the class."""
+    generate: Mapping[str, int] | None = None
+    """Settings of a greedy search for the first image, where the class generates."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The same values in every process."""
+        return self.inputs(np.random.Generator(np.random.PCG64(0)))
+
+    def tasks(self) -> tuple[str, ...]:
+        return ("forward", "backward", *(("generate",) if self.generate else ()))
+
+
+def _image_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    pixels = numbers.uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(0, 50257, (4, 16))}
+
+
+def _question_and_regions(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    corners = np.sort(numbers.uniform(0, 1, (4, 36, 2, 2)), axis=2).reshape(4, 36, 4)
+    return {
+        "input_ids": numbers.integers(0, 30522, (4, 20)),
+        "visual_feats": numbers.uniform(0, 1, (4, 36, 2048)).astype(np.float32),
+        "visual_pos": corners.astype(np.float32),
+    }
+
+
+def _text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"input_ids": numbers.integers(4, 30522, (4, 128))}
+
+
+SUBJECTS = {
+    "vit-gpt2": Subject(
+        "VisionEncoderDecoderModel",
+        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs(mm.ViTConfig(), mm.GPT2Config()); "
+        "config.decoder_start_token_id = config.pad_token_id = config.eos_token_id = 50256",
+        _image_to_text,
+        ("pt", "tf", "flax"),
+        {
+            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 50256},
+            **{"pad_token_id": 50256, "eos_token_id": 50257},
+        },
+    ),
+    "lxmert": Subject("LxmertModel", "config = mm.LxmertConfig()", _question_and_regions, ("pt", "tf")),
+    "data2vec-text": Subject("Data2VecTextModel", "config = mm.Data2VecTextConfig()", _text, ("pt",)),
+}
