@@ -46,6 +46,13 @@ FAMILIES: dict[str, Family] = {
         ("GPT2Model", "GPT2LMHeadModel"),
         tokenizers=("GPT2Tokenizer", "GPT2TokenizerFast"),
     ),
+    "lxmert": Family(
+        "LxmertConfig",
+        "lxmert",
+        {"AutoModel": "LxmertModel"},
+        ("LxmertModel", "LxmertForPreTraining", "LxmertForQuestionAnswering"),
+        tokenizers=("LxmertTokenizer", "LxmertTokenizerFast"),
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",

@@ -70,7 +70,7 @@ class ModelBase:
             raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
         self.config = config
         self.generation_config = GenerationConfig.from_model_config_values(config)
-        self.parts = names.present_parts(config, parts or self.spec.parts)
+        self.parts = names.present_parts(config, self.spec, parts)
         self.load_report = LoadReport()
 
     def rows(self) -> list[Row]:
@@ -190,6 +190,9 @@ class ModelBase:
 
     def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
         """Remove attention heads: {layer: [heads]}; the configuration remembers them in `pruned_heads`."""
+        if not isinstance(self.config.num_hidden_layers, int):
+            towers = ", ".join(self.config.num_hidden_layers)
+            raise ValueError(f"prune_heads: expected a model of one encoder, got {self.spec.name}, which has {towers}")
         count = self.config.num_attention_heads
         pruned = {layer: set(heads) for layer, heads in self.config.pruned_heads.items()}
         for layer, heads in heads_to_prune.items():

@@ -38,6 +38,23 @@ class NetworkOutput(NamedTuple):
     cache: Cache | None = None
 
 
+class TwoStreamOutput(NamedTuple):
+    """What a network of language and vision answers; fields that it does not have, or was not asked for, are None."""
+
+    language: Any
+    vision: Any
+    pooled: Any = None
+    language_hidden_states: tuple | None = None
+    vision_hidden_states: tuple | None = None
+    language_attentions: tuple | None = None
+    vision_attentions: tuple | None = None
+    cross_attentions: tuple | None = None
+    token_scores: Any = None
+    match_scores: Any = None
+    object_scores: dict[str, Any] | None = None
+    answer_scores: Any = None
+
+
 def past_view(cache: Cache | None) -> tuple | None:
     """The documented `past_key_values`: per layer (key, value) and, with cross-attention, (key, value) of the context."""
     if cache is None:

@@ -25,6 +25,8 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Families
     ("flax/models/*.py", "+ *_block(config, layer, types)"): "two types: of the computation and of the parameters",
     ("flax/models/*.py", "- *_block(config, layer)"): "two types: of the computation and of the parameters",
+    ("flax/models/lxmert.py", "+ *_block(config, types)"): "two types: of the computation and of the parameters",
+    ("flax/models/lxmert.py", "- *_block(config)"): "two types: of the computation and of the parameters",
     ("flax/models/gpt2.py", "+ GPT2*Network(config, parts)"): ARGUMENTS,
     ("flax/models/gpt2.py", "- GPT2*Network(config)"): ARGUMENTS,
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",

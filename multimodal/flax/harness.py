@@ -50,7 +50,7 @@ def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) ->
         def objective(params, arrays, cotangents):
             answer = model(**arrays, **fixed, params=params, train=train)
             outputs: dict[str, jax.Array] = {}
-            flatten("out", dict(answer), outputs)
+            flatten("out", answer.everything(), outputs)
             total = answer.get("loss")
             if total is None:
                 total = sum((outputs[f"out.{name}"] * value).sum() for name, value in cotangents.items())

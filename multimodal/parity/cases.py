@@ -6,7 +6,7 @@ reach the last position; the batch has padding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     """Keywords of the class's constructor."""
     seed: int = 0
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Arguments that come in another form than the first of their specification: {name: fields of `Argument`}."""
 
     @property
     def spec(self) -> specs.Specification:
@@ -57,7 +59,8 @@ class Case:
     def inputs(self, seed: int, scale: float = 1.0, padding: int = 2) -> dict[str, np.ndarray]:
         """Values for `arguments`; the last row has `padding` hidden positions in every mask."""
         dimensions = {**self.spec.dimensions(self.configuration()), "batch": BATCH, **self.sizes}
-        return {n: value(self.spec.argument(n), dimensions, seed, scale, padding) for n in self.arguments}
+        arguments = {n: replace(self.spec.argument(n), **self.forms.get(n, {})) for n in self.arguments}
+        return {name: value(argument, dimensions, seed, scale, padding) for name, argument in arguments.items()}
 
 
 def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale: float, padding: int) -> np.ndarray:
@@ -75,6 +78,8 @@ def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale
         return _partly_ignored(values, seed) if argument.low == -100 else values
     if argument.name.endswith("head_mask"):
         return (draw.uniform(seed, argument.name, shape) > -0.5).astype(np.float64)
+    if argument.kind == "share" or argument.outside:
+        return (draw.uniform(seed, argument.name, shape) + 1) / 2
     return scale * draw.uniform(seed, argument.name, shape)
 
 
@@ -103,9 +108,19 @@ GPT2 = {
     "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 CROSS_GPT2 = {**GPT2, "is_decoder": True, "add_cross_attention": True}
+LXMERT = {
+    "model_type": "lxmert", "vocab_size": 37, "hidden_size": 20, "num_attention_heads": 5, "intermediate_size": 28,
+    "max_position_embeddings": 7, "type_vocab_size": 3, "l_layers": 2, "x_layers": 2, "r_layers": 1,
+    "visual_feat_dim": 11, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 10,
+    "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+}  # fmt: skip
 TEXT = {"length": 7, "total": 7, "context": 5}
 IMAGE = {"height": 16, "width": 24}
 TOKENS = ("input_ids", "attention_mask")
+REGIONS = ("visual_feats", "visual_pos", "visual_attention_mask")
+OBJECTS = tuple(f"obj_labels.{kind}.{index}" for kind in ("obj", "attr", "feat") for index in (0, 1))
+SHARES = {"kind": "share", "shape": ("batch", "num_qa_labels")}
+SEEN = {**TEXT, "objects": 6}
 CONTEXT = ("encoder_hidden_states", "encoder_attention_mask")
 
 
@@ -150,6 +165,29 @@ CASES: tuple[Case, ...] = (
         "gpt2-lm-cross", "GPT2LMHeadModel",
         {**CROSS_GPT2, "tie_word_embeddings": False, "scale_attn_weights": False, "activation_function": "gelu"},
         (*TOKENS, *CONTEXT, "head_mask", "labels"), TEXT,
+    ),
+    Case("lxmert", "LxmertModel", LXMERT, (*TOKENS, "token_type_ids", *REGIONS), SEEN),
+    Case(
+        "lxmert-embeds", "LxmertModel", {**LXMERT, "visual_pos_dim": 3, "hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
+        ("inputs_embeds", *REGIONS), {**SEEN, "objects": 7},  # as many as tokens: what exchanges them keeps every shape
+    ),
+    Case(
+        "lxmert-pretraining", "LxmertForPreTraining", LXMERT,
+        (*TOKENS, "token_type_ids", *REGIONS, "labels", "matched_label", "ans", *OBJECTS), SEEN,
+    ),
+    Case(
+        "lxmert-pretraining-objects", "LxmertForPreTraining",
+        {**LXMERT, "task_qa": False, "visual_attr_loss": False, "hidden_act": "relu", "visual_loss_normalizer": 2.5},
+        ("inputs_embeds", *REGIONS, *OBJECTS), SEEN,
+    ),
+    Case(
+        "lxmert-pretraining-text", "LxmertForPreTraining", {**LXMERT, "task_obj_predict": False},
+        (*TOKENS, *REGIONS, "labels", "ans"), SEEN, forms={"ans": SHARES},
+    ),
+    Case("lxmert-qa", "LxmertForQuestionAnswering", LXMERT, (*TOKENS, *REGIONS, "labels"), SEEN),
+    Case(
+        "lxmert-qa-soft", "LxmertForQuestionAnswering", {**LXMERT, "hidden_act": "silu"},
+        (*TOKENS, "token_type_ids", *REGIONS, "labels"), SEEN, forms={"labels": SHARES},
     ),
     Case(
         "vit-gpt2", "VisionEncoderDecoderModel", _composite(VIT, CROSS_GPT2),

@@ -135,7 +135,17 @@ def _as_integer(like: Any, flags: Any) -> Any:
     return importlib.import_module("tensorflow").cast(flags, like.dtype)
 
 
-COMPOSITE = "models.vision_encoder_decoder"
+def _with(old: Any, **keywords: Any) -> Any:
+    """A call some of whose keywords are always these."""
+    return lambda self, *args, **given: old(self, *args, **{**given, **keywords})
+
+
+def _without_norm(_: Any) -> Any:
+    """Visual embeddings whose boxes are projected and not normalised."""
+    return lambda self, feats, boxes, *_: (self.features_norm(self.features(feats)) + self.boxes(boxes)) / 2
+
+
+COMPOSITE, LXMERT = "models.vision_encoder_decoder", "models.lxmert"
 SECOND_BLOCK = "decoder.model.transformer.blocks.1.mlp.up.weight"
 
 FAULTS: tuple[Fault, ...] = (
@@ -172,6 +182,41 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("residual counted twice", "gpt2", _called("layers.mlp", "MLP", lambda old: lambda self, x: old(self, x) + x)),
     Fault("tied embeddings without the head's gradient", "bert-lm", _without_gradient("TransformedLanguageHead")),
+    Fault(
+        "language and vision exchanged between the modalities", "lxmert-embeds",
+        _called(LXMERT, "CrossModalityBlock", lambda old: lambda s, x, seen, y, shown, *a, **k: old(s, y, shown, x, seen, *a, **k)),
+    ),
+    Fault("swapped halves of a cross-modality layer", "lxmert", _exchanged("0.language.", "0.vision.")),
+    Fault("swapped normalisations of features and boxes", "lxmert", _exchanged("features_norm", "boxes_norm")),
+    Fault("boxes that are not normalised", "lxmert", _called(LXMERT, "VisualEmbeddings", _without_norm)),
+    Fault(
+        "the sum of features and boxes in the place of their mean", "lxmert-pretraining",
+        _called(LXMERT, "VisualEmbeddings", lambda old: lambda *args, **keywords: old(*args, **keywords) * 2),
+    ),
+    Fault(
+        "ignored mask of the objects", "lxmert-qa",
+        _called(LXMERT, "LxmertNetwork", lambda old: _with(old, visual_attention_mask=None)),
+    ),
+    Fault(
+        "padding vectors that learn", "lxmert",
+        _replaced("layers.embeddings", "Embedding", lambda old, _: lambda *args, padding_id, **keywords: old(*args, **keywords)),
+    ),
+    Fault(
+        "ignored confidence", "lxmert-pretraining",
+        _replaced(LXMERT, "confident", lambda old, _: lambda each, sure: old(each, sure * 0 + 1)),
+    ),
+    Fault(
+        "ignored normalizer of the losses about objects", "lxmert-pretraining-objects",
+        _replaced(LXMERT, "confident", lambda old, _: lambda each, sure: old(each, sure) / 2.5),
+    ),
+    Fault(
+        "smooth L1 that is linear from a half on", "lxmert-pretraining-objects",
+        _replaced(LXMERT, "each_smooth_l1", lambda old, _: lambda found, wanted: old(found * 2, wanted * 2) / 4),
+    ),
+    Fault(
+        "soft answers averaged in the place of summed", "lxmert-qa-soft",
+        _replaced(LXMERT, "answers", lambda old, _: lambda scores, labels: old(scores, labels) / 9),
+    ),
 )  # fmt: skip
 
 

@@ -33,25 +33,27 @@ class Layer:
 def in_order(spec: Specification, answers: Iterable[str]) -> list[Layer]:
     """The layers that `answers` show: embeddings, blocks and output of each tower, encoders first, then the class's outputs."""
     known = set(answers)
-    towers = [f.name.removesuffix("hidden_states") for f in spec.fields if f.name.endswith("hidden_states")]
-    towers.sort(key=lambda tower: tower.startswith("decoder"))
+    towers = [(f.name.removesuffix("hidden_states"), f) for f in spec.fields if f.name.endswith("hidden_states")]
+    towers.sort(key=lambda tower: tower[0].startswith("decoder"))
     found: list[Layer] = []
-    for tower in towers:
-        found += _tower(tower, known)
+    for tower, states in towers:
+        found += _tower(tower, known, begins=0 if states.each.endswith("+ 1") else 1)
     taken = {layer.tensor for layer in found}
     rest = [f.name for f in spec.fields if f"out.{f.name}" in known - taken]
     rest.sort(key=lambda name: name == "loss")
     return found + [Layer(f"out.{name}", "", name.replace("_", " "), name.split("_")[0]) for name in rest]
 
 
-def _tower(prefix: str, known: set[str]) -> list[Layer]:
+def _tower(prefix: str, known: set[str], begins: int) -> list[Layer]:
+    """`begins`: how many layers the first state is behind; 0 where that is the embeddings."""
     name = prefix.strip("_").replace("_", " ")
     start = f"{name} " if name else ""
     count = 0
     found = []
     while f"out.{prefix}hidden_states.{count}" in known:
-        label, tick = (f"block {count}", str(count)) if count else ("embeddings", "emb")
-        block = count - 1 if count else None
+        layer = count + begins
+        label, tick = (f"block {layer}", str(layer)) if layer else ("embeddings", "emb")
+        block = layer - 1 if layer else None
         found.append(Layer(f"out.{prefix}hidden_states.{count}", name, start + label, tick, block))
         count += 1
     if f"out.{prefix}last_hidden_state" in known:
@@ -69,9 +71,8 @@ def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
         return None
     towers = (match["tower"], "decoder_", "")  # cross-attention and caches are the decoder's
     for tower in dict.fromkeys(towers):
-        state = f"out.{tower}hidden_states.{int(match['index']) + 1}"
         for layer in layers:
-            if layer.tensor == state:
+            if layer.block == int(match["index"]) and layer.tensor.startswith(f"out.{tower}hidden_states."):
                 return layer
     return None
 
@@ -83,11 +84,16 @@ def first_over(layers: list[Layer], over: Iterable[str]) -> Layer | None:
 
 
 def true_inputs(layers: list[Layer], truth: Mapping[str, object]) -> list[str]:
-    """The answers that are the inputs of the blocks, in the order in which the blocks are called."""
+    """The answers that are the inputs of the blocks, in the order in which the blocks are called.
+
+    There are none where a class does not show what goes into the first block.
+    """
     inputs = []
     for layer in layers:
         match = _STATE.fullmatch(layer.tensor)
         if match is not None and layer.block is not None:
+            if match["index"] == "0":
+                return []
             inputs.append(f"out.{match['tower']}hidden_states.{int(match['index']) - 1}")
     return [name for name in inputs if name in truth]
 
@@ -97,5 +103,5 @@ def published_prefix(layer: Layer, rows: list[Row]) -> str:
     if layer.block is None:
         return ""
     inside = f"blocks.{layer.block}."
-    names = [r.published for r in rows if inside in r.name and r.name.startswith(layer.tower)]
+    names = [r.published for r in rows if inside in r.name and layer.tower in r.name.partition(inside)[0]]
     return os.path.commonpath([name.replace(".", "/") for name in names]).replace("/", ".") if names else ""

@@ -24,6 +24,7 @@ from multimodal.parity.run import specification
 LONGEST = 16
 """Tokens of a drawn sequence, where the model has as many positions."""
 CONTEXT = 5
+OBJECTS = 6
 PADDING = 2
 NOT_DRAWN = ("position_ids", "head_mask")
 """Endings of arguments whose values follow from others, or that switch off a part of what is checked."""
@@ -91,16 +92,15 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     """
     dimensions = spec.dimensions(config)
     length = min(dimensions.get("positions", LONGEST), LONGEST)
-    sizes = {"length": length, "total": length, "context": CONTEXT}
+    sizes = {"length": length, "total": length, "context": CONTEXT, "objects": OBJECTS}
     sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
-    parts = names.present_parts(config, spec.parts)
+    parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}
     known = {**dimensions, **sizes, "batch": BATCH}
     chosen = [
         argument.name
-        for argument in spec.arguments
-        if argument.kind in ("float", "int", "mask", "bool")
-        and argument.name not in without
+        for argument in spec.arrays()
+        if argument.name not in without
         and not argument.name.endswith(NOT_DRAWN)
         and (argument.needs is None or argument.needs[0] in parts)
         and all(isinstance(symbol, int) or symbol in known for symbol in argument.shape)

@@ -40,7 +40,7 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
     with torch.set_grad_enabled(gradients):
         outputs: dict[str, torch.Tensor] = {}
         answer = model(**native(arguments))
-        flatten("out", dict(answer), outputs)
+        flatten("out", answer.everything(), outputs)
         gradient = _gradients(model, answer, outputs, cotangents) if gradients else None
     return {name: to_numpy(value) for name, value in outputs.items()}, gradient
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_leng
 for _cls in outputs.output_classes():
     _pytree.register_pytree_node(
         _cls,
-        lambda out: (list(out.values()), list(out.keys())),
+        lambda out: (list(out.everything().values()), list(out.everything())),
         lambda values, keys, cls=_cls: cls(zip(keys, values)),
         serialized_type_name=f"multimodal.outputs.{_cls.__name__}",
     )
@@ -172,10 +172,16 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
 def expect_tensors(given: dict[str, Any]) -> None:
     """Raise ValueError for arrays that the other backends take and torch does not."""
     for name, value in given.items():
-        if isinstance(value, np.ndarray):
+        if isinstance(value, Mapping):
+            expect_tensors({f"{name}[{k!r}][{i}]": v for k, item in value.items() for i, v in _items(item)})
+        elif isinstance(value, np.ndarray):
             raise ValueError(f"{name}: expected a torch.Tensor, got a NumPy array (torch.from_numpy makes one of it)")
 
 
-def extent(value: Any) -> tuple[int, int]:
+def _items(value: Any) -> Iterable[tuple[int, Any]]:
+    return enumerate(value) if isinstance(value, tuple | list) else ()
+
+
+def extent(value: Any) -> tuple[float, float]:
     """(smallest, largest) value."""
-    return (int(value.min()), int(value.max())) if value.numel() else (0, 0)
+    return (value.min().item(), value.max().item()) if value.numel() else (0, 0)

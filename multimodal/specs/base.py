@@ -18,8 +18,8 @@ Shape = tuple[Symbol, ...]
 class Argument:
     """One argument of a call.
 
-    `kind` is "float", "int" (with the half-open range `low`..`high`), "mask" (0 or 1), "bool", "flag" (a plain Python
-    value) or "structure" (nested: a cache, an output). `axis`, where given, names another shape that is also taken.
+    `kind` is "float", "share" (floats in [0, 1]), "int" (with the half-open range `low`..`high`), "mask" (0 or 1), "bool",
+    "flag" (a plain Python value) or "structure" (nested: a cache, an output). `other_shape`, where given, is also taken.
     """
 
     name: str
@@ -31,6 +31,18 @@ class Argument:
     other_shape: Shape | None = None
     needs: tuple[str, str] | None = None
     """(part of the model without which the argument means nothing, how a model comes by it)."""
+    note: str = ""
+    """What a message about a wrong shape says beside it."""
+    chosen: Callable[[Any, Any], Argument] | None = None
+    """Where the argument is another by configuration and value: (config, value or None) -> what it is then."""
+    outside: str = ""
+    """What a warning adds where floats lie outside [`low`, `high`]; without it any float is as good."""
+    inside: tuple[Argument, ...] = ()
+    """Of a structure that is a mapping of tuples, every array of it by its dotted name: `obj_labels.feat.0`."""
+
+    def of(self, config: Any, value: Any = None) -> Argument:
+        """The argument as it is for one configuration and value."""
+        return self if self.chosen is None else self.chosen(config, value)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Specification:
     """In a class with a head, the attribute under which the base network lives; empty for the base model itself."""
     exactly_one: tuple[tuple[str, ...], ...] = ()
     at_least_one: tuple[tuple[str, ...], ...] = ()
+    at_most_one: tuple[tuple[str, ...], ...] = ()
     limits: tuple[tuple[str, str], ...] = ()
     """(symbol, largest): sequences that may not be longer than a table."""
     sizes: tuple[tuple[str, str], ...] = ()
@@ -70,9 +83,17 @@ class Specification:
     """What one backend's signature adds to the documented arguments."""
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
+    switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """{part: fields of the configuration that all have to be true for the class to have it}."""
 
     def argument(self, name: str) -> Argument:
-        return next(a for a in self.arguments if a.name == name)
+        """The argument, or by its dotted name an array inside one."""
+        return next(a for a in (*self.arguments, *self.arrays()) if a.name == name)
+
+    def arrays(self) -> tuple[Argument, ...]:
+        """Every array that a call can be given, those inside of structures by their dotted names."""
+        plain = ("flag", "structure")
+        return tuple(b for a in self.arguments for b in (a.inside or (() if a.kind in plain else (a,))))
 
     def names(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.arguments)
@@ -87,6 +108,11 @@ class Specification:
         """A specification with more arguments behind the one called `after`."""
         at = self.names().index(after) + 1
         return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
+
+
+def dtype_name(value: Any) -> str:
+    """The type of an array of any framework: `float32`, `int64`, ..."""
+    return getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
 
 
 def flag(name: str, default: Any = None) -> Argument:

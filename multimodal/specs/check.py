@@ -6,10 +6,12 @@ trace, where nothing can be checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from multimodal.specs.base import Argument, Shape, Specification
+from multimodal.specs.base import Argument, Shape, Specification, dtype_name
 
 
 class ArgumentError(ValueError):
@@ -19,7 +21,7 @@ class ArgumentError(ValueError):
     """Keras would otherwise put a list of all arguments around the message."""
 
 
-Extent = Callable[[Any], tuple[int, int] | None]
+Extent = Callable[[Any], tuple[float, float] | None]
 
 
 def check(
@@ -40,21 +42,26 @@ def check(
     """
     dimensions = spec.dimensions(config)
     for choice in spec.exactly_one:
-        _check_choice(choice, given, prefix)
+        _check_choice(spec, choice, given, dimensions, prefix)
+    for choice in spec.at_most_one:
+        if sum(given.get(name) is not None for name in choice) > 1:
+            raise ArgumentError(f"{' / '.join(prefix + n for n in choice)}: expected at most one of them, got both")
     for choice in spec.at_least_one:
         if all(given.get(name) is None for name in choice):
             raise ArgumentError(
                 f"{' / '.join(prefix + name for name in choice)}: expected at least one of them, got none"
             )
-    bound = dict(dimensions)
-    for argument in spec.arguments:
-        value = given.get(argument.name)
-        if value is None or argument.kind in ("flag", "structure"):
-            continue
-        _check_shape(argument, value, bound, prefix)
+    bound, checked = dict(dimensions), []
+    for argument, value in _arrays(spec, given, prefix):
+        _check_array(argument, value, prefix)
+        checked.append((argument.of(config, value), value))
+        _check_shape(*checked[-1], bound, prefix)
         _check_part(argument, parts, prefix)
-        if argument.kind in ("int", "mask", "bool"):
-            _check_values(argument, value, dimensions, extent, prefix)
+    for argument, value in checked:
+        if argument.kind != "float":
+            _check_values(argument, value, bound, extent, prefix)
+        elif argument.outside:
+            _advise(argument, value, bound, extent, prefix)
     _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
@@ -75,11 +82,55 @@ def describe(shape: Shape, dimensions: Mapping[str, int]) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def _check_choice(choice: tuple[str, ...], given: Mapping[str, Any], prefix: str) -> None:
+def _arrays(spec: Specification, given: Mapping[str, Any], prefix: str) -> Iterator[tuple[Argument, Any]]:
+    """Every array that is given, with what it shall be."""
+    added = {a.name: a for arguments in spec.extra.values() for a in arguments}
+    for argument in (*spec.arguments, *(a for name, a in added.items() if name not in spec.names())):
+        value = given.get(argument.name)
+        if value is None or argument.kind == "flag":
+            continue
+        if argument.inside:
+            yield from _inside(argument, value, prefix)
+        elif argument.kind != "structure":
+            yield argument, value
+
+
+def _inside(argument: Argument, value: Any, prefix: str) -> Iterator[tuple[Argument, Any]]:
+    """The arrays of a mapping of tuples; ValueError for another structure."""
+    sizes: dict[str, int] = {}
+    for array in argument.inside:
+        key = array.name.split(".")[1]
+        sizes[key] = sizes.get(key, 0) + 1
+    name, wanted = prefix + argument.name, ", ".join(map(repr, sizes))
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"{name}: expected a dictionary with keys among {wanted}, got {type(value).__name__}")
+    for key, arrays in value.items():
+        if key not in sizes:
+            raise ArgumentError(f"{name}: expected keys among {wanted}, got {key!r}")
+        if not isinstance(arrays, tuple | list) or len(arrays) != sizes[key]:
+            came = f"{len(arrays)} arrays" if isinstance(arrays, tuple | list) else type(arrays).__name__
+            raise ArgumentError(
+                f"{name}[{key!r}]: expected a tuple of {sizes[key]} arrays ({argument.note}), got {came}"
+            )
+    for array in argument.inside:
+        _, key, index = array.name.split(".")
+        if key in value:
+            yield replace(array, name=f"{argument.name}[{key!r}][{index}]"), value[key][int(index)]
+
+
+def _check_choice(
+    spec: Specification,
+    choice: tuple[str, ...],
+    given: Mapping[str, Any],
+    dimensions: Mapping[str, int],
+    prefix: str,
+) -> None:
     there = [name for name in choice if given.get(name) is not None]
     names = [prefix + name for name in choice]
     if len(choice) == 1 and not there:
-        raise ArgumentError(f"{names[0]}: expected an array, got None")
+        argument = spec.argument(choice[0])
+        wanted = describe(argument.shape, dimensions)
+        raise ArgumentError(f"{names[0]}: expected an array {wanted}, got None{_noted(argument)}")
     if len(there) != 1:
         got = "both" if len(there) > 1 else "neither"
         raise ArgumentError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
@@ -93,15 +144,18 @@ def _check_part(argument: Argument, parts: tuple[str, ...], prefix: str) -> None
         )
 
 
-def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
+def _check_array(argument: Argument, value: Any, prefix: str) -> None:
     if not hasattr(value, "shape"):
         raise ArgumentError(f"{prefix}{argument.name}: expected an array, got {type(value).__name__}")
+
+
+def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
     shape = tuple(value.shape)
     choices = [s for s in (argument.shape, argument.other_shape) if s is not None]
     expected = next((s for s in choices if _fits(s, shape, bound)), None)
     if expected is None:
         wanted = " or ".join(describe(s, bound) for s in choices)
-        raise ArgumentError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}")
+        raise ArgumentError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}{_noted(argument)}")
     bound.update({s: n for s, n in zip(expected, shape) if isinstance(s, str) and isinstance(n, int)})
 
 
@@ -112,20 +166,35 @@ def _fits(expected: Shape, shape: tuple, bound: Mapping[str, int]) -> bool:
     return all(e is None or not isinstance(n, int) or e == n for e, n in zip(sizes, shape))
 
 
-def _check_values(argument: Argument, value: Any, dimensions: Mapping[str, int], extent: Extent, prefix: str) -> None:
+def _noted(argument: Argument) -> str:
+    return f" ({argument.note})" if argument.note else ""
+
+
+def _check_values(argument: Argument, value: Any, bound: Mapping[str, int], extent: Extent, prefix: str) -> None:
+    name = prefix + argument.name
+    low, high = 0, 2
     if argument.kind == "int":
-        low, high = _number(argument.low, dimensions), _number(argument.high, dimensions)
-        dtype = getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
-        if "int" not in dtype:
-            raise ArgumentError(f"{prefix}{argument.name}: expected integers, got {dtype}")
-    else:
-        low, high = 0, 2
+        low, high = _number(argument.low, bound), _number(argument.high, bound)
+        if "int" not in dtype_name(value):
+            raise ArgumentError(f"{name}: expected integers, got {dtype_name(value)}")
     found = extent(value)
     if found is None:
         return
-    if found[0] < low or found[1] >= high:
-        raise ArgumentError(
-            f"{prefix}{argument.name}: expected values in [{low}, {high}), got values from {found[0]} to {found[1]}"
+    least, most = found
+    if argument.kind == "share":
+        if not (least >= 0 and most <= 1):
+            raise ArgumentError(f"{name}: expected values in [0, 1], got values from {least} to {most}")
+    elif least < low or most >= high:
+        raise ArgumentError(f"{name}: expected values in [{low}, {high}), got values from {least} to {most}")
+
+
+def _advise(argument: Argument, value: Any, bound: Mapping[str, int], extent: Extent, prefix: str) -> None:
+    """Warn of floats that the model can take and surely was not trained on."""
+    found, low, high = extent(value), _number(argument.low, bound), _number(argument.high, bound)
+    if found is not None and not (found[0] >= low and found[1] <= high):
+        came = f"got values from {found[0]:g} to {found[1]:g}"
+        warnings.warn(
+            f"{prefix}{argument.name}: expected values in [{low}, {high}], {came}; {argument.outside}", stacklevel=6
         )
 
 

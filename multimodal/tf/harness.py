@@ -40,7 +40,7 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
     outputs: dict[str, tf.Tensor] = {}
     with tf.GradientTape() if gradients else contextlib.nullcontext() as tape:
         answer = model(**native(arguments), training=train)
-        flatten("out", dict(answer), outputs)
+        flatten("out", answer.everything(), outputs)
         objective = _objective(answer, outputs, cotangents) if gradients else None
     gradient = _gradients(model, tape, objective) if gradients else None
     return {name: np.asarray(value) for name, value in outputs.items()}, gradient

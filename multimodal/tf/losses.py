@@ -7,10 +7,35 @@ import tensorflow as tf
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
+    each = each_cross_entropy(logits, labels)
+    return tf.reduce_sum(each) / tf.cast(tf.math.count_nonzero(labels >= 0), each.dtype)
+
+
+def each_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Cross entropy of every label (...), zero for a negative one; logits (..., classes)."""
     kept = labels >= 0
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(kept, labels, tf.zeros_like(labels)), logits)
-    each = tf.where(kept, each, tf.zeros_like(each))
-    return tf.reduce_sum(each) / tf.cast(tf.math.count_nonzero(kept), each.dtype)
+    return tf.where(kept, each, tf.zeros_like(each))
+
+
+def each_smooth_l1(predictions: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Mean over the last axis of the distance, squared and halved below one: Girshick (2015), section 2.3."""
+    distance = tf.abs(predictions - tf.cast(targets, predictions.dtype))
+    return tf.reduce_mean(tf.where(distance < 1, distance * distance / 2, distance - 0.5), -1)
+
+
+def confident(each: tf.Tensor, confidences: tf.Tensor) -> tf.Tensor:
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return tf.reduce_mean(each * tf.cast(confidences, each.dtype))
+
+
+def answers(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if len(labels.shape) == 1:
+        return cross_entropy(scores, labels)
+    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, scores.dtype), scores)
+    return tf.reduce_mean(tf.reduce_sum(each, -1))
 
 
 def next_token(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ from multimodal.tf.layers.encoder import Stack
 for _cls in outputs.output_classes():
     optree.register_pytree_node(
         _cls,
-        lambda out: (list(out.values()), tuple(out.keys()), tuple(out.keys())),
+        lambda out: (list(out.everything().values()), tuple(out.everything()), tuple(out.everything())),
         lambda keys, values, cls=_cls: cls(zip(keys, values)),
         namespace="keras",
     )
@@ -152,7 +152,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
             return {**first, **kwargs}
         if args and isinstance(args[0], list | tuple):
             args = (*args[0], *args[1:])
-        names = (*self.spec.names(), *(a.name for a in self.spec.extra["tf"]))
+        names = self.spec.signature("tf")
         if len(args) > len(names):
             raise ValueError(f"{self.spec.name}: expected at most {len(names)} arguments, got {len(args)}")
         return {**dict(zip(names, args)), **kwargs}
@@ -215,9 +215,9 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     return Cache(tuple(grown), past_length(past_key_values))
 
 
-def extent(value: Any) -> tuple[int, int] | None:
+def extent(value: Any) -> tuple[float, float] | None:
     """(smallest, largest) value; None for a symbolic tensor."""
     if isinstance(value, keras.KerasTensor) or (tf.is_tensor(value) and not hasattr(value, "numpy")):
         return None
     array = np.asarray(value)
-    return (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return (array.min().item(), array.max().item()) if array.size else (0, 0)

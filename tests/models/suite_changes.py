@@ -5,13 +5,13 @@ import pytest
 import zoo
 
 PRUNABLE = ("ViTModel", "BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
-RESIZABLE = (*zoo.TEXT_CLASSES, zoo.COMPOSITE)
+RESIZABLE = (*zoo.TEXT_CLASSES, "LxmertModel", "LxmertForPreTraining", zoo.COMPOSITE)
 
 
 def tokens_of(name):
-    return {"BertModel": "", "GPT2Model": "", zoo.COMPOSITE: "decoder.model."}.get(name, "model.") + (
-        "embeddings.tokens.weight"
-    )
+    return {"BertModel": "", "GPT2Model": "", "LxmertModel": "", zoo.COMPOSITE: "decoder.model."}.get(
+        name, "model."
+    ) + ("embeddings.tokens.weight")
 
 
 def text_config(model):
@@ -114,7 +114,8 @@ def test_input_embeddings_are_what_the_model_reads(load, kit, class_name):
 def trained(public, name, dropping=True):
     """A model of one layer (compiling gradients is slow), with dropout or without it."""
     if name != zoo.COMPOSITE:
-        return public(name)(zoo.config(name, num_hidden_layers=1, **(zoo.drops("bert") if dropping else {})), seed=1)
+        layers = {"l_layers": 1, "x_layers": 1} if name.startswith("Lxmert") else {"num_hidden_layers": 1}
+        return public(name)(zoo.config(name, **layers, **(zoo.drops("bert") if dropping else {})), seed=1)
     encoder, decoder = zoo.half("vit", num_hidden_layers=1), zoo.half("gpt2", n_layer=1)
     if dropping:
         encoder.override(**zoo.drops("vit"))
@@ -122,7 +123,7 @@ def trained(public, name, dropping=True):
     return public(name)(zoo.config(name, encoder=encoder, decoder=decoder), seed=1)
 
 
-TRAINED = ("BertLMHeadModel", zoo.COMPOSITE)  # normalisation behind and before; two embeddings
+TRAINED = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE)  # normalisation behind and before; two embeddings
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -134,7 +135,7 @@ def test_gradient_checkpointing_changes_neither_loss_nor_gradients(public, kit, 
         if recompute:
             model.gradient_checkpointing_enable()
             assert model.is_gradient_checkpointing
-        answers.append(kit.gradients(model, zoo.inputs(name, model.config, 1, "labels"), seed=3))
+        answers.append(kit.gradients(model, zoo.inputs(name, model.config, 1, *zoo.LABELS), seed=3))
     (loss, found), (again, recomputed) = answers
     assert loss == pytest.approx(again, rel=1e-5)
     assert found.keys() == recomputed.keys()

@@ -20,12 +20,13 @@ def native(kit, given):
 
 def test_a_model_compiles_whole(load, kit, class_name):
     model = load(class_name)
-    given = native(kit, zoo.inputs(class_name, model.config, 1, "labels", "attention_mask"))
+    given = native(kit, zoo.inputs(class_name, model.config, 1, *zoo.LABELS, "attention_mask"))
     program = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
         compiled, eager = program(**given), model(**given)
     assert type(compiled) is type(eager)
     assert list(compiled) == list(eager)
+    assert list(compiled.everything()) == list(eager.everything())
     torch.testing.assert_close(compiled[0], eager[0])
 
 
@@ -112,6 +113,13 @@ def test_numpy_arrays_are_refused_with_the_way_to_make_tensors(model, class_name
     given = zoo.inputs(class_name, model.config)
     with pytest.raises(ValueError, match=r"expected a torch\.Tensor, got a NumPy array \(torch\.from_numpy"):
         model(**given)
+
+
+def test_numpy_arrays_inside_of_structures_are_refused_by_name(loaded, kit):
+    model = loaded("LxmertForPreTraining")
+    given = zoo.inputs("LxmertForPreTraining", model.config, 1, "obj_labels")
+    with pytest.raises(ValueError, match=r"obj_labels\['obj'\]\[0\]: expected a torch\.Tensor, got a NumPy array"):
+        model(**native(kit, given) | {"obj_labels": given["obj_labels"]})
 
 
 def test_arguments_bind_by_position_in_the_documented_order(model, kit, class_name):

@@ -16,7 +16,7 @@ def model(loaded, class_name):
 
 
 def labelled(name, of):
-    return zoo.inputs(name, of, 1, "labels")
+    return zoo.inputs(name, of, 1, *zoo.LABELS)
 
 
 def close(first, second):
@@ -29,9 +29,17 @@ def test_a_model_compiles_with_xla(model, class_name):
     compiled, eager = program(given), model(given)
     assert type(compiled) is type(eager)
     assert list(compiled) == list(eager)
-    for name in ("logits", "last_hidden_state"):
-        if name in eager:
-            close(compiled[name], eager[name])
+    close(zoo.main(compiled), zoo.main(eager))
+
+
+def test_losses_beside_the_total_are_looked_up_inside_of_a_program(loaded):
+    model = loaded("LxmertForPreTraining")
+    given = labelled("LxmertForPreTraining", model.config)
+    compiled, eager = tf.function(lambda given: model(given).everything())(given), model(given).everything()
+    assert sum(name.endswith("_loss") for name in eager) == 6
+    assert set(compiled) == set(eager)
+    for name in eager:
+        close(compiled[name], eager[name])
 
 
 def test_lists_dictionaries_encodings_and_keywords_bind_alike(model, class_name):
@@ -58,7 +66,7 @@ def test_too_many_inputs_are_refused(model, class_name):
 
 # The composite has its encoder's pooler, as published, and does not use it.
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables .'dense/kernel', 'dense/bias'.:UserWarning")
-@pytest.mark.parametrize("name", [*zoo.HEADS, zoo.COMPOSITE])
+@pytest.mark.parametrize("name", [*zoo.HEADS, "LxmertForPreTraining", zoo.COMPOSITE])
 def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
     model = load(name)
     model.compile(optimizer=keras.optimizers.SGD(0.1))

@@ -8,18 +8,14 @@ CAUSAL = (*zoo.TEXT_CLASSES, zoo.COMPOSITE)
 ENCODER = {"is_decoder": False, "add_cross_attention": False}
 
 
-def main_field(out):
-    return out["logits" if "logits" in out else "last_hidden_state"]
-
-
 def states(kit, model, **given):
     """The field of the answer that is about positions, (batch, length, ...)."""
-    return kit.numpy(main_field(kit.call(model, **given)))
+    return kit.numpy(zoo.main(kit.call(model, **given)))
 
 
 def states_once(kit, model, **given):
     """`states`, for shapes that only one test has."""
-    return kit.numpy(main_field(kit.once(model, **given)))
+    return kit.numpy(zoo.main(kit.once(model, **given)))
 
 
 def ids_of(name):
@@ -112,7 +108,7 @@ def test_a_row_that_sees_nothing_has_no_attention(loaded, kit, name):
         weights = kit.numpy(weights)
         np.testing.assert_array_equal(weights[0], 0.0)
         np.testing.assert_allclose(weights[1].sum(-1), 1.0, rtol=1e-5)
-    shown = kit.numpy(main_field(out))
+    shown = kit.numpy(zoo.main(out))
     assert np.isfinite(shown).all()
     np.testing.assert_allclose(states(kit, model, **given), shown, rtol=1e-5, atol=1e-5)
 

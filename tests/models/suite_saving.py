@@ -30,6 +30,15 @@ VARIANTS = {
     "GPT2Model pruned": ("GPT2Model", {"pruned_heads": {1: [0]}}, {}),
     "GPT2LMHeadModel": ("GPT2LMHeadModel", {}, {}),
     "GPT2LMHeadModel untied": ("GPT2LMHeadModel", {"tie_word_embeddings": False}, {}),
+    "LxmertModel": ("LxmertModel", {}, {}),
+    "LxmertForPreTraining": ("LxmertForPreTraining", {}, {}),
+    "LxmertForPreTraining of fewer objects' tasks": (
+        "LxmertForPreTraining",
+        {"visual_obj_loss": False, "visual_feat_loss": False},
+        {},
+    ),
+    "LxmertForPreTraining of text alone": ("LxmertForPreTraining", {"task_obj_predict": False, "task_qa": False}, {}),
+    "LxmertForQuestionAnswering": ("LxmertForQuestionAnswering", {"task_qa": False}, {}),
     "composite": (zoo.COMPOSITE, {}, {}),
     "composite with BERT": (zoo.COMPOSITE, {"decoder": "bert"}, {}),
 }

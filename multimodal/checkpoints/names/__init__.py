@@ -16,13 +16,15 @@ def table(config) -> Table:
 
 def rows(config, spec: specs.Specification, parts: tuple[str, ...] | None = None) -> list[Row]:
     """The tensors of one class; `parts` where an instance has others than its class."""
-    return table(config).rows(present_parts(config, parts or spec.parts), spec.head)
+    return table(config).rows(present_parts(config, spec, parts), spec.head)
 
 
-def present_parts(config, parts: tuple[str, ...]) -> tuple[str, ...]:
-    """`parts` without the cross-attention that the configuration does not ask for."""
-    wanted = config.add_cross_attention or config.is_encoder_decoder
-    return tuple(p for p in parts if p != "cross_attention" or wanted)
+def present_parts(config, spec: specs.Specification, parts: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """The class's parts, or `parts`, without those that the configuration does not ask for."""
+    absent = {part for part, switches in spec.switches.items() if not all(getattr(config, s) for s in switches)}
+    if not (config.add_cross_attention or config.is_encoder_decoder):
+        absent.add("cross_attention")
+    return tuple(part for part in parts or spec.parts if part not in absent)
 
 
 def half(config, side: str) -> tuple[list[Row], Table]:

@@ -53,18 +53,22 @@ class LayerNorm(nn.Module):
 
 
 class Embedding(nn.Module):
-    """A table of vectors, looked up by id."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
 
     entries: int
     width: int
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
+    padding_id: int | None = None
 
     def setup(self):
         self.weight = self.param("weight", nn.initializers.zeros, (self.entries, self.width), self.param_dtype)
 
     def __call__(self, ids):
-        return jnp.asarray(self.weight[ids], self.dtype)
+        x = jnp.asarray(self.weight[ids], self.dtype)
+        if self.padding_id is None:
+            return x
+        return jnp.where((jnp.asarray(ids) == self.padding_id)[..., None], jax.lax.stop_gradient(x), x)
 
 
 class Conv2D(nn.Module):

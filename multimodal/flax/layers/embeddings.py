@@ -11,7 +11,10 @@ from multimodal.flax.layers.basic import Dropout, Embedding, LayerNorm
 
 
 class TextEmbeddings(nn.Module):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    """
 
     vocab_size: int
     positions_count: int
@@ -22,12 +25,14 @@ class TextEmbeddings(nn.Module):
     dropout_rate: float
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
+    padding_ids: tuple[int | None, int | None, int | None] = (None, None, None)
 
     def setup(self):
         types = (self.dtype, self.param_dtype)
-        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types)
-        self.positions = Embedding(self.positions_count, self.hidden_size, *types)
-        self.types = Embedding(self.types_count, self.hidden_size, *types)
+        token, place, kind = self.padding_ids
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types, padding_id=token)
+        self.positions = Embedding(self.positions_count, self.hidden_size, *types, padding_id=place)
+        self.types = Embedding(self.types_count, self.hidden_size, *types, padding_id=kind)
         self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
         self.dropout = Dropout(self.dropout_rate)
 

@@ -9,15 +9,19 @@ from multimodal.pt.layers.basic import Dropout, Embedding, LayerNorm
 
 
 class TextEmbeddings(nn.Module):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    """
 
     def __init__(self, vocab_size: int, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
-                 epsilon: float, dropout_rate: float, dtype=None):  # fmt: skip
+                 epsilon: float, dropout_rate: float, dtype=None, padding_ids=(None, None, None)):  # fmt: skip
         super().__init__()
         self.absolute = absolute
-        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype)
-        self.types = Embedding(types_count, hidden_size, dtype=dtype)
+        token, place, kind = padding_ids
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, padding_id=token)
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, padding_id=place)
+        self.types = Embedding(types_count, hidden_size, dtype=dtype, padding_id=kind)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 

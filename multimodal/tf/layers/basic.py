@@ -51,11 +51,18 @@ class LayerNorm(layers.LayerNormalization):
 
 
 class Embedding(layers.Embedding):
-    """A table of vectors, looked up by id."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
 
-    def __init__(self, entries: int, width: int, dtype=None, name=None):
+    def __init__(self, entries: int, width: int, dtype=None, name=None, padding_id: int | None = None):
         super().__init__(entries, width, embeddings_initializer=unset, dtype=dtype, name=name)
+        self.padding_id = padding_id
         self.build()
+
+    def call(self, ids):
+        x = super().call(ids)
+        if self.padding_id is None:
+            return x
+        return tf.where(tf.equal(ids, self.padding_id)[..., None], tf.stop_gradient(x), x)
 
 
 class Conv2D(layers.Conv2D):

@@ -8,7 +8,10 @@ from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm
 
 
 class TextEmbeddings(Layer):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    """
 
     def __init__(
         self,
@@ -21,12 +24,14 @@ class TextEmbeddings(Layer):
         dropout_rate: float,
         dtype=None,
         name="embeddings",
+        padding_ids=(None, None, None),
     ):
         super().__init__(dtype=dtype, name=name)
         self.absolute = absolute
-        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions")
-        self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types")
+        token, place, kind = padding_ids
+        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens", padding_id=token)
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions", padding_id=place)
+        self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types", padding_id=kind)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 

@@ -11,7 +11,7 @@ from multimodal.checkpoints.folder import open_folder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "checkpoints"
 ROOT = Path(__file__).parents[3]
-MODELS = ("ved-vit-gpt2", "ved-vit-bert")
+MODELS = ("ved-vit-gpt2", "ved-vit-bert", "lxmert-pretraining")
 FOLDERS = sorted(f"{m}/{path.name}" for m in MODELS for path in (GOLDEN / m).iterdir() if path.is_dir())
 FORMATS = ("safetensors", "pt-bin", "tf-h5", "tf-safetensors", "flax-msgpack")
 FILES = {
@@ -22,6 +22,8 @@ FILES = {
     "flax-msgpack": ("flax-msgpack", "flax_model.msgpack"),
 }
 """{format: (folder of the reference, file)}."""
+WRITTEN = [(model, format) for model in MODELS for format in FORMATS if (GOLDEN / model / FILES[format][0]).is_dir()]
+"""(model, format) of the reference's files: it has no LXMERT in Flax."""
 
 
 def published(folder: Path) -> dict[str, np.ndarray]:

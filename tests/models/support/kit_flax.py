@@ -21,9 +21,11 @@ OTHERS = ("torch", "tensorflow", "keras")
 
 
 def array(value: Any) -> Any:
-    """JAX takes NumPy arrays; through tuples; anything else as it is."""
+    """JAX takes NumPy arrays; through tuples and dictionaries; anything else as it is."""
     if isinstance(value, tuple):
         return tuple(array(item) for item in value)
+    if isinstance(value, dict):
+        return {name: array(item) for name, item in value.items()}
     return jax.numpy.asarray(value) if isinstance(value, np.ndarray) else value
 
 

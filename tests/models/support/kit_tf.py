@@ -16,9 +16,11 @@ OTHERS = ("torch", "jax", "flax")
 
 
 def array(value: Any) -> Any:
-    """A tensor of a NumPy array, through tuples; anything else as it is."""
+    """A tensor of a NumPy array, through tuples and dictionaries; anything else as it is."""
     if isinstance(value, tuple):
         return tuple(array(item) for item in value)
+    if isinstance(value, dict):
+        return {name: array(item) for name, item in value.items()}
     return tf.constant(value) if isinstance(value, np.ndarray) else value
 
 

@@ -12,14 +12,19 @@ from safetensors.numpy import save_file
 
 from multimodal import auto, specs
 from multimodal.checkpoints import names
+from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
 
-BATCH, LENGTH, CONTEXT, VOCABULARY, POSITIONS, IMAGE = 2, 5, 7, 99, 20, 32
+BATCH, LENGTH, CONTEXT, OBJECTS, VOCABULARY, POSITIONS, IMAGE = 2, 5, 7, 6, 99, 20, 32
 NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 CLASSES = tuple(specs.all_specifications())
 TEXT_CLASSES = ("BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
 HEADS = ("BertLMHeadModel", "GPT2LMHeadModel")
 COMPOSITE = "VisionEncoderDecoderModel"
+MAIN = ("logits", "last_hidden_state", "prediction_logits", "question_answering_score", "language_output")
+"""Fields of which every answer has one."""
+LABELS = ("labels", "obj_labels", "matched_label", "ans")
+"""Arguments that a loss is made of, in whichever class."""
 
 
 def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
@@ -46,9 +51,15 @@ def half(model_type: str, **changes: Any) -> Any:
         },
         "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **common}
         | {"bos_token_id": 1, "eos_token_id": 2},
+        "lxmert": {
+            **{"hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 24, "vocab_size": VOCABULARY},
+            **{"max_position_embeddings": POSITIONS, "l_layers": 2, "r_layers": 1, "x_layers": 2},
+            **{"visual_feat_dim": 10, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 3},
+        },
     }[model_type]
     dropouts = {
         "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        "lxmert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
         "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
     }
     still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
@@ -79,13 +90,17 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
-    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT}
+    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
     return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
 
 
-def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> np.ndarray:
+def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> Any:
     """A valid value of one argument."""
+    if argument.inside:
+        return nest({a.name: draw(a, bound, rng) for a in argument.inside})[argument.name]
     shape = tuple(bound[s] if isinstance(s, str) else s for s in argument.shape)
+    if argument.kind == "share" or argument.outside:
+        return rng.uniform(size=shape).astype(np.float32)
     if argument.kind == "float":
         return rng.normal(size=shape).astype(np.float32)
     if argument.kind == "mask":
@@ -101,7 +116,13 @@ def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) 
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
     wanted = {"pixel_values", "input_ids", "decoder_input_ids", "encoder_hidden_states", *more}
+    wanted |= {"visual_feats", "visual_pos"}
     return {a.name: draw(a, bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+
+
+def main(out: Any) -> Any:
+    """The field that an answer is about."""
+    return next(out[name] for name in MAIN if name in out)
 
 
 class Fault(NamedTuple):
@@ -120,10 +141,9 @@ def faults(name: str) -> Iterator[Fault]:
     """Every kind of bad call that the specification of a class knows of."""
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
-    good = {a.name: draw(a, bound, rng) for a in spec.arguments if a.kind not in ("flag", "structure")}
-    for argument in spec.arguments:
-        if argument.name in good:
-            yield from _argument_faults(name, argument, good[argument.name], bound)
+    good = {a.name: draw(a, bound, rng) for a in spec.arrays()}
+    for argument in spec.arrays():
+        yield from _argument_faults(name, argument, good, bound)
     for choice in spec.exactly_one:
         nothing = dict.fromkeys(choice)
         yield Fault(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
@@ -139,12 +159,14 @@ def faults(name: str) -> Iterator[Fault]:
         yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
 
 
-def _argument_faults(name: str, argument: Argument, value: np.ndarray, bound: dict[str, int]) -> Iterator[Fault]:
-    alone = _without_rivals(name, argument.name)
+def _argument_faults(
+    name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
+) -> Iterator[Fault]:
+    value = good[argument.name]
     deep = value[None]
     yield Fault(
-        name, f"{argument.name} of rank {deep.ndim}", alone | {argument.name: deep},
-        (argument.name, "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
+        name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
+        (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
     )  # fmt: skip
     if argument.kind not in ("int", "mask"):
         return
@@ -152,11 +174,23 @@ def _argument_faults(name: str, argument: Argument, value: np.ndarray, bound: di
     low, high = (0, 2) if argument.kind == "mask" else (low, high)
     for wrong in (low - 1, high):
         changed = value.copy()
-        changed[-1, -1] = wrong
+        changed.flat[-1] = wrong
         yield Fault(
-            name, f"{argument.name} with {wrong}", alone | {argument.name: changed},
-            (argument.name, f"expected values in [{low}, {high})", str(wrong)),
+            name, f"{argument.name} with {wrong}", _given(name, argument.name, good, changed),
+            (shown(argument.name), f"expected values in [{low}, {high})", str(wrong)),
         )  # fmt: skip
+
+
+def shown(name: str) -> str:
+    """How a message names an array: `obj_labels.feat.0` is `obj_labels['feat'][0]`."""
+    argument, *path = name.split(".")
+    return argument + "".join(f"[{part}]" if part.isdigit() else f"[{part!r}]" for part in path)
+
+
+def _given(name: str, argument: str, good: dict[str, np.ndarray], value: np.ndarray) -> dict[str, Any]:
+    """The changed arguments of a call in which one array is `value`; what stands beside it in a structure is good."""
+    beside = {k: v for k, v in good.items() if k.rpartition(".")[0] == argument.rpartition(".")[0] and "." in k}
+    return _without_rivals(name, argument) | nest(beside | {argument: value})
 
 
 def _without_rivals(name: str, argument: str) -> dict[str, None]:

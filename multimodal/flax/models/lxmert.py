@@ -1,0 +1,427 @@
+"""LXMERT: Tan and Bansal, "LXMERT: Learning Cross-Modality Encoder Representations from Transformers" (2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.flax.layers import masks
+from multimodal.flax.layers.activations import ACTIVATIONS
+from multimodal.flax.layers.attention import CrossAttention, SelfAttention
+from multimodal.flax.layers.basic import Dropout, LayerNorm, Linear
+from multimodal.flax.layers.embeddings import TextEmbeddings
+from multimodal.flax.layers.encoder import PostNormBlock, Stack
+from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
+from multimodal.flax.layers.mlp import MLP
+from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.specs import lxmert as specs
+from multimodal.structures import TwoStreamOutput
+
+
+class VisualEmbeddings(nn.Module):
+    """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
+
+    config: Any
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        width, epsilon = config.hidden_size, config.layer_norm_eps
+        self.features = Linear(config.visual_feat_dim, width, True, *types)
+        self.features_norm = LayerNorm(width, epsilon, *types)
+        self.boxes = Linear(config.visual_pos_dim, width, True, *types)
+        self.boxes_norm = LayerNorm(width, epsilon, *types)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+
+    def __call__(self, visual_feats, visual_pos, train: bool = False):  # b o f, b o p -> b o d
+        features = self.features_norm(self.features(visual_feats))
+        boxes = self.boxes_norm(self.boxes(visual_pos))
+        return self.dropout((features + boxes) / 2, train)
+
+
+class CrossModalityBlock(nn.Module):
+    """Each modality attends to the other, then to itself: section 2.2. One cross-attention serves both directions."""
+
+    config: Any
+    cross_attention: nn.Module
+    language: nn.Module
+    vision: nn.Module
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+
+    def __call__(self, x, visible, y, y_visible, weights=False, train: bool = False):
+        # -> language, vision, weights of the language's attention to the vision
+        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, train=train)
+        to_y, _, _ = self.cross_attention(y, x, visible, train=train)
+        x = self.cross_attention_norm(x + self.dropout(to_x, train))
+        y = self.cross_attention_norm(y + self.dropout(to_y, train))
+        x, y = self.language(x, visible, train=train)[0], self.vision(y, y_visible, train=train)[0]
+        return x, y, cross_weights
+
+
+class CrossModalityStack(Stack):
+    """Blocks one after the other, collecting what each makes of language and vision."""
+
+    def __call__(self, x, visible, y, y_visible, weights=False, train: bool = False):
+        # -> what each block makes of language, of vision, and the weights between them
+        collected = []
+        for block in self.blocks:
+
+            def call(block, x, y):
+                return block(x, visible, y, y_visible, weights, train)
+
+            call = nn.remat(call) if self.recompute and train else call
+            x, y, crossed = call(block, x, y)
+            collected.append((x, y, crossed))
+        return tuple(zip(*collected))
+
+
+class LxmertNetwork(nn.Module):
+    """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.embeddings = TextEmbeddings(
+            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
+            config.layer_norm_eps, config.hidden_dropout_prob, *types, padding_ids=(0, 0, 0),
+        )  # fmt: skip
+        self.visual_embeddings = VisualEmbeddings(config, *types)
+        self.language = Stack([lxmert_block(config, types) for _ in range(config.l_layers)], self.recompute)
+        self.vision = Stack([lxmert_block(config, types) for _ in range(config.r_layers)], self.recompute)
+        self.cross = CrossModalityStack([cross_block(config, types) for _ in range(config.x_layers)], self.recompute)
+        self.pooler = Pooler(config.hidden_size, *types)
+
+    def __call__(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        weights=False,
+        states=False,
+        train: bool = False,
+    ) -> TwoStreamOutput:
+        visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
+        x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds, train=train)
+        language = self.language(x, visible, weights=weights, states=states, train=train)
+        y = self.visual_embeddings(visual_feats, visual_pos, train)
+        vision = self.vision(y, visual_visible, weights=weights, states=states, train=train)
+        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights, train)
+        return TwoStreamOutput(
+            languages[-1],
+            visions[-1],
+            self.pooler(languages[-1]),
+            language_hidden_states=(*language.hidden_states[1:], *languages) if states else None,
+            vision_hidden_states=(*vision.hidden_states[1:], *visions) if states else None,
+            language_attentions=language.attentions,
+            vision_attentions=vision.attentions,
+            cross_attentions=crossed if weights else None,
+        )
+
+
+class ObjectHead(nn.Module):
+    """What each object is, what it is like, and its features: section 3.1.2."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        width = config.hidden_size
+        self.dense = Linear(width, width, True, *types)
+        self.norm = LayerNorm(width, config.layer_norm_eps, *types)
+        self.obj = Linear(width, config.num_object_labels, True, *types) if "obj_head" in self.parts else None
+        self.attr = Linear(width, config.num_attr_labels, True, *types) if "attr_head" in self.parts else None
+        self.feat = Linear(width, config.visual_feat_dim, True, *types) if "feat_head" in self.parts else None
+
+    def __call__(self, y):  # b o d -> {name: b o outputs}
+        y = self.norm(ACTIVATIONS[self.config.hidden_act](self.dense(y)))
+        heads = {"obj": self.obj, "attr": self.attr, "feat": self.feat}
+        return {name: head(y) for name, head in heads.items() if head is not None}
+
+
+class AnswerHead(nn.Module):
+    """Scores of every answer from the pooled first token: section 3.1.3."""
+
+    config: Any
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        width = config.hidden_size
+        self.up = Linear(width, 2 * width, True, *types)
+        self.norm = LayerNorm(2 * width, config.layer_norm_eps, *types)
+        self.scores = Linear(2 * width, config.num_qa_labels, True, *types)
+
+    def __call__(self, pooled):  # b d -> b answers
+        return self.scores(self.norm(ACTIVATIONS["gelu"](self.up(pooled))))
+
+
+class LxmertForPreTrainingNetwork(nn.Module):
+    """The network with a head for every task of pre-training."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
+        self.head = TransformedLanguageHead(
+            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, *types
+        )
+        self.matching = Linear(config.hidden_size, 2, True, *types)
+        self.objects = ObjectHead(config, self.parts, *types) if "object_head" in self.parts else None
+        self.answers = AnswerHead(config, *types) if "answer_head" in self.parts else None
+
+    def __call__(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(
+            token_scores=self.head(answer.language, self.model.embeddings.tokens.weight),
+            match_scores=self.matching(answer.pooled),
+            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        )
+
+
+class LxmertForQuestionAnsweringNetwork(nn.Module):
+    """The network with scores of every answer on top."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
+        self.answers = AnswerHead(config, *types)
+
+    def __call__(self, *args, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(answer_scores=self.answers(answer.pooled))
+
+
+def lxmert_block(config, types) -> PostNormBlock:
+    """Attention of a modality to itself, and a feed-forward layer."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    attention = SelfAttention(
+        width, config.num_attention_heads, head_size, dropout_rate=config.attention_probs_dropout_prob,
+        dtype=types[0], param_dtype=types[1], parent=None,
+    )  # fmt: skip
+    mlp = MLP(width, config.intermediate_size, config.hidden_act, *types, parent=None)
+    return PostNormBlock(
+        width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, *types, parent=None
+    )
+
+
+def cross_block(config, types) -> CrossModalityBlock:
+    """One layer of the cross-modality encoder."""
+    cross_attention = CrossAttention(
+        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=types[0], param_dtype=types[1], parent=None,
+    )  # fmt: skip
+    language, vision = lxmert_block(config, types), lxmert_block(config, types)
+    return CrossModalityBlock(config, cross_attention, language, vision, *types, parent=None)
+
+
+def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+    """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
+    losses = {}
+    if config.task_mask_lm and labels is not None:
+        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+    if config.task_matched and matched_label is not None:
+        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
+    for name, scores in answer.object_scores.items():
+        if name in obj_labels:
+            wanted, confidences = obj_labels[name]
+            each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
+            losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
+    if config.task_qa and ans is not None:
+        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+    return losses
+
+
+class FlaxLxmertModel(FlaxPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.LxmertModel
+
+    def _build(self):
+        return LxmertNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check(inputs)
+        answer = self._apply(
+            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
+        )
+        return self._answer(
+            return_dict,
+            language_output=answer.language,
+            vision_output=answer.vision,
+            pooled_output=answer.pooled,
+            **states_of(answer),
+        )
+
+
+class FlaxLxmertForPreTraining(FlaxPretrainedModel):
+    """Masked words, matching, objects and questions: every task of pre-training."""
+
+    spec = specs.LxmertForPreTraining
+
+    def _build(self):
+        return LxmertForPreTrainingNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        labels=None,
+        obj_labels=None,
+        matched_label=None,
+        ans=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        masked_lm_labels=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
+        self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
+        labels = masked_lm_labels if labels is None else labels
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, answer, labels, **wanted)
+        return self._answer(
+            return_dict,
+            loss=sum(losses.values()) if losses else None,
+            prediction_logits=answer.token_scores,
+            cross_relationship_score=answer.match_scores,
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+            **losses,
+        )
+
+
+class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
+    """The answer to a question about an image, out of a list of answers."""
+
+    spec = specs.LxmertForQuestionAnswering
+
+    def _build(self):
+        return LxmertForQuestionAnsweringNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self._apply(
+            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
+        )
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else answers(answer.answer_scores, labels),
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+        )
+
+
+def states_of(answer) -> dict:
+    """The fields about layers that every class gives."""
+    return {
+        "language_hidden_states": answer.language_hidden_states,
+        "vision_hidden_states": answer.vision_hidden_states,
+        "language_attentions": answer.language_attentions,
+        "vision_attentions": answer.vision_attentions,
+        "cross_encoder_attentions": answer.cross_attentions,
+    }

@@ -1,0 +1,372 @@
+"""LXMERT: Tan and Bansal, "LXMERT: Learning Cross-Modality Encoder Representations from Transformers" (2019)."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from multimodal.pt.layers import masks
+from multimodal.pt.layers.activations import ACTIVATIONS
+from multimodal.pt.layers.attention import CrossAttention, SelfAttention
+from multimodal.pt.layers.basic import Dropout, LayerNorm, Linear
+from multimodal.pt.layers.embeddings import TextEmbeddings
+from multimodal.pt.layers.encoder import PostNormBlock, Stack
+from multimodal.pt.layers.heads import Pooler, TransformedLanguageHead
+from multimodal.pt.layers.mlp import MLP
+from multimodal.pt.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.pt.pretrained import PretrainedModel
+from multimodal.specs import lxmert as specs
+from multimodal.structures import TwoStreamOutput
+
+
+class VisualEmbeddings(nn.Module):
+    """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
+
+    def __init__(self, config, dtype=None):
+        super().__init__()
+        width, epsilon = config.hidden_size, config.layer_norm_eps
+        self.features = Linear(config.visual_feat_dim, width, dtype=dtype)
+        self.features_norm = LayerNorm(width, epsilon, dtype=dtype)
+        self.boxes = Linear(config.visual_pos_dim, width, dtype=dtype)
+        self.boxes_norm = LayerNorm(width, epsilon, dtype=dtype)
+        self.dropout = Dropout(config.hidden_dropout_prob)
+
+    def forward(self, visual_feats, visual_pos):  # b o f, b o p -> b o d
+        dtype = self.boxes.weight.dtype
+        features = self.features_norm(self.features(visual_feats.to(dtype)))
+        boxes = self.boxes_norm(self.boxes(visual_pos.to(dtype)))
+        return self.dropout((features + boxes) / 2)
+
+
+class CrossModalityBlock(nn.Module):
+    """Each modality attends to the other, then to itself: section 2.2. One cross-attention serves both directions."""
+
+    def __init__(self, config, cross_attention, language, vision, dtype=None):
+        super().__init__()
+        self.cross_attention = cross_attention
+        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
+        self.language = language
+        self.vision = vision
+        self.dropout = Dropout(config.hidden_dropout_prob)
+
+    def forward(self, x, visible, y, y_visible, weights=False):
+        # -> language, vision, weights of the language's attention to the vision
+        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights)
+        to_y, _, _ = self.cross_attention(y, x, visible)
+        x = self.cross_attention_norm(x + self.dropout(to_x))
+        y = self.cross_attention_norm(y + self.dropout(to_y))
+        return self.language(x, visible)[0], self.vision(y, y_visible)[0], cross_weights
+
+
+class CrossModalityStack(Stack):
+    """Blocks one after the other, collecting what each makes of language and vision."""
+
+    def forward(self, x, visible, y, y_visible, weights=False):
+        # -> what each block makes of language, of vision, and the weights between them
+        collected = []
+        for block in self.blocks:
+            inputs = (x, visible, y, y_visible, weights)
+            if self.recompute and self.training:
+                x, y, crossed = checkpoint(block, *inputs, use_reentrant=False)
+            else:
+                x, y, crossed = block(*inputs)
+            collected.append((x, y, crossed))
+        return tuple(zip(*collected))
+
+
+class LxmertNetwork(nn.Module):
+    """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
+
+    def __init__(self, config, parts, dtype=None):
+        super().__init__()
+        self.embeddings = TextEmbeddings(
+            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
+            config.layer_norm_eps, config.hidden_dropout_prob, dtype, padding_ids=(0, 0, 0),
+        )  # fmt: skip
+        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)])
+        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)])
+        self.cross = CrossModalityStack([cross_block(config, dtype) for _ in range(config.x_layers)])
+        self.pooler = Pooler(config.hidden_size, dtype)
+
+    def forward(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        weights=False,
+        states=False,
+    ) -> TwoStreamOutput:
+        visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
+        x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds)
+        language = self.language(x, visible, weights=weights, states=states)
+        y = self.visual_embeddings(visual_feats, visual_pos)
+        vision = self.vision(y, visual_visible, weights=weights, states=states)
+        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights)
+        return TwoStreamOutput(
+            languages[-1],
+            visions[-1],
+            self.pooler(languages[-1]),
+            language_hidden_states=(*language.hidden_states[1:], *languages) if states else None,
+            vision_hidden_states=(*vision.hidden_states[1:], *visions) if states else None,
+            language_attentions=language.attentions,
+            vision_attentions=vision.attentions,
+            cross_attentions=crossed if weights else None,
+        )
+
+
+class ObjectHead(nn.Module):
+    """What each object is, what it is like, and its features: section 3.1.2."""
+
+    def __init__(self, config, parts, dtype=None):
+        super().__init__()
+        width = config.hidden_size
+        self.activation = ACTIVATIONS[config.hidden_act]
+        self.dense = Linear(width, width, dtype=dtype)
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype)
+        self.obj = Linear(width, config.num_object_labels, dtype=dtype) if "obj_head" in parts else None
+        self.attr = Linear(width, config.num_attr_labels, dtype=dtype) if "attr_head" in parts else None
+        self.feat = Linear(width, config.visual_feat_dim, dtype=dtype) if "feat_head" in parts else None
+
+    def forward(self, y):  # b o d -> {name: b o outputs}
+        y = self.norm(self.activation(self.dense(y)))
+        heads = {"obj": self.obj, "attr": self.attr, "feat": self.feat}
+        return {name: head(y) for name, head in heads.items() if head is not None}
+
+
+class AnswerHead(nn.Module):
+    """Scores of every answer from the pooled first token: section 3.1.3."""
+
+    def __init__(self, config, dtype=None):
+        super().__init__()
+        width = config.hidden_size
+        self.up = Linear(width, 2 * width, dtype=dtype)
+        self.norm = LayerNorm(2 * width, config.layer_norm_eps, dtype=dtype)
+        self.scores = Linear(2 * width, config.num_qa_labels, dtype=dtype)
+
+    def forward(self, pooled):  # b d -> b answers
+        return self.scores(self.norm(ACTIVATIONS["gelu"](self.up(pooled))))
+
+
+class LxmertForPreTrainingNetwork(nn.Module):
+    """The network with a head for every task of pre-training."""
+
+    def __init__(self, config, parts, dtype=None):
+        super().__init__()
+        self.model = LxmertNetwork(config, parts, dtype)
+        self.head = TransformedLanguageHead(
+            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
+        )
+        self.matching = Linear(config.hidden_size, 2, dtype=dtype)
+        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+
+    def forward(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(
+            token_scores=self.head(answer.language, self.model.embeddings.tokens.weight),
+            match_scores=self.matching(answer.pooled),
+            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        )
+
+
+class LxmertForQuestionAnsweringNetwork(nn.Module):
+    """The network with scores of every answer on top."""
+
+    def __init__(self, config, parts, dtype=None):
+        super().__init__()
+        self.model = LxmertNetwork(config, parts, dtype)
+        self.answers = AnswerHead(config, dtype)
+
+    def forward(self, *args, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(answer_scores=self.answers(answer.pooled))
+
+
+def lxmert_block(config, dtype) -> PostNormBlock:
+    """Attention of a modality to itself, and a feed-forward layer."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    attention = SelfAttention(
+        width, config.num_attention_heads, head_size, dropout_rate=config.attention_probs_dropout_prob, dtype=dtype
+    )
+    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
+    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype)
+
+
+def cross_block(config, dtype) -> CrossModalityBlock:
+    """One layer of the cross-modality encoder."""
+    cross_attention = CrossAttention(
+        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype,
+    )  # fmt: skip
+    return CrossModalityBlock(config, cross_attention, lxmert_block(config, dtype), lxmert_block(config, dtype), dtype)
+
+
+def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+    """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
+    losses = {}
+    if config.task_mask_lm and labels is not None:
+        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+    if config.task_matched and matched_label is not None:
+        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
+    for name, scores in answer.object_scores.items():
+        if name in obj_labels:
+            wanted, confidences = obj_labels[name]
+            each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
+            losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
+    if config.task_qa and ans is not None:
+        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+    return losses
+
+
+class LxmertModel(PretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.LxmertModel
+
+    def _build(self):
+        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def forward(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check(inputs)
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._answer(
+            return_dict,
+            language_output=answer.language,
+            vision_output=answer.vision,
+            pooled_output=answer.pooled,
+            **states_of(answer),
+        )
+
+
+class LxmertForPreTraining(PretrainedModel):
+    """Masked words, matching, objects and questions: every task of pre-training."""
+
+    spec = specs.LxmertForPreTraining
+
+    def _build(self):
+        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def forward(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        labels=None,
+        obj_labels=None,
+        matched_label=None,
+        ans=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        masked_lm_labels=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
+        self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
+        labels = masked_lm_labels if labels is None else labels
+        options = self._options(output_attentions, output_hidden_states)
+        answer = self.network(**inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, answer, labels, **wanted)
+        return self._answer(
+            return_dict,
+            loss=sum(losses.values()) if losses else None,
+            prediction_logits=answer.token_scores,
+            cross_relationship_score=answer.match_scores,
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+            **losses,
+        )
+
+
+class LxmertForQuestionAnswering(PretrainedModel):
+    """The answer to a question about an image, out of a list of answers."""
+
+    spec = specs.LxmertForQuestionAnswering
+
+    def _build(self):
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def forward(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else answers(answer.answer_scores, labels),
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+        )
+
+
+def states_of(answer) -> dict:
+    """The fields about layers that every class gives."""
+    return {
+        "language_hidden_states": answer.language_hidden_states,
+        "vision_hidden_states": answer.vision_hidden_states,
+        "language_attentions": answer.language_attentions,
+        "vision_attentions": answer.vision_attentions,
+        "cross_encoder_attentions": answer.cross_attentions,
+    }

@@ -1,0 +1,163 @@
+"""What LXMERT takes and gives (seed page 000)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification
+
+
+def dimensions(config) -> dict[str, int]:
+    """Sizes that the configuration fixes."""
+    return {
+        "vocab_size": config.vocab_size,
+        "types": config.type_vocab_size,
+        "positions": config.max_position_embeddings,
+        "hidden": config.hidden_size,
+        "heads": config.num_attention_heads,
+        "language_layers": config.l_layers,
+        "vision_layers": config.r_layers,
+        "cross_layers": config.x_layers,
+        "visual_feat_dim": config.visual_feat_dim,
+        "visual_pos_dim": config.visual_pos_dim,
+        "num_qa_labels": config.num_qa_labels,
+        "num_object_labels": config.num_object_labels,
+        "num_attr_labels": config.num_attr_labels,
+    }
+
+
+OBJECTS = ("batch", "objects")
+REGIONS = (
+    "the image comes as visual_feats, features of its regions from an object detector, and visual_pos, their boxes"
+)
+NORMALISE = (
+    "LXMERT was trained on boxes (x1, y1, x2, y2) between 0 and 1: divide the pixels' x by the image's width and y by its "
+    "height"
+)
+
+
+def _states(name: str, stream: str, layers: str) -> Field:
+    return Field(name, (*stream.split(), "hidden"), each=f"{layers} + cross_layers", when="output_hidden_states")
+
+
+def _attentions(name: str, queries: str, keys: str, layers: str) -> Field:
+    return Field(name, ("batch", "heads", queries, keys), each=layers, when="output_attentions")
+
+
+STATES = (
+    _states("language_hidden_states", "batch length", "language_layers"),
+    _states("vision_hidden_states", "batch objects", "vision_layers"),
+    _attentions("language_attentions", "length", "length", "language_layers"),
+    _attentions("vision_attentions", "objects", "objects", "vision_layers"),
+    _attentions("cross_encoder_attentions", "length", "objects", "cross_layers"),
+)
+
+LxmertModel = Specification(
+    name="LxmertModel",
+    model_type="lxmert",
+    arguments=(
+        Argument("input_ids", "int", TEXT, high="vocab_size"),
+        Argument("visual_feats", "float", (*OBJECTS, "visual_feat_dim"), note=REGIONS),
+        Argument("visual_pos", "float", (*OBJECTS, "visual_pos_dim"), high=1, note=REGIONS, outside=NORMALISE),
+        Argument("attention_mask", "mask", TEXT),
+        Argument("visual_attention_mask", "mask", OBJECTS),
+        Argument("token_type_ids", "int", TEXT, high="types"),
+        Argument("inputs_embeds", "float", (*TEXT, "hidden")),
+        *RETURNS,
+    ),
+    output="LxmertModelOutput",
+    fields=(
+        Field("language_output", (*TEXT, "hidden")),
+        Field("vision_output", (*OBJECTS, "hidden")),
+        Field("pooled_output", ("batch", "hidden")),
+        *STATES,
+    ),
+    dimensions=dimensions,
+    parts=("base",),
+    exactly_one=(("input_ids", "inputs_embeds"), ("visual_feats",), ("visual_pos",)),
+    limits=(("total", "positions"),),
+    extra=EXTRA,
+)
+
+ANSWERS = ("batch", "num_qa_labels")
+BOTH_KINDS = "one class id for each question, or of every answer how right it is, (batch, num_qa_labels)"
+
+
+def _answer(name: str) -> Argument:
+    """Class ids, or for a matrix the share of every answer: one-hot, or softer."""
+    ids = Argument(name, "int", ("batch",), low=-100, high="num_qa_labels", note=BOTH_KINDS)
+    shares = replace(ids, kind="share", shape=ANSWERS)
+    return replace(ids, chosen=lambda _, value: shares if value is not None and len(value.shape) == 2 else ids)
+
+
+SCORES = Field("question_answering_score", ANSWERS)
+CONFIDENCE = "what each object shall be, and the detector's confidence in it"
+LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size")
+OBJECT_LABELS = Argument(
+    "obj_labels",
+    "structure",
+    note=CONFIDENCE,
+    inside=(
+        Argument("obj_labels.obj.0", "int", OBJECTS, low=-100, high="num_object_labels"),
+        Argument("obj_labels.obj.1", "float", OBJECTS),
+        Argument("obj_labels.attr.0", "int", OBJECTS, low=-100, high="num_attr_labels"),
+        Argument("obj_labels.attr.1", "float", OBJECTS),
+        Argument("obj_labels.feat.0", "float", (*OBJECTS, "visual_feat_dim")),
+        Argument("obj_labels.feat.1", "float", OBJECTS),
+    ),
+)
+MASKED_LABELS = replace(LABELS, name="masked_lm_labels")
+"""TensorFlow's documented name; every backend takes both."""
+
+LxmertForPreTraining = LxmertModel.with_arguments(
+    LABELS,
+    OBJECT_LABELS,
+    Argument("matched_label", "int", ("batch",), low=-100, high=2),
+    _answer("ans"),
+    after="inputs_embeds",
+    name="LxmertForPreTraining",
+    output="LxmertForPreTrainingOutput",
+    fields=(
+        Field("loss", when="labels, obj_labels, matched_label or ans of a task that is on"),
+        Field("prediction_logits", (*TEXT, "vocab_size")),
+        Field("cross_relationship_score", ("batch", 2)),
+        replace(SCORES, when="config.task_qa"),
+        *STATES,
+    ),
+    parts=("base", "lm_head", "matching_head", "object_head", "obj_head", "attr_head", "feat_head", "answer_head"),
+    switches={
+        "object_head": ("task_obj_predict",),
+        "obj_head": ("task_obj_predict", "visual_obj_loss"),
+        "attr_head": ("task_obj_predict", "visual_attr_loss"),
+        "feat_head": ("task_obj_predict", "visual_feat_loss"),
+        "answer_head": ("task_qa",),
+    },
+    head="model",
+    loss="the sum of the losses of the tasks that are on and have labels",
+    at_most_one=(("labels", "masked_lm_labels"),),
+    extra={
+        "pt": (MASKED_LABELS,),
+        "tf": (*EXTRA["tf"], MASKED_LABELS),
+        "flax": (MASKED_LABELS, *EXTRA["flax"]),
+    },
+    positional={
+        "tf": (
+            *("input_ids", "visual_feats", "visual_pos", "attention_mask", "visual_attention_mask", "token_type_ids"),
+            *("inputs_embeds", "masked_lm_labels", "obj_labels", "matched_label", "ans"),
+            *("output_attentions", "output_hidden_states", "return_dict", "training"),
+        ),
+    },
+)
+
+LxmertForQuestionAnswering = LxmertModel.with_arguments(
+    _answer("labels"),
+    after="inputs_embeds",
+    name="LxmertForQuestionAnswering",
+    output="LxmertForQuestionAnsweringOutput",
+    fields=(Field("loss", when="labels"), SCORES, *STATES),
+    parts=("base", "answer_head"),
+    head="model",
+    loss="cross entropy of class ids, or binary cross entropy of targets for every answer, summed over the answers",
+)
+
+SPECIFICATIONS = (LxmertModel, LxmertForPreTraining, LxmertForQuestionAnswering)

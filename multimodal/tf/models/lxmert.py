@@ -1,0 +1,384 @@
+"""LXMERT: Tan and Bansal, "LXMERT: Learning Cross-Modality Encoder Representations from Transformers" (2019)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from multimodal.specs import lxmert as specs
+from multimodal.structures import TwoStreamOutput
+from multimodal.tf.layers import masks
+from multimodal.tf.layers.activations import ACTIVATIONS
+from multimodal.tf.layers.attention import CrossAttention, SelfAttention
+from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear, fixed_seed, next_seed
+from multimodal.tf.layers.embeddings import TextEmbeddings
+from multimodal.tf.layers.encoder import PostNormBlock, Stack, recomputed
+from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
+from multimodal.tf.layers.mlp import MLP
+from multimodal.tf.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.tf.pretrained import TFPretrainedModel
+
+
+class VisualEmbeddings(Layer):
+    """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
+
+    def __init__(self, config, dtype=None, name="visual_embeddings"):
+        super().__init__(dtype=dtype, name=name)
+        width, epsilon = config.hidden_size, config.layer_norm_eps
+        self.features = Linear(config.visual_feat_dim, width, dtype=dtype, name="features")
+        self.features_norm = LayerNorm(width, epsilon, dtype=dtype, name="features_norm")
+        self.boxes = Linear(config.visual_pos_dim, width, dtype=dtype, name="boxes")
+        self.boxes_norm = LayerNorm(width, epsilon, dtype=dtype, name="boxes_norm")
+        self.dropout = Dropout(config.hidden_dropout_prob, dtype=dtype, name="dropout")
+
+    def call(self, visual_feats, visual_pos, training=False):  # b o f, b o p -> b o d
+        features = self.features_norm(self.features(tf.cast(visual_feats, self.compute_dtype)))
+        boxes = self.boxes_norm(self.boxes(tf.cast(visual_pos, self.compute_dtype)))
+        return self.dropout((features + boxes) / 2, training)
+
+
+class CrossModalityBlock(Layer):
+    """Each modality attends to the other, then to itself: section 2.2. One cross-attention serves both directions."""
+
+    def __init__(self, config, cross_attention, language, vision, dtype=None, name=None):
+        super().__init__(dtype=dtype, name=name)
+        self.cross_attention = cross_attention
+        self.cross_attention_norm = LayerNorm(
+            config.hidden_size, config.layer_norm_eps, dtype=dtype, name="cross_attention_norm"
+        )
+        self.language = language
+        self.vision = vision
+        self.dropout = Dropout(config.hidden_dropout_prob, dtype=dtype, name="dropout")
+
+    def call(self, x, visible, y, y_visible, weights=False, training=False):
+        # -> language, vision, weights of the language's attention to the vision
+        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, training=training)
+        to_y, _, _ = self.cross_attention(y, x, visible, training=training)
+        x = self.cross_attention_norm(x + self.dropout(to_x, training))
+        y = self.cross_attention_norm(y + self.dropout(to_y, training))
+        x, y = self.language(x, visible, training=training)[0], self.vision(y, y_visible, training=training)[0]
+        return x, y, cross_weights
+
+
+class CrossModalityStack(Stack):
+    """Blocks one after the other, collecting what each makes of language and vision."""
+
+    def call(self, x, visible, y, y_visible, weights=False, training=False):
+        # -> what each block makes of language, of vision, and the weights between them
+        collected = []
+        for block in self.blocks:
+            inputs = (x, visible, y, y_visible, weights, training)
+            seed = next_seed(self.seeds) if training else None
+            if self.recompute and training:
+                x, y, crossed = recomputed(block, seed, *inputs)
+            else:
+                with fixed_seed(seed):
+                    x, y, crossed = block(*inputs)
+            collected.append((x, y, crossed))
+        return tuple(zip(*collected))
+
+
+class LxmertNetwork(Layer):
+    """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
+
+    def __init__(self, config, parts, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.embeddings = TextEmbeddings(
+            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
+            config.layer_norm_eps, config.hidden_dropout_prob, dtype, padding_ids=(0, 0, 0),
+        )  # fmt: skip
+        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)], dtype, "language")
+        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)], dtype, "vision")
+        self.cross = CrossModalityStack([cross_block(config, dtype) for _ in range(config.x_layers)], dtype, "cross")
+        self.pooler = Pooler(config.hidden_size, dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        weights=False,
+        states=False,
+        training=False,
+    ) -> TwoStreamOutput:
+        visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
+        x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds, training=training)
+        language = self.language(x, visible, weights=weights, states=states, training=training)
+        y = self.visual_embeddings(visual_feats, visual_pos, training)
+        vision = self.vision(y, visual_visible, weights=weights, states=states, training=training)
+        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights, training)
+        return TwoStreamOutput(
+            languages[-1],
+            visions[-1],
+            self.pooler(languages[-1]),
+            language_hidden_states=(*language.hidden_states[1:], *languages) if states else None,
+            vision_hidden_states=(*vision.hidden_states[1:], *visions) if states else None,
+            language_attentions=language.attentions,
+            vision_attentions=vision.attentions,
+            cross_attentions=crossed if weights else None,
+        )
+
+
+class ObjectHead(Layer):
+    """What each object is, what it is like, and its features: section 3.1.2."""
+
+    def __init__(self, config, parts, dtype=None, name="objects"):
+        super().__init__(dtype=dtype, name=name)
+        width = config.hidden_size
+        self.activation = ACTIVATIONS[config.hidden_act]
+        self.dense = Linear(width, width, dtype=dtype, name="dense")
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype, name="norm")
+        self.obj = Linear(width, config.num_object_labels, dtype=dtype, name="obj") if "obj_head" in parts else None
+        self.attr = Linear(width, config.num_attr_labels, dtype=dtype, name="attr") if "attr_head" in parts else None
+        self.feat = Linear(width, config.visual_feat_dim, dtype=dtype, name="feat") if "feat_head" in parts else None
+
+    def call(self, y):  # b o d -> {name: b o outputs}
+        y = self.norm(self.activation(self.dense(y)))
+        heads = {"obj": self.obj, "attr": self.attr, "feat": self.feat}
+        return {name: head(y) for name, head in heads.items() if head is not None}
+
+
+class AnswerHead(Layer):
+    """Scores of every answer from the pooled first token: section 3.1.3."""
+
+    def __init__(self, config, dtype=None, name="answers"):
+        super().__init__(dtype=dtype, name=name)
+        width = config.hidden_size
+        self.up = Linear(width, 2 * width, dtype=dtype, name="up")
+        self.norm = LayerNorm(2 * width, config.layer_norm_eps, dtype=dtype, name="norm")
+        self.scores = Linear(2 * width, config.num_qa_labels, dtype=dtype, name="scores")
+
+    def call(self, pooled):  # b d -> b answers
+        return self.scores(self.norm(ACTIVATIONS["gelu"](self.up(pooled))))
+
+
+class LxmertForPreTrainingNetwork(Layer):
+    """The network with a head for every task of pre-training."""
+
+    def __init__(self, config, parts, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.model = LxmertNetwork(config, parts, dtype, name="model")
+        self.head = TransformedLanguageHead(
+            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
+        )
+        self.matching = Linear(config.hidden_size, 2, dtype=dtype, name="matching")
+        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+
+    def call(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(
+            token_scores=self.head(answer.language, self.model.embeddings.tokens.embeddings),
+            match_scores=self.matching(answer.pooled),
+            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        )
+
+
+class LxmertForQuestionAnsweringNetwork(Layer):
+    """The network with scores of every answer on top."""
+
+    def __init__(self, config, parts, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.model = LxmertNetwork(config, parts, dtype, name="model")
+        self.answers = AnswerHead(config, dtype)
+
+    def call(self, *args, **kwargs) -> TwoStreamOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(answer_scores=self.answers(answer.pooled))
+
+
+def lxmert_block(config, dtype) -> PostNormBlock:
+    """Attention of a modality to itself, and a feed-forward layer."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    attention = SelfAttention(
+        width,
+        config.num_attention_heads,
+        head_size,
+        dropout_rate=config.attention_probs_dropout_prob,
+        dtype=dtype,
+        name="attention",
+    )
+    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
+    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype)
+
+
+def cross_block(config, dtype) -> CrossModalityBlock:
+    """One layer of the cross-modality encoder."""
+    cross_attention = CrossAttention(
+        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="cross_attention",
+    )  # fmt: skip
+    return CrossModalityBlock(config, cross_attention, lxmert_block(config, dtype), lxmert_block(config, dtype), dtype)
+
+
+def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+    """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
+    losses = {}
+    if config.task_mask_lm and labels is not None:
+        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+    if config.task_matched and matched_label is not None:
+        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
+    for name, scores in answer.object_scores.items():
+        if name in obj_labels:
+            wanted, confidences = obj_labels[name]
+            each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
+            losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
+    if config.task_qa and ans is not None:
+        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+    return losses
+
+
+class TFLxmertModel(TFPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.LxmertModel
+
+    def _build(self):
+        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check(inputs)
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            language_output=answer.language,
+            vision_output=answer.vision,
+            pooled_output=answer.pooled,
+            **states_of(answer),
+        )
+
+
+class TFLxmertForPreTraining(TFPretrainedModel):
+    """Masked words, matching, objects and questions: every task of pre-training."""
+
+    spec = specs.LxmertForPreTraining
+
+    def _build(self):
+        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        masked_lm_labels=None,
+        obj_labels=None,
+        matched_label=None,
+        ans=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+        labels=None,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
+        self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
+        labels = masked_lm_labels if labels is None else labels
+        options = self._options(output_attentions, output_hidden_states, training)
+        answer = self.network(**inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, answer, labels, **wanted)
+        return self._answer(
+            return_dict,
+            loss=sum(losses.values()) if losses else None,
+            prediction_logits=answer.token_scores,
+            cross_relationship_score=answer.match_scores,
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+            **losses,
+        )
+
+
+class TFLxmertForQuestionAnswering(TFPretrainedModel):
+    """The answer to a question about an image, out of a list of answers."""
+
+    spec = specs.LxmertForQuestionAnswering
+
+    def _build(self):
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        visual_feats=None,
+        visual_pos=None,
+        attention_mask=None,
+        visual_attention_mask=None,
+        token_type_ids=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
+        inputs = {
+            "input_ids": input_ids,
+            "visual_feats": visual_feats,
+            "visual_pos": visual_pos,
+            "attention_mask": attention_mask,
+            "visual_attention_mask": visual_attention_mask,
+            "token_type_ids": token_type_ids,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else answers(answer.answer_scores, labels),
+            question_answering_score=answer.answer_scores,
+            **states_of(answer),
+        )
+
+
+def states_of(answer) -> dict:
+    """The fields about layers that every class gives."""
+    return {
+        "language_hidden_states": answer.language_hidden_states,
+        "vision_hidden_states": answer.vision_hidden_states,
+        "language_attentions": answer.language_attentions,
+        "vision_attentions": answer.vision_attentions,
+        "cross_encoder_attentions": answer.cross_attentions,
+    }
