@@ -46,6 +46,29 @@ FAMILIES: dict[str, Family] = {
         ("GPT2Model", "GPT2LMHeadModel"),
         tokenizers=("GPT2Tokenizer", "GPT2TokenizerFast"),
     ),
+    "data2vec-text": Family(
+        "Data2VecTextConfig",
+        "data2vec_text",
+        {
+            "AutoModel": "Data2VecTextModel",
+            "AutoModelForCausalLM": "Data2VecTextForCausalLM",
+            "AutoModelForMaskedLM": "Data2VecTextForMaskedLM",
+            "AutoModelForSequenceClassification": "Data2VecTextForSequenceClassification",
+            "AutoModelForMultipleChoice": "Data2VecTextForMultipleChoice",
+            "AutoModelForTokenClassification": "Data2VecTextForTokenClassification",
+            "AutoModelForQuestionAnswering": "Data2VecTextForQuestionAnswering",
+        },
+        (
+            "Data2VecTextModel",
+            "Data2VecTextForCausalLM",
+            "Data2VecTextForMaskedLM",
+            "Data2VecTextForSequenceClassification",
+            "Data2VecTextForMultipleChoice",
+            "Data2VecTextForTokenClassification",
+            "Data2VecTextForQuestionAnswering",
+        ),
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
@@ -70,7 +93,16 @@ PROCESSOR_MODULES = {
 }
 
 NEUTRAL_AUTO = ("AutoConfig", "AutoTokenizer", "AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
-MODEL_AUTO = ("AutoModel", "AutoModelForCausalLM", "AutoModelForVision2Seq")
+MODEL_AUTO = (
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForSequenceClassification",
+    "AutoModelForMultipleChoice",
+    "AutoModelForTokenClassification",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForVision2Seq",
+)
 
 
 def family(model_type: str) -> Family:

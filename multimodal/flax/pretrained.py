@@ -210,12 +210,12 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     return Cache(tuple(grown), past_length(past_key_values))
 
 
-def extent(value: Any) -> tuple[int, int] | None:
+def extent(value: Any) -> tuple[float, float] | None:
     """(smallest, largest) value; None for a traced array."""
     if isinstance(value, jax.core.Tracer):
         return None
     array = np.asarray(value)
-    return (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
 
 def _available(dtype: str) -> str:

@@ -176,6 +176,6 @@ def expect_tensors(given: dict[str, Any]) -> None:
             raise ValueError(f"{name}: expected a torch.Tensor, got a NumPy array (torch.from_numpy makes one of it)")
 
 
-def extent(value: Any) -> tuple[int, int]:
+def extent(value: Any) -> tuple[float, float]:
     """(smallest, largest) value."""
-    return (int(value.min()), int(value.max())) if value.numel() else (0, 0)
+    return (value.min().item(), value.max().item()) if value.numel() else (0, 0)

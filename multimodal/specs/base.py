@@ -18,8 +18,8 @@ Shape = tuple[Symbol, ...]
 class Argument:
     """One argument of a call.
 
-    `kind` is "float", "int" (with the half-open range `low`..`high`), "mask" (0 or 1), "bool", "flag" (a plain Python
-    value) or "structure" (nested: a cache, an output). `axis`, where given, names another shape that is also taken.
+    `kind` is "float", "share" (floats in [0, 1]), "int" (with the half-open range `low`..`high`), "mask" (0 or 1), "bool",
+    "flag" (a plain Python value) or "structure" (nested: a cache, an output). `other_shape`, where given, is also taken.
     """
 
     name: str
@@ -31,6 +31,16 @@ class Argument:
     other_shape: Shape | None = None
     needs: tuple[str, str] | None = None
     """(part of the model without which the argument means nothing, how a model comes by it)."""
+    beyond: bool = False
+    """Whether values from `high` on are taken too, and mean nothing."""
+    note: str = ""
+    """What a message about a wrong shape says beside it."""
+    chosen: Callable[[Any, Any], Argument] | None = None
+    """Where the argument is another by configuration and value: (config, value or None) -> what it is then."""
+
+    def of(self, config: Any, value: Any = None) -> Argument:
+        """The argument as it is for one configuration and value."""
+        return self if self.chosen is None else self.chosen(config, value)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Specification:
     """In a class with a head, the attribute under which the base network lives; empty for the base model itself."""
     exactly_one: tuple[tuple[str, ...], ...] = ()
     at_least_one: tuple[tuple[str, ...], ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
+    """Arguments that mean nothing one without the other."""
     limits: tuple[tuple[str, str], ...] = ()
     """(symbol, largest): sequences that may not be longer than a table."""
     sizes: tuple[tuple[str, str], ...] = ()
@@ -87,6 +99,11 @@ class Specification:
         """A specification with more arguments behind the one called `after`."""
         at = self.names().index(after) + 1
         return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
+
+
+def dtype_name(value: Any) -> str:
+    """The type of an array of any framework: `float32`, `int64`, ..."""
+    return getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
 
 
 def flag(name: str, default: Any = None) -> Argument:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from multimodal.specs.base import Argument, Shape, Specification
+import numpy as np
+
+from multimodal.specs.base import Argument, Shape, Specification, dtype_name
 
 
 class ArgumentError(ValueError):
@@ -19,7 +21,7 @@ class ArgumentError(ValueError):
     """Keras would otherwise put a list of all arguments around the message."""
 
 
-Extent = Callable[[Any], tuple[int, int] | None]
+Extent = Callable[[Any], tuple[float, float] | None]
 
 
 def check(
@@ -46,16 +48,21 @@ def check(
             raise ArgumentError(
                 f"{' / '.join(prefix + name for name in choice)}: expected at least one of them, got none"
             )
-    bound = dict(dimensions)
-    for argument in spec.arguments:
-        value = given.get(argument.name)
-        if value is None or argument.kind in ("flag", "structure"):
-            continue
-        _check_shape(argument, value, bound, prefix)
+    for group in spec.together:
+        _check_together(group, given, prefix)
+    arrays = [a for a in spec.arguments if given.get(a.name) is not None and a.kind not in ("flag", "structure")]
+    bound, checked = dict(dimensions), []
+    for argument in arrays:
+        value = given[argument.name]
+        _check_array(argument, value, prefix)
+        checked.append(argument.of(config, value))
+        _check_shape(checked[-1], value, bound, prefix)
         _check_part(argument, parts, prefix)
-        if argument.kind in ("int", "mask", "bool"):
-            _check_values(argument, value, dimensions, extent, prefix)
+    for argument in checked:
+        if argument.kind != "float":
+            _check_values(argument, given[argument.name], bound, extent, prefix)
     _check_limits(spec, given, bound, dimensions, past_length, prefix)
+    _check_places(spec, given, bound, dimensions, past_length, extent, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
         _check_sizes(spec, bound, dimensions, given, prefix)
@@ -85,6 +92,13 @@ def _check_choice(choice: tuple[str, ...], given: Mapping[str, Any], prefix: str
         raise ArgumentError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
 
 
+def _check_together(group: tuple[str, ...], given: Mapping[str, Any], prefix: str) -> None:
+    there = [prefix + name for name in group if given.get(name) is not None]
+    if there and len(there) < len(group):
+        names = " / ".join(prefix + name for name in group)
+        raise ArgumentError(f"{names}: expected all of them or none, got only {', '.join(there)}")
+
+
 def _check_part(argument: Argument, parts: tuple[str, ...], prefix: str) -> None:
     if argument.needs is not None and argument.needs[0] not in parts:
         part, how = argument.needs
@@ -93,15 +107,19 @@ def _check_part(argument: Argument, parts: tuple[str, ...], prefix: str) -> None
         )
 
 
-def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
+def _check_array(argument: Argument, value: Any, prefix: str) -> None:
     if not hasattr(value, "shape"):
         raise ArgumentError(f"{prefix}{argument.name}: expected an array, got {type(value).__name__}")
+
+
+def _check_shape(argument: Argument, value: Any, bound: dict[str, int], prefix: str) -> None:
     shape = tuple(value.shape)
     choices = [s for s in (argument.shape, argument.other_shape) if s is not None]
     expected = next((s for s in choices if _fits(s, shape, bound)), None)
     if expected is None:
         wanted = " or ".join(describe(s, bound) for s in choices)
-        raise ArgumentError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}")
+        note = f" ({argument.note})" if argument.note else ""
+        raise ArgumentError(f"{prefix}{argument.name}: expected shape {wanted}, got {shape}{note}")
     bound.update({s: n for s, n in zip(expected, shape) if isinstance(s, str) and isinstance(n, int)})
 
 
@@ -112,21 +130,60 @@ def _fits(expected: Shape, shape: tuple, bound: Mapping[str, int]) -> bool:
     return all(e is None or not isinstance(n, int) or e == n for e, n in zip(sizes, shape))
 
 
-def _check_values(argument: Argument, value: Any, dimensions: Mapping[str, int], extent: Extent, prefix: str) -> None:
+def _check_values(argument: Argument, value: Any, bound: Mapping[str, int], extent: Extent, prefix: str) -> None:
+    name = prefix + argument.name
+    low, high = 0, 2
     if argument.kind == "int":
-        low, high = _number(argument.low, dimensions), _number(argument.high, dimensions)
-        dtype = getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
-        if "int" not in dtype:
-            raise ArgumentError(f"{prefix}{argument.name}: expected integers, got {dtype}")
-    else:
-        low, high = 0, 2
+        low, high = _number(argument.low, bound), _number(argument.high, bound)
+        if "int" not in dtype_name(value):
+            raise ArgumentError(f"{name}: expected integers, got {dtype_name(value)}")
     found = extent(value)
     if found is None:
         return
-    if found[0] < low or found[1] >= high:
+    least, most = found
+    if argument.kind == "share":
+        if not (least >= 0 and most <= 1):
+            raise ArgumentError(f"{name}: expected values in [0, 1], got values from {least} to {most}")
+    elif argument.beyond:
+        if least < low:
+            raise ArgumentError(f"{name}: expected values of at least {low}, got values from {least} to {most}")
+    elif least < low or most >= high:
+        raise ArgumentError(f"{name}: expected values in [{low}, {high}), got values from {least} to {most}")
+
+
+def _check_places(
+    spec: Specification,
+    given: Mapping[str, Any],
+    bound: Mapping[str, int],
+    dimensions: Mapping[str, int],
+    past: int,
+    extent: Extent,
+    prefix: str,
+) -> None:
+    """Positions that count from behind a padding token: there must be as many as a row has tokens that are none."""
+    length, longest = bound.get("length"), dimensions.get("longest")
+    if "padding" not in dimensions or not isinstance(length, int) or past + length <= longest:
+        return
+    by_ending = {
+        ending: next(n for n in spec.names() if n.endswith(ending)) for ending in ("input_ids", "inputs_embeds")
+    }
+    if any(name.endswith("position_ids") and value is not None for name, value in given.items()):
+        return
+    name, tokens = by_ending["inputs_embeds"], length
+    ids = given.get(by_ending["input_ids"])
+    if ids is not None:
+        if extent(ids) is None:
+            return
+        name, tokens = by_ending["input_ids"], int((_numpy(ids) != dimensions["padding"]).sum(-1).max())
+    if past + tokens > longest:
         raise ArgumentError(
-            f"{prefix}{argument.name}: expected values in [{low}, {high}), got values from {found[0]} to {found[1]}"
+            f"{prefix}{name}: expected at most {longest} tokens ({dimensions['positions']} positions, of which those up "
+            f"to the padding token's are taken), got {past + tokens}"
         )
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
 
 def _check_limits(

@@ -20,10 +20,10 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Embedding(nn.Embedding):
-    """A table of vectors, looked up by id."""
+    """A table of vectors, looked up by id. What is looked up as `padding` gets no gradient from there."""
 
-    def __init__(self, entries: int, width: int, dtype=None):
-        super().__init__(entries, width, dtype=dtype)
+    def __init__(self, entries: int, width: int, dtype=None, padding: int | None = None):
+        super().__init__(entries, width, padding_idx=padding, dtype=dtype)
 
 
 class Conv2D(nn.Conv2d):

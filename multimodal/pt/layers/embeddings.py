@@ -9,14 +9,17 @@ from multimodal.pt.layers.basic import Dropout, Embedding, LayerNorm
 
 
 class TextEmbeddings(nn.Module):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
+    """
 
     def __init__(self, vocab_size: int, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
-                 epsilon: float, dropout_rate: float, dtype=None):  # fmt: skip
+                 epsilon: float, dropout_rate: float, padding_id: int | None = None, dtype=None):  # fmt: skip
         super().__init__()
-        self.absolute = absolute
-        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype)
+        self.absolute, self.padding_id = absolute, padding_id
+        self.tokens = Embedding(vocab_size, hidden_size, dtype, padding_id)
+        self.positions = Embedding(positions_count, hidden_size, dtype, padding_id)
         self.types = Embedding(types_count, hidden_size, dtype=dtype)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
@@ -27,8 +30,16 @@ class TextEmbeddings(nn.Module):
             token_type_ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
         x = x + self.types(token_type_ids)
         if self.absolute:
-            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+            x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x))
+
+    def count(self, input_ids, x, position):  # -> b s or 1 s
+        """Positions of a sequence, of which `position` are in a cache."""
+        if self.padding_id is None:
+            return count_from(position, x)
+        if input_ids is None:
+            return count_from(self.padding_id + 1 + position, x)
+        return count_tokens(input_ids, self.padding_id, position)
 
 
 class TokenAndPositionEmbeddings(nn.Module):
@@ -51,3 +62,9 @@ class TokenAndPositionEmbeddings(nn.Module):
 def count_from(position, x):  # -> 1 s
     """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
     return (position + torch.arange(x.shape[1], device=x.device))[None]
+
+
+def count_tokens(input_ids, padding_id: int, position):  # b s -> b s
+    """Positions behind `padding_id`; padding has that position itself and does not count."""
+    real = (input_ids != padding_id).to(torch.long)
+    return (position + real.cumsum(1)) * real + padding_id
