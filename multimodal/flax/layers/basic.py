@@ -53,18 +53,20 @@ class LayerNorm(nn.Module):
 
 
 class Embedding(nn.Module):
-    """A table of vectors, looked up by id."""
+    """A table of vectors, looked up by id. What is looked up as `padding` gets no gradient from there."""
 
     entries: int
     width: int
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
+    padding: int | None = None
 
     def setup(self):
         self.weight = self.param("weight", nn.initializers.zeros, (self.entries, self.width), self.param_dtype)
 
     def __call__(self, ids):
-        return jnp.asarray(self.weight[ids], self.dtype)
+        x = jnp.asarray(self.weight[ids], self.dtype)
+        return x if self.padding is None else jnp.where((ids == self.padding)[..., None], jax.lax.stop_gradient(x), x)
 
 
 class Conv2D(nn.Module):

@@ -11,7 +11,10 @@ from multimodal.flax.layers.basic import Dropout, Embedding, LayerNorm
 
 
 class TextEmbeddings(nn.Module):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
+    """
 
     vocab_size: int
     positions_count: int
@@ -20,13 +23,14 @@ class TextEmbeddings(nn.Module):
     absolute: bool
     epsilon: float
     dropout_rate: float
+    padding_id: int | None = None
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     def setup(self):
         types = (self.dtype, self.param_dtype)
-        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types)
-        self.positions = Embedding(self.positions_count, self.hidden_size, *types)
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types, self.padding_id)
+        self.positions = Embedding(self.positions_count, self.hidden_size, *types, self.padding_id)
         self.types = Embedding(self.types_count, self.hidden_size, *types)
         self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
         self.dropout = Dropout(self.dropout_rate)
@@ -39,8 +43,16 @@ class TextEmbeddings(nn.Module):
             token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
         x = x + self.types(token_type_ids)
         if self.absolute:
-            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+            x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), train)
+
+    def count(self, input_ids, x, position):  # -> b s or 1 s
+        """Positions of a sequence, of which `position` are in a cache."""
+        if self.padding_id is None:
+            return count_from(position, x)
+        if input_ids is None:
+            return count_from(self.padding_id + 1 + position, x)
+        return count_tokens(input_ids, self.padding_id, position)
 
 
 class TokenAndPositionEmbeddings(nn.Module):
@@ -71,3 +83,9 @@ class TokenAndPositionEmbeddings(nn.Module):
 def count_from(position, x):  # -> 1 s
     """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
     return (position + jnp.arange(x.shape[1]))[None]
+
+
+def count_tokens(input_ids, padding_id: int, position):  # b s -> b s
+    """Positions behind `padding_id`; padding has that position itself and does not count."""
+    real = jnp.asarray(input_ids != padding_id, jnp.int32)
+    return (position + real.cumsum(1)) * real + padding_id

@@ -73,7 +73,7 @@ class FlaxData2VecTextForCausalLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), self.config.pad_token_id, "gelu")
+        return LanguageNetwork(*self._module_arguments(), "gelu", self.config.pad_token_id)
 
     def __call__(
         self,
@@ -127,7 +127,7 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), self.config.pad_token_id, "gelu")
+        return LanguageNetwork(*self._module_arguments(), "gelu", self.config.pad_token_id)
 
     def __call__(
         self,
@@ -360,7 +360,7 @@ def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropou
     """The network of a class with a classifier on top."""
     config, parts, *types, recompute = model._module_arguments()
     head = head(config.hidden_size, labels_count, dropout_rate, *types)
-    return ClassifierNetwork(config, parts, *types, recompute, config.pad_token_id, head)
+    return ClassifierNetwork(config, parts, *types, recompute, head, config.pad_token_id)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

@@ -46,11 +46,16 @@ class LayerNorm(layers.LayerNormalization):
 
 
 class Embedding(layers.Embedding):
-    """A table of vectors, looked up by id."""
+    """A table of vectors, looked up by id. What is looked up as `padding` gets no gradient from there."""
 
-    def __init__(self, entries: int, width: int, dtype=None, name=None):
+    def __init__(self, entries: int, width: int, dtype=None, padding: int | None = None, name=None):
         super().__init__(entries, width, embeddings_initializer="zeros", dtype=dtype, name=name)
+        self.padding = padding
         self.build()
+
+    def call(self, ids):
+        x = super().call(ids)
+        return x if self.padding is None else tf.where((ids == self.padding)[..., None], tf.stop_gradient(x), x)
 
 
 class Conv2D(layers.Conv2D):

@@ -8,7 +8,10 @@ from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm
 
 
 class TextEmbeddings(Layer):
-    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3."""
+    """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
+
+    With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
+    """
 
     def __init__(
         self,
@@ -19,13 +22,14 @@ class TextEmbeddings(Layer):
         absolute: bool,
         epsilon: float,
         dropout_rate: float,
+        padding_id: int | None = None,
         dtype=None,
         name="embeddings",
     ):
         super().__init__(dtype=dtype, name=name)
-        self.absolute = absolute
-        self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens")
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions")
+        self.absolute, self.padding_id = absolute, padding_id
+        self.tokens = Embedding(vocab_size, hidden_size, dtype, padding_id, name="tokens")
+        self.positions = Embedding(positions_count, hidden_size, dtype, padding_id, name="positions")
         self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types")
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
@@ -36,8 +40,16 @@ class TextEmbeddings(Layer):
             token_type_ids = tf.zeros(tf.shape(x)[:2], tf.int32)
         x = x + self.types(token_type_ids)
         if self.absolute:
-            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+            x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), training)
+
+    def count(self, input_ids, x, position):  # -> b s or 1 s
+        """Positions of a sequence, of which `position` are in a cache."""
+        if self.padding_id is None:
+            return count_from(position, x)
+        if input_ids is None:
+            return count_from(self.padding_id + 1 + position, x)
+        return count_tokens(input_ids, self.padding_id, position)
 
 
 class TokenAndPositionEmbeddings(Layer):
@@ -68,3 +80,9 @@ class TokenAndPositionEmbeddings(Layer):
 def count_from(position, x):  # -> 1 s
     """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
     return (position + tf.range(tf.shape(x)[1]))[None]
+
+
+def count_tokens(input_ids, padding_id: int, position):  # b s -> b s
+    """Positions behind `padding_id`; padding has that position itself and does not count."""
+    real = tf.cast(input_ids != padding_id, tf.int32)
+    return (position + tf.cumsum(real, 1)) * real + padding_id
