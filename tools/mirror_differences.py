@@ -57,4 +57,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/generation.py", "? greedy(*)"): COMPILED,
     ("*/generation.py", "+ advance(*)"): COMPILED,
     ("flax/generation.py", "+ encode(*)"): COMPILED,
+    ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
+    ("flax/generation.py", "? generated(*)"): "the parameters are a tree beside the network",
 }

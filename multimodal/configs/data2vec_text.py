@@ -24,6 +24,7 @@ class Data2VecTextConfig(PretrainedConfig):
     """
 
     model_type: ClassVar[str] = "data2vec-text"
+    skips_padding: ClassVar[bool] = True
 
     vocab_size: int = 30522
     hidden_size: int = 768

@@ -161,7 +161,7 @@ def _check_places(
     prefix: str,
 ) -> None:
     """Positions that count from behind a padding token: there must be as many as a row has tokens that are none."""
-    length, longest = bound.get("length"), dimensions.get("longest")
+    length, longest = bound.get("length"), dimensions.get("longest", 0)
     if "padding" not in dimensions or not isinstance(length, int) or past + length <= longest:
         return
     by_ending = {

@@ -25,24 +25,20 @@ RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": Relative
 
 
 class TextNetwork(nn.Module):
-    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler.
-
-    With a `padding_id`, positions count from behind it on.
-    """
+    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
 
     config: Any
     parts: tuple[str, ...]
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
     recompute: bool = False
-    padding_id: int | None = None
 
     def setup(self):
         config, types = self.config, (self.dtype, self.param_dtype)
         self.embeddings = TextEmbeddings(
             config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
             config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            self.padding_id, *types,
+            config.pad_token_id if config.skips_padding else None, *types,
         )  # fmt: skip
         self.transformer = Stack(
             [text_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute
@@ -64,8 +60,9 @@ class TextNetwork(nn.Module):
         states=False,
         train: bool = False,
     ) -> NetworkOutput:
-        position = 0 if cache is None else cache.position
-        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, train)
+        position, counted = (0, None) if cache is None else (cache.position, cache.counted)
+        before = position if counted is None else counted
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, train)
         visible = masks.of_text(attention_mask, x, cache, self.config.is_decoder)
         answer = self.transformer(
             x,
@@ -78,6 +75,10 @@ class TextNetwork(nn.Module):
             states,
             train,
         )
+        if counted is not None:
+            answer = answer._replace(
+                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            )
         return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
 
 
@@ -90,11 +91,10 @@ class LanguageNetwork(nn.Module):
     param_dtype: Any = jnp.float32
     recompute: bool = False
     activation: str = "gelu"
-    padding_id: int | None = None
 
     def setup(self):
         config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = TextNetwork(config, self.parts, *types, self.recompute, self.padding_id)
+        self.model = TextNetwork(config, self.parts, *types, self.recompute)
         self.head = TransformedLanguageHead(
             config.hidden_size, config.vocab_size, self.activation, config.layer_norm_eps,
             config.tie_word_embeddings, *types,
@@ -114,11 +114,10 @@ class ClassifierNetwork(nn.Module):
     param_dtype: Any = jnp.float32
     recompute: bool = False
     head: Any = None
-    padding_id: int | None = None
 
     def setup(self):
         types = (self.dtype, self.param_dtype)
-        self.model = TextNetwork(self.config, self.parts, *types, self.recompute, self.padding_id)
+        self.model = TextNetwork(self.config, self.parts, *types, self.recompute)
 
     def __call__(self, *args, train: bool = False, **kwargs) -> NetworkOutput:
         answer = self.model(*args, train=train, **kwargs)

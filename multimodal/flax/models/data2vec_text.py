@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers.heads import Classifier, SequenceClassifier
 from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
 from multimodal.flax.losses import by_problem, cross_entropy, next_token, span
@@ -20,7 +21,7 @@ class FlaxData2VecTextModel(FlaxPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(*self._module_arguments(), self.config.pad_token_id)
+        return TextNetwork(*self._module_arguments())
 
     def __call__(
         self,
@@ -67,13 +68,13 @@ class FlaxData2VecTextModel(FlaxPretrainedModel):
         )
 
 
-class FlaxData2VecTextForCausalLM(FlaxPretrainedModel):
+class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxPretrainedModel):
     """A causal language model."""
 
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), "gelu", self.config.pad_token_id)
+        return LanguageNetwork(*self._module_arguments(), "gelu")
 
     def __call__(
         self,
@@ -127,7 +128,7 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), "gelu", self.config.pad_token_id)
+        return LanguageNetwork(*self._module_arguments(), "gelu")
 
     def __call__(
         self,
@@ -360,7 +361,7 @@ def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropou
     """The network of a class with a classifier on top."""
     config, parts, *types, recompute = model._module_arguments()
     head = head(config.hidden_size, labels_count, dropout_rate, *types)
-    return ClassifierNetwork(config, parts, *types, recompute, head, config.pad_token_id)
+    return ClassifierNetwork(config, parts, *types, recompute, head)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

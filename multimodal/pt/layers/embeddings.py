@@ -34,12 +34,18 @@ class TextEmbeddings(nn.Module):
         return self.dropout(self.norm(x))
 
     def count(self, input_ids, x, position):  # -> b s or 1 s
-        """Positions of a sequence, of which `position` are in a cache."""
+        """Positions of a sequence behind `position` others, a number for all rows or (batch, 1)."""
         if self.padding_id is None:
             return count_from(position, x)
         if input_ids is None:
             return count_from(self.padding_id + 1 + position, x)
         return count_tokens(input_ids, self.padding_id, position)
+
+    def counted(self, input_ids, x):  # -> b 1
+        """How many tokens of a sequence took a position."""
+        if input_ids is None:
+            return x.new_full((x.shape[0], 1), x.shape[1], dtype=torch.long)
+        return (input_ids != self.padding_id).sum(1, keepdim=True)
 
 
 class TokenAndPositionEmbeddings(nn.Module):
@@ -59,9 +65,9 @@ class TokenAndPositionEmbeddings(nn.Module):
         return self.dropout(x)
 
 
-def count_from(position, x):  # -> 1 s
-    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
-    return (position + torch.arange(x.shape[1], device=x.device))[None]
+def count_from(position, x):  # -> 1 s or b s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`, a number or (batch, 1)."""
+    return position + torch.arange(x.shape[1], device=x.device)[None]
 
 
 def count_tokens(input_ids, padding_id: int, position):  # b s -> b s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multimodal.pt.generation import TextGenerationMixin
 from multimodal.pt.layers.heads import Classifier, SequenceClassifier
 from multimodal.pt.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
 from multimodal.pt.losses import by_problem, cross_entropy, next_token, span
@@ -20,7 +21,7 @@ class Data2VecTextModel(PretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(self.config, self.parts, self.config.pad_token_id, self.parameter_dtype)
+        return TextNetwork(self.config, self.parts, self.parameter_dtype)
 
     def forward(
         self,
@@ -63,13 +64,13 @@ class Data2VecTextModel(PretrainedModel):
         )
 
 
-class Data2VecTextForCausalLM(PretrainedModel):
+class Data2VecTextForCausalLM(TextGenerationMixin, PretrainedModel):
     """A causal language model."""
 
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.config.pad_token_id, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
 
     def forward(
         self,
@@ -119,7 +120,7 @@ class Data2VecTextForMaskedLM(PretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.config.pad_token_id, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
 
     def forward(
         self,
@@ -332,7 +333,7 @@ def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_ra
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
     head = head(config.hidden_size, labels_count, dropout_rate, dtype)
-    return ClassifierNetwork(config, model.parts, head, config.pad_token_id, dtype)
+    return ClassifierNetwork(config, model.parts, head, dtype)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

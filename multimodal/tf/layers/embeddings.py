@@ -44,12 +44,18 @@ class TextEmbeddings(Layer):
         return self.dropout(self.norm(x), training)
 
     def count(self, input_ids, x, position):  # -> b s or 1 s
-        """Positions of a sequence, of which `position` are in a cache."""
+        """Positions of a sequence behind `position` others, a number for all rows or (batch, 1)."""
         if self.padding_id is None:
             return count_from(position, x)
         if input_ids is None:
             return count_from(self.padding_id + 1 + position, x)
         return count_tokens(input_ids, self.padding_id, position)
+
+    def counted(self, input_ids, x):  # -> b 1
+        """How many tokens of a sequence took a position."""
+        if input_ids is None:
+            return tf.fill((tf.shape(x)[0], 1), tf.shape(x)[1])
+        return tf.reduce_sum(tf.cast(input_ids != self.padding_id, tf.int32), 1, keepdims=True)
 
 
 class TokenAndPositionEmbeddings(Layer):
@@ -77,9 +83,9 @@ class TokenAndPositionEmbeddings(Layer):
         return self.dropout(x, training)
 
 
-def count_from(position, x):  # -> 1 s
-    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
-    return (position + tf.range(tf.shape(x)[1]))[None]
+def count_from(position, x):  # -> 1 s or b s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`, a number or (batch, 1)."""
+    return position + tf.range(tf.shape(x)[1])[None]
 
 
 def count_tokens(input_ids, padding_id: int, position):  # b s -> b s

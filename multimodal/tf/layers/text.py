@@ -21,18 +21,15 @@ RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": Relative
 
 
 class TextNetwork(Layer):
-    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler.
+    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
 
-    With a `padding_id`, positions count from behind it on.
-    """
-
-    def __init__(self, config, parts, padding_id: int | None = None, dtype=None, name="network"):
+    def __init__(self, config, parts, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.is_decoder = config.is_decoder
         self.embeddings = TextEmbeddings(
             config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
             config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            padding_id, dtype,
+            config.pad_token_id if config.skips_padding else None, dtype,
         )  # fmt: skip
         self.transformer = Stack([text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype)
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
@@ -52,8 +49,9 @@ class TextNetwork(Layer):
         states=False,
         training=False,
     ) -> NetworkOutput:
-        position = 0 if cache is None else cache.position
-        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, training)
+        position, counted = (0, None) if cache is None else (cache.position, cache.counted)
+        before = position if counted is None else counted
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, training)
         visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
         answer = self.transformer(
             x,
@@ -66,15 +64,19 @@ class TextNetwork(Layer):
             states,
             training,
         )
+        if counted is not None:
+            answer = answer._replace(
+                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            )
         return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
 
 
 class LanguageNetwork(Layer):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, parts, activation: str, padding_id: int | None = None, dtype=None, name="network"):
+    def __init__(self, config, parts, activation: str, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = TextNetwork(config, parts, padding_id, dtype, name="model")
+        self.model = TextNetwork(config, parts, dtype, name="model")
         self.head = TransformedLanguageHead(
             config.hidden_size, config.vocab_size, activation, config.layer_norm_eps,
             config.tie_word_embeddings, dtype,
@@ -88,9 +90,9 @@ class LanguageNetwork(Layer):
 class ClassifierNetwork(Layer):
     """The network with a classifier of its states, or of what it pools where it does."""
 
-    def __init__(self, config, parts, head, padding_id: int | None = None, dtype=None, name="network"):
+    def __init__(self, config, parts, head, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = TextNetwork(config, parts, padding_id, dtype, name="model")
+        self.model = TextNetwork(config, parts, dtype, name="model")
         self.head = head
 
     def call(self, *args, training=False, **kwargs) -> NetworkOutput:

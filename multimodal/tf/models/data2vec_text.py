@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
+from multimodal.tf.generation import TextGenerationMixin
 from multimodal.tf.layers.heads import Classifier, SequenceClassifier
 from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
 from multimodal.tf.losses import by_problem, cross_entropy, next_token, span
@@ -22,7 +23,7 @@ class TFData2VecTextModel(TFPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(self.config, self.parts, self.config.pad_token_id, self.parameter_dtype)
+        return TextNetwork(self.config, self.parts, self.parameter_dtype)
 
     def call(
         self,
@@ -66,13 +67,13 @@ class TFData2VecTextModel(TFPretrainedModel):
         )
 
 
-class TFData2VecTextForCausalLM(TFPretrainedModel):
+class TFData2VecTextForCausalLM(TextGenerationMixin, TFPretrainedModel):
     """A causal language model."""
 
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.config.pad_token_id, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
 
     def call(
         self,
@@ -123,7 +124,7 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.config.pad_token_id, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
 
     def call(
         self,
@@ -341,7 +342,7 @@ def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
     head = head(config.hidden_size, labels_count, dropout_rate, dtype)
-    return ClassifierNetwork(config, model.parts, head, config.pad_token_id, dtype)
+    return ClassifierNetwork(config, model.parts, head, dtype)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...
