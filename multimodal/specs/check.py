@@ -61,8 +61,8 @@ def check(
     for argument in checked:
         if argument.kind != "float":
             _check_values(argument, given[argument.name], bound, extent, prefix)
-    _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_places(spec, given, bound, dimensions, past_length, extent, prefix)
+    _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
         _check_sizes(spec, bound, dimensions, given, prefix)

@@ -14,7 +14,7 @@ def model(loaded, class_name):
 
 
 def field_of(out):
-    return out["logits" if "logits" in out else "last_hidden_state"]
+    return zoo.main_field(out)
 
 
 def close(first, second):

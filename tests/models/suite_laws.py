@@ -5,21 +5,16 @@ import pytest
 import zoo
 
 CAUSAL = (*zoo.TEXT_CLASSES, zoo.COMPOSITE)
-ENCODER = {"is_decoder": False, "add_cross_attention": False}
-
-
-def main_field(out):
-    return out["logits" if "logits" in out else "last_hidden_state"]
 
 
 def states(kit, model, **given):
     """The field of the answer that is about positions, (batch, length, ...)."""
-    return kit.numpy(main_field(kit.call(model, **given)))
+    return kit.numpy(zoo.main_field(kit.call(model, **given)))
 
 
 def states_once(kit, model, **given):
     """`states`, for shapes that only one test has."""
-    return kit.numpy(main_field(kit.once(model, **given)))
+    return kit.numpy(zoo.main_field(kit.once(model, **given)))
 
 
 def ids_of(name):
@@ -44,16 +39,16 @@ def test_what_a_mask_hides_cannot_be_felt(loaded, kit, name, visible):
     model = loaded(name)
     given = zoo.inputs(name, model.config) | {mask_of(name): visible}
     ids = given[ids_of(name)]
-    changed = np.where(visible == 1, ids, (ids + 7) % zoo.VOCABULARY)
+    changed = np.where(visible == 1, ids, zoo.others(ids))
     first, second = (states(kit, model, **given | {ids_of(name): i}) for i in (ids, changed))
     np.testing.assert_array_equal(first[visible == 1], second[visible == 1])
     assert not np.array_equal(first[visible == 0], second[visible == 0])
 
 
 def test_an_encoder_s_mask_hides_in_both_directions(public, kit, visible):
-    model = public("BertModel")(zoo.half("bert", **ENCODER))
+    model = public("BertModel")(zoo.half("bert", **zoo.ENCODER))
     ids = zoo.inputs("BertModel", model.config)["input_ids"]
-    changed = np.where(visible == 1, ids, (ids + 7) % zoo.VOCABULARY)
+    changed = np.where(visible == 1, ids, zoo.others(ids))
     first, second = (states(kit, model, input_ids=i, attention_mask=visible) for i in (ids, changed))
     np.testing.assert_array_equal(first[visible == 1], second[visible == 1])
 
@@ -74,7 +69,7 @@ def test_a_decoder_does_not_feel_what_comes_later(loaded, kit, name):
     model = loaded(name)
     given = zoo.inputs(name, model.config)
     changed = given[ids_of(name)].copy()
-    changed[:, 3:] = (changed[:, 3:] + 7) % zoo.VOCABULARY
+    changed[:, 3:] = zoo.others(changed[:, 3:])
     first, second = states(kit, model, **given), states(kit, model, **given | {ids_of(name): changed})
     np.testing.assert_array_equal(first[:, :3], second[:, :3])
     assert not np.array_equal(first[:, 3:], second[:, 3:])
@@ -112,7 +107,7 @@ def test_a_row_that_sees_nothing_has_no_attention(loaded, kit, name):
         weights = kit.numpy(weights)
         np.testing.assert_array_equal(weights[0], 0.0)
         np.testing.assert_allclose(weights[1].sum(-1), 1.0, rtol=1e-5)
-    shown = kit.numpy(main_field(out))
+    shown = kit.numpy(zoo.main_field(out))
     assert np.isfinite(shown).all()
     np.testing.assert_allclose(states(kit, model, **given), shown, rtol=1e-5, atol=1e-5)
 

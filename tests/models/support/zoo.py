@@ -14,17 +14,29 @@ from multimodal import auto, specs
 from multimodal.checkpoints import names
 from multimodal.specs.base import Argument
 
-BATCH, LENGTH, CONTEXT, VOCABULARY, POSITIONS, IMAGE = 2, 5, 7, 99, 20, 32
+BATCH, LENGTH, CONTEXT, VOCABULARY, POSITIONS, IMAGE, CHOICES, LABELS = 2, 5, 7, 99, 20, 32, 3, 4
+SPECIAL = 2
+"""Below it lie start and padding tokens."""
 NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 CLASSES = tuple(specs.all_specifications())
-TEXT_CLASSES = ("BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
-HEADS = ("BertLMHeadModel", "GPT2LMHeadModel")
+HEADS = ("BertLMHeadModel", "GPT2LMHeadModel", "Data2VecTextForCausalLM")
+TEXT_CLASSES = ("BertModel", "GPT2Model", "Data2VecTextModel", *HEADS)
+"""Text models that may be decoders."""
+CLASSIFIERS = tuple(f"Data2VecTextFor{task}" for task in (
+    "SequenceClassification", "MultipleChoice", "TokenClassification", "QuestionAnswering",
+))  # fmt: skip
+ENCODERS = ("Data2VecTextForMaskedLM", *CLASSIFIERS)
+"""Classes with a head on a text encoder."""
+BASES = {"vit": "ViTModel", "bert": "BertModel", "gpt2": "GPT2Model", "data2vec-text": "Data2VecTextModel"}
+ENCODER = {"is_decoder": False, "add_cross_attention": False}
 COMPOSITE = "VisionEncoderDecoderModel"
 
 
 def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
-    """A tiny configuration for one class; text models are decoders with cross-attention."""
+    """A tiny configuration for one class; text models that may be decoders are, with cross-attention."""
     model_type = specs.of(name).model_type
+    if name in ENCODERS:
+        changes = {**ENCODER, "num_labels": LABELS, **changes}
     if model_type == "vision-encoder-decoder":
         halves = {"encoder": half("vit"), "decoder": half(decoder) if isinstance(decoder, str) else decoder}
         tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
@@ -44,11 +56,16 @@ def half(model_type: str, **changes: Any) -> Any:
             **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
             **{"max_position_embeddings": POSITIONS, **common},
         },
+        "data2vec-text": {
+            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
+            **{"max_position_embeddings": POSITIONS + 2, **common},  # two are the padding's
+        },
         "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **common}
         | {"bos_token_id": 1, "eos_token_id": 2},
     }[model_type]
     dropouts = {
         "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        "data2vec-text": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
         "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
     }
     still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
@@ -79,7 +96,8 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
-    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT}
+    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "choices": CHOICES}
+    bound["batch x choices"] = BATCH * CHOICES
     return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
 
 
@@ -88,20 +106,37 @@ def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) ->
     shape = tuple(bound[s] if isinstance(s, str) else s for s in argument.shape)
     if argument.kind == "float":
         return rng.normal(size=shape).astype(np.float32)
+    if argument.kind == "share":
+        return rng.uniform(size=shape).astype(np.float32)
     if argument.kind == "mask":
         return np.ones(shape, np.int32)
     if argument.kind == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
-    return rng.integers(max(low, 0), high, shape).astype(np.int32)
+    low = SPECIAL if argument.name.endswith("input_ids") else max(low, 0)
+    return rng.integers(low, high, shape).astype(np.int32)
+
+
+def others(ids: np.ndarray) -> np.ndarray:
+    """Other tokens, none of them special: what is padding changes where the rest stands in some models."""
+    return SPECIAL + (ids - SPECIAL + 7) % (VOCABULARY - SPECIAL)
 
 
 def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, np.ndarray]:
     """What a call needs (images, ids, for text a context), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
-    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "encoder_hidden_states", *more}
-    return {a.name: draw(a, bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+    wanted = {"pixel_values", "input_ids", "decoder_input_ids", *more}
+    if of.add_cross_attention:
+        wanted.add("encoder_hidden_states")
+    if "labels" in more:
+        wanted |= {"start_positions", "end_positions"}
+    return {a.name: draw(a.of(of), bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+
+
+def main_field(out: Any) -> Any:
+    """The field of an answer that its class is there for."""
+    return next(out[name] for name in ("logits", "start_logits", "last_hidden_state") if name in out)
 
 
 class Fault(NamedTuple):
@@ -120,10 +155,11 @@ def faults(name: str) -> Iterator[Fault]:
     """Every kind of bad call that the specification of a class knows of."""
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
-    good = {a.name: draw(a, bound, rng) for a in spec.arguments if a.kind not in ("flag", "structure")}
-    for argument in spec.arguments:
-        if argument.name in good:
-            yield from _argument_faults(name, argument, good[argument.name], bound)
+    arguments = [a.of(of) for a in spec.arguments if a.kind not in ("flag", "structure")]
+    arguments = [a for a in arguments if a.needs is None or of.add_cross_attention]
+    good = {a.name: draw(a, bound, rng) for a in arguments}
+    for argument in arguments:
+        yield from _argument_faults(name, argument, good, bound)
     for choice in spec.exactly_one:
         nothing = dict.fromkeys(choice)
         yield Fault(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
@@ -133,14 +169,20 @@ def faults(name: str) -> Iterator[Fault]:
         yield Fault(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
     if "pixel_values" in good:
         yield from _image_faults(name, of, rng)
+    for group in spec.together:
+        yield Fault(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
     if "positions" in bound:
         ids = next(n for n in good if n.endswith("input_ids"))
-        long = np.zeros((BATCH, POSITIONS + 1), np.int32)
+        long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
         yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
 
 
-def _argument_faults(name: str, argument: Argument, value: np.ndarray, bound: dict[str, int]) -> Iterator[Fault]:
-    alone = _without_rivals(name, argument.name)
+def _argument_faults(
+    name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
+) -> Iterator[Fault]:
+    value = good[argument.name]
+    group = next((g for g in specs.of(name).together if argument.name in g), ())
+    alone = _without_rivals(name, argument.name) | {other: good[other] for other in group}
     deep = value[None]
     yield Fault(
         name, f"{argument.name} of rank {deep.ndim}", alone | {argument.name: deep},
@@ -150,12 +192,13 @@ def _argument_faults(name: str, argument: Argument, value: np.ndarray, bound: di
         return
     low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
     low, high = (0, 2) if argument.kind == "mask" else (low, high)
-    for wrong in (low - 1, high):
+    for wrong in (low - 1,) if argument.beyond else (low - 1, high):
         changed = value.copy()
-        changed[-1, -1] = wrong
+        changed.flat[-1] = wrong
+        expected = f"expected values of at least {low}" if argument.beyond else f"expected values in [{low}, {high})"
         yield Fault(
             name, f"{argument.name} with {wrong}", alone | {argument.name: changed},
-            (argument.name, f"expected values in [{low}, {high})", str(wrong)),
+            (argument.name, expected, str(wrong)),
         )  # fmt: skip
 
 
