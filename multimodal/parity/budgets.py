@@ -15,6 +15,7 @@ NOISE_DRAWS = 4
 
 
 _PACKED = re.compile(r"(grad\..*)\.(query|key|value)\.(weight|bias)")
+_CHOOSING = re.compile(r"(grad\.(?:.*\.)?(?:qa_outputs|classifier))\.(weight|bias)")
 
 
 def grouped(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -22,17 +23,28 @@ def grouped(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Softmax does not feel what all scores share: the gradient of a key bias is zero, and that of a key weight is what is
     left of a sum in which the keys' common part cancels. They have no scale of their own and are held against that of
-    their neighbours, as in the layouts (GPT-2's) that pack the three into one tensor.
+    their neighbours, as in the layouts (GPT-2's) that pack the three into one tensor. So is the bias of a layer that
+    scores places or choices against each other, which all of its scores share.
     """
     found: dict[str, np.ndarray] = {}
     for name, value in answers.items():
-        match = _PACKED.fullmatch(name)
-        if match is None:
+        group = _group(name, answers)
+        if group is None:
             found[name] = np.asarray(value, np.float64)
         else:
-            group = f"{match[1]}.[query,key,value].{match[3]}"
             found[group] = np.concatenate([found.get(group, np.zeros(0)), np.asarray(value, np.float64).ravel()])
     return found
+
+
+def _group(name: str, answers: Mapping[str, np.ndarray]) -> str | None:
+    """The name under which a tensor is held together with its neighbours, or None."""
+    match = _PACKED.fullmatch(name)
+    if match is not None:
+        return f"{match[1]}.[query,key,value].{match[3]}"
+    match = _CHOOSING.fullmatch(name)
+    if match is None or not (match[1].endswith("qa_outputs") or np.size(answers.get(f"{match[1]}.bias", ())) == 1):
+        return None
+    return f"{match[1]}.[weight,bias]"
 
 
 def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, float]:

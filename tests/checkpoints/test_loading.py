@@ -12,14 +12,13 @@ LOAD = """
 import json, pathlib, sys
 import numpy as np
 from safetensors.numpy import load_file
-from multimodal import auto
+from multimodal.parity.run import load_class
 
 backend, folders = sys.argv[1], json.loads(sys.argv[2])
-model_class = auto.model_class(backend, "VisionEncoderDecoderModel")
 wrong = []
 for folder, expected in folders.items():
     path = pathlib.Path(folder)
-    model = model_class.from_pretrained(path)
+    model = load_class(path, backend).from_pretrained(path)
     if model.load_report.lines():
         wrong.append([folder, str(model.load_report)])
     for file in path.iterdir():  # a model that lives in the file would change with it
