@@ -1,7 +1,8 @@
 """Sentences of the Python documentation (`pydoc_data.topics`) and the group of topics that each is from.
 
 What stands in several groups is left out, so that every sentence has one right answer. Paragraphs are dealt to training,
-validation and test by their own bytes: no sentence, and no neighbour of it, is in two parts.
+validation and test by their own bytes, and what stands in paragraphs of several parts is left out too: no sentence, and no
+neighbour of it, is in two parts.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ def load(part: str) -> Sentences:
     from pydoc_data.topics import topics
 
     where: dict[str, set[int]] = {}
-    dealt: dict[str, str] = {}
+    dealt: dict[str, set[str]] = {}
     for label, names in enumerate(GROUPS.values()):
         for paragraph in (p for name in names for p in paragraphs(topics.get(name, ""))):
             for sentence in split(paragraph):
                 where.setdefault(sentence, set()).add(label)
-                dealt.setdefault(sentence, part_of(paragraph))
-    chosen = sorted(s for s, labels in where.items() if len(labels) == 1 and dealt[s] == part)
+                dealt.setdefault(sentence, set()).add(part_of(paragraph))
+    chosen = sorted(s for s, labels in where.items() if len(labels) == 1 and dealt[s] == {part})
     return Sentences(chosen, [next(iter(where[sentence])) for sentence in chosen])
 
 
