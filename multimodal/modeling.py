@@ -183,6 +183,7 @@ class ModelBase:
         if new_num_tokens is not None and new_num_tokens != self.config.vocab_size:
             if new_num_tokens < 1:
                 raise ValueError(f"new_num_tokens: expected a positive integer, got {new_num_tokens}")
+            copy.deepcopy(self.config).override(vocab_size=new_num_tokens)  # a ValueError leaves ours as it was
             before = self._canonical()
             self.config.vocab_size = new_num_tokens
             self._rebuild(_resized(before, self.rows(), self._fresh(self.rows()), "vocab"))

@@ -268,6 +268,13 @@ def test_choices_of_another_number_are_refused(public, kit):
         kit.call(model, inputs_embeds=embeddings, **labels)
 
 
+def test_a_vocabulary_without_the_padding_token_is_refused(public):
+    model = made(public, MODEL)
+    with pytest.raises(ValueError, match=r"pad_token_id: expected an integer in \[0, 1\)"):
+        model.resize_token_embeddings(1)
+    assert model.config.vocab_size == zoo.VOCABULARY
+
+
 @pytest.mark.parametrize("pad", [None, -1, 99, 19])
 def test_a_padding_token_needs_a_place_in_both_tables(pad):
     with pytest.raises(ValueError, match=r"pad_token_id: expected an integer in \[0, 19\)"):
