@@ -53,6 +53,29 @@ FAMILIES: dict[str, Family] = {
         ("LxmertModel", "LxmertForPreTraining", "LxmertForQuestionAnswering"),
         tokenizers=("LxmertTokenizer", "LxmertTokenizerFast"),
     ),
+    "data2vec-text": Family(
+        "Data2VecTextConfig",
+        "data2vec_text",
+        {
+            "AutoModel": "Data2VecTextModel",
+            "AutoModelForCausalLM": "Data2VecTextForCausalLM",
+            "AutoModelForMaskedLM": "Data2VecTextForMaskedLM",
+            "AutoModelForSequenceClassification": "Data2VecTextForSequenceClassification",
+            "AutoModelForMultipleChoice": "Data2VecTextForMultipleChoice",
+            "AutoModelForTokenClassification": "Data2VecTextForTokenClassification",
+            "AutoModelForQuestionAnswering": "Data2VecTextForQuestionAnswering",
+        },
+        (
+            "Data2VecTextModel",
+            "Data2VecTextForCausalLM",
+            "Data2VecTextForMaskedLM",
+            "Data2VecTextForSequenceClassification",
+            "Data2VecTextForMultipleChoice",
+            "Data2VecTextForTokenClassification",
+            "Data2VecTextForQuestionAnswering",
+        ),
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
@@ -77,7 +100,16 @@ PROCESSOR_MODULES = {
 }
 
 NEUTRAL_AUTO = ("AutoConfig", "AutoTokenizer", "AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
-MODEL_AUTO = ("AutoModel", "AutoModelForCausalLM", "AutoModelForVision2Seq")
+MODEL_AUTO = (
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForSequenceClassification",
+    "AutoModelForMultipleChoice",
+    "AutoModelForTokenClassification",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForVision2Seq",
+)
 
 
 def family(model_type: str) -> Family:

@@ -183,6 +183,7 @@ class ModelBase:
         if new_num_tokens is not None and new_num_tokens != self.config.vocab_size:
             if new_num_tokens < 1:
                 raise ValueError(f"new_num_tokens: expected a positive integer, got {new_num_tokens}")
+            copy.deepcopy(self.config).override(vocab_size=new_num_tokens)  # a ValueError leaves ours as it was
             before = self._canonical()
             self.config.vocab_size = new_num_tokens
             self._rebuild(_resized(before, self.rows(), self._fresh(self.rows()), "vocab"))
@@ -241,8 +242,10 @@ def _deviation(config: Any) -> float:
 
 
 def _own_options(cls: type) -> set[str]:
-    """Keywords of the class's own constructor."""
-    return set(inspect.signature(cls.__init__).parameters) - {"self", "config", "dtype", "kwargs", "_do_init"}
+    """Keywords of the class's own constructor, and of those that it hands others on to."""
+    own = [c for c in cls.__mro__ if issubclass(c, ModelBase) and "__init__" in vars(c)]
+    names = {name for c in own for name in inspect.signature(c.__init__).parameters}
+    return names - {"self", "config", "dtype", "parts", "kwargs", "options", "_do_init"}
 
 
 def _dtype_of(source: Source) -> str:

@@ -86,6 +86,26 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
     fields = ("loss", "logits", "past_key_values", "hidden_states", "attentions", "cross_attentions")
 
 
+class MaskedLMOutput(ModelOutput):
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+
+class SequenceClassifierOutput(ModelOutput):
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+
+class MultipleChoiceModelOutput(ModelOutput):
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+
+class TokenClassifierOutput(ModelOutput):
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+
+class QuestionAnsweringModelOutput(ModelOutput):
+    fields = ("loss", "start_logits", "end_logits", "hidden_states", "attentions")
+
+
 class Seq2SeqLMOutput(ModelOutput):
     fields = (
         *("loss", "logits", "past_key_values", "decoder_hidden_states", "decoder_attentions", "cross_attentions"),

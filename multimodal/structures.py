@@ -20,10 +20,14 @@ class LayerCache(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Arrays of a fixed size per layer, of which the first `position` positions are filled."""
+    """Arrays of a fixed size per layer, of which the first `position` positions are filled.
+
+    `counted` (batch, 1), where padding takes no position: how many tokens in it took one. None: all of them.
+    """
 
     layers: tuple[LayerCache, ...]
     position: Any
+    counted: Any = None
 
 
 class NetworkOutput(NamedTuple):

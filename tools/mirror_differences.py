@@ -9,6 +9,7 @@ COMPILED = "torch generates in a plain loop; these are functions of arrays alone
 KERAS = "what Keras asks of a model or layer"
 LINEN = "a linen module holds no parameters and no modes: the public class does"
 FIELDS = "fields of a dataclass stand behind those that it inherits"
+TYPES = "two types: of the computation and of the parameters"
 ARGUMENTS = "linen modules are all made from the same tuple of arguments"
 
 DIFFERENCES: dict[tuple[str, str], str] = {
@@ -22,11 +23,9 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/layers/attention.py", "? RelativeKey*Attention(*)"): FIELDS,
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
     ("*/layers/patches.py", "+ PatchEmbeddings.table(*)"): "torch has nn.Parameter",
+    ("flax/layers/text.py", "? text_block(*)"): TYPES,
     # Families
-    ("flax/models/*.py", "+ *_block(config, layer, types)"): "two types: of the computation and of the parameters",
-    ("flax/models/*.py", "- *_block(config, layer)"): "two types: of the computation and of the parameters",
-    ("flax/models/lxmert.py", "+ *_block(config, types)"): "two types: of the computation and of the parameters",
-    ("flax/models/lxmert.py", "- *_block(config)"): "two types: of the computation and of the parameters",
+    ("flax/models/*.py", "? *_block(*)"): TYPES,
     ("flax/models/gpt2.py", "+ GPT2*Network(config, parts)"): ARGUMENTS,
     ("flax/models/gpt2.py", "- GPT2*Network(config)"): ARGUMENTS,
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
@@ -61,4 +60,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/generation.py", "? greedy(*)"): COMPILED,
     ("*/generation.py", "+ advance(*)"): COMPILED,
     ("flax/generation.py", "+ encode(*)"): COMPILED,
+    ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
+    ("flax/generation.py", "? generated(*)"): "the parameters are a tree beside the network",
 }

@@ -89,6 +89,8 @@ class PretrainedConfig:
     model_type: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
     """Other published spellings of a field: {alias: field}."""
+    skips_padding: ClassVar[bool] = False
+    """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
     _: dataclasses.KW_ONLY
     return_dict: bool = True

@@ -17,6 +17,36 @@ class FlaxAutoModelForCausalLM(AutoModelBase):
     backend, auto_class = "flax", "AutoModelForCausalLM"
 
 
+class FlaxAutoModelForMaskedLM(AutoModelBase):
+    """The masked language model of a checkpoint's architecture."""
+
+    backend, auto_class = "flax", "AutoModelForMaskedLM"
+
+
+class FlaxAutoModelForSequenceClassification(AutoModelBase):
+    """The sequence classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "flax", "AutoModelForSequenceClassification"
+
+
+class FlaxAutoModelForMultipleChoice(AutoModelBase):
+    """The classifier of choices of a checkpoint's architecture."""
+
+    backend, auto_class = "flax", "AutoModelForMultipleChoice"
+
+
+class FlaxAutoModelForTokenClassification(AutoModelBase):
+    """The token classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "flax", "AutoModelForTokenClassification"
+
+
+class FlaxAutoModelForQuestionAnswering(AutoModelBase):
+    """The question answering model of a checkpoint's architecture."""
+
+    backend, auto_class = "flax", "AutoModelForQuestionAnswering"
+
+
 class FlaxAutoModelForVision2Seq(AutoModelBase):
     """The image-to-text model of a checkpoint's architecture."""
 

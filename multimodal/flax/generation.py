@@ -32,20 +32,8 @@ class GenerationMixin:
         context = self._context(pixel_values, inputs, params)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
-        prompt = jnp.asarray(prompt, jnp.int32)
-        positions = self.config.decoder.max_position_embeddings
-        length = arguments.total_length(settings, prompt.shape[1], positions)
-        capacity = arguments.bucket(length, positions + 1)
-        mask = None if mask is None else jnp.asarray(mask, bool)
-        decoder = (self.decoder.module, params["decoder"])
-        if arguments.needs_search(settings):
-            stepper = Stepper(*decoder, context, mask, capacity, settings.num_beams)
-            answer = search.run(stepper, np.asarray(prompt), settings, length)
-            return GenerateOutput(**{name: jnp.asarray(value) for name, value in answer.items()})
-        eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
-        pad = 0 if settings.pad_token_id is None else settings.pad_token_id
-        tokens, count = greedy(*decoder, context, prompt, mask, length, eos, pad, capacity)
-        return GenerateOutput(sequences=tokens[:, : int(count)])
+        given = {"encoder_hidden_states": context}
+        return generated(self.decoder, params["decoder"], given, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any], params: dict[str, Any]):
         """What the decoder attends to."""
@@ -72,31 +60,69 @@ def encode(module, params, pixel_values, inputs):
     return module.apply({"params": params}, x, method="context")
 
 
+class TextGenerationMixin:
+    """`generate` for causal language models."""
+
+    def generate(
+        self, input_ids=None, generation_config: GenerationConfig | None = None, params=None, **kwargs: Any
+    ) -> Any:
+        """`sequences`, token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+
+        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
+        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+        """
+        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+        arguments.check_text(self, inputs)
+        if input_ids is None:
+            input_ids = np.full((1, 1), settings.decoder_start_token_id)
+        self._check({"input_ids": input_ids, **inputs})
+        mask = inputs.pop("attention_mask", None)
+        if mask is None and settings.pad_token_id is not None:
+            mask = np.asarray(input_ids) != settings.pad_token_id
+        params = self.params if params is None else params
+        return generated(self, params.get("params", params), inputs, input_ids, mask, settings)
+
+
+def generated(model, params, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> GenerateOutput:
+    """What `generate` answers: `given` are arrays (batch, ...) that the decoder, a public model, gets at each step."""
+    prompt, positions = jnp.asarray(prompt, jnp.int32), arguments.longest(model)
+    length = arguments.total_length(settings, prompt.shape[1], positions)
+    capacity = arguments.bucket(length, positions + 1)
+    mask = None if mask is None else jnp.asarray(mask, bool)
+    given = {name: jnp.asarray(array) for name, array in given.items() if array is not None}
+    if arguments.needs_search(settings):
+        rows, beams = prompt.shape[0], settings.num_beams
+        stepper = Stepper(model.module, params, given, mask, rows, capacity, beams)
+        answer = search.run(stepper, np.asarray(prompt), settings, length)
+        return GenerateOutput(**{name: jnp.asarray(value) for name, value in answer.items()})
+    eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
+    pad = 0 if settings.pad_token_id is None else settings.pad_token_id
+    tokens, count = greedy(model.module, params, given, prompt, mask, length, eos, pad, capacity)
+    return GenerateOutput(sequences=tokens[:, : int(count)])
+
+
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, module, params, context, mask, capacity: int, beams: int):
+    def __init__(self, module, params, given, mask, batch: int, capacity: int, beams: int):
         self.module, self.params = module, params
-        self.context = jnp.repeat(context, beams, 0)
-        rows = self.context.shape[0]
+        self.given = {name: jnp.repeat(array, beams, 0) for name, array in given.items()}
         self.visible = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(module.config, rows, capacity - 1, context.dtype)
+        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         order = np.arange(len(tokens)) if order is None else order
         new = jnp.asarray(tokens, jnp.int32)
         logits, self.cache = advance(
-            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.visible, self.context, self.cache
+            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.visible, self.given, self.cache
         )
         return np.asarray(logits)
 
 
 @functools.partial(jax.jit, static_argnames="module")
-def advance(module, params, tokens, order, visible, context, cache):
+def advance(module, params, tokens, order, visible, given, cache):
     """(logits behind the new tokens, cache), compiled."""
-    answer = module.apply(
-        {"params": params}, tokens, visible, encoder_hidden_states=context, cache=reorder(cache, order)
-    )
+    answer = module.apply({"params": params}, tokens, visible, **given, cache=reorder(cache, order))
     return answer.logits[:, -1], answer.cache
 
 
@@ -106,7 +132,7 @@ def reorder(cache: Cache, order: jax.Array) -> Cache:
         layer._replace(self_attention=KeyValue(*(array[order] for array in layer.self_attention)))
         for layer in cache.layers
     )
-    return cache._replace(layers=layers)
+    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
 
 
 def pad_mask(mask: jax.Array, length: int) -> jax.Array:
@@ -115,7 +141,7 @@ def pad_mask(mask: jax.Array, length: int) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames=("module", "capacity"))
-def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: int):
+def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
 
     Stops once every sequence has ended or is `length` long.
@@ -124,9 +150,7 @@ def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: in
     visible = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
-        return module.apply(
-            {"params": params}, tokens, visible, encoder_hidden_states=context, cache=cache
-        )  # fmt: skip
+        return module.apply({"params": params}, tokens, visible, **given, cache=cache)
 
     def append(tokens, ended, logits, at):
         new = jnp.where(ended, pad, logits[:, -1].argmax(-1)).astype(tokens.dtype)
@@ -144,7 +168,7 @@ def greedy(module, params, context, prompt, mask, length, eos, pad, capacity: in
         return (at < length) & ~ended.all()
 
     tokens = jnp.pad(prompt, ((0, 0), (0, capacity - start)), constant_values=0)
-    answer = step(prompt, empty_cache(module.config, batch, capacity - 1, context.dtype))
+    answer = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype))
     tokens, ended = append(tokens, jnp.zeros(batch, bool), answer.logits, start)
     tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, answer.cache, start + 1))
     return tokens, count
@@ -156,4 +180,4 @@ def empty_cache(config, batch: int, length: int, dtype) -> Cache:
     for heads, head_size in cache_shapes(config):
         shape = (batch, heads, length, head_size)
         layers.append(LayerCache(KeyValue(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))))
-    return Cache(tuple(layers), jnp.int32(0))
+    return Cache(tuple(layers), jnp.int32(0), jnp.zeros((batch, 1), jnp.int32) if config.skips_padding else None)

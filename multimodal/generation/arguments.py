@@ -11,13 +11,33 @@ from multimodal.generation.config import GenerationConfig, resolve
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
 
 
+TEXT = ("attention_mask", "encoder_hidden_states", "encoder_attention_mask")
+"""Arguments of a causal language model that hold for every step of a generation."""
+
+
 def split(
-    model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any]
+    model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any], needs_start: bool = True
 ) -> tuple[GenerationConfig, dict]:
     """(resolved settings, arguments of the model). ValueError for a setting that means nothing."""
     base = model.generation_config if generation_config is None else generation_config
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
-    return resolve(base, model.config, given), {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+    return resolve(base, model.config, given, needs_start), {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+
+
+def check_text(model: Any, inputs: dict[str, Any]) -> None:
+    """ValueError unless a causal language model can generate with these arguments."""
+    for name in inputs:
+        if name not in TEXT:
+            raise ValueError(f"generate: expected input_ids, {', '.join(TEXT)} or settings, got {name!r}")
+    if not model.config.is_decoder:
+        raise ValueError(
+            "generate: expected a decoder (config.is_decoder=True), got a model that sees what comes later"
+        )
+
+
+def longest(decoder: Any) -> int:
+    """How many tokens a decoder, a public model, has positions for."""
+    return decoder.spec.dimensions(decoder.config)["longest"]
 
 
 def total_length(settings: GenerationConfig, prompt_length: int, positions: int) -> int:

@@ -115,10 +115,12 @@ class GenerationConfig:
 SPECIAL_TOKENS = ("bos_token_id", "pad_token_id", "eos_token_id", "decoder_start_token_id")
 
 
-def resolve(base: GenerationConfig, model_config: Any, given: dict[str, Any]) -> GenerationConfig:
+def resolve(
+    base: GenerationConfig, model_config: Any, given: dict[str, Any], needs_start: bool = True
+) -> GenerationConfig:
     """The settings of one call: argument > generation config > config > config.decoder > bos (pad: > eos).
 
-    Raises ValueError for unknown settings, and where no start token is left.
+    Raises ValueError for unknown settings, and where no start token is left that is needed.
     """
     known = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
     unknown = sorted(given.keys() - known)
@@ -137,7 +139,7 @@ def resolve(base: GenerationConfig, model_config: Any, given: dict[str, Any]) ->
         setattr(settings, name, next((c for c in choices if c is not None), None))
     if settings.decoder_start_token_id is None:
         settings.decoder_start_token_id = settings.bos_token_id
-    if settings.decoder_start_token_id is None:
+    if settings.decoder_start_token_id is None and needs_start:
         raise ValueError(
             "decoder_start_token_id: expected one in the call, generation_config, config or config.decoder, or a "
             "bos_token_id there; got none"

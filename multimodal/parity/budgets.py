@@ -15,30 +15,46 @@ NOISE_DRAWS = 4
 
 
 _PACKED = re.compile(r"(grad\..*)\.(query|key|value)\.(weight|bias)")
+NOTHING = 1e-12
+"""A gradient of so small a share of the typical one is what float64 leaves of a sum that cancels."""
 
 
-def grouped(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def grouped(answers: Mapping[str, np.ndarray], cancelling: frozenset[str] = frozenset()) -> dict[str, np.ndarray]:
     """`answers` in float64, with the gradients of an attention's query, key and value as one vector.
 
     Softmax does not feel what all scores share: the gradient of a key bias is zero, and that of a key weight is what is
     left of a sum in which the keys' common part cancels. They have no scale of their own and are held against that of
-    their neighbours, as in the layouts (GPT-2's) that pack the three into one tensor.
+    their neighbours, as in the layouts (GPT-2's) that pack the three into one tensor. So are the biases of `cancelling`
+    (see there), each with its weight.
     """
     found: dict[str, np.ndarray] = {}
     for name, value in answers.items():
-        match = _PACKED.fullmatch(name)
-        if match is None:
-            found[name] = np.asarray(value, np.float64)
-        else:
+        match, stem = _PACKED.fullmatch(name), name.rpartition(".")[0]
+        if match is not None:
             group = f"{match[1]}.[query,key,value].{match[3]}"
-            found[group] = np.concatenate([found.get(group, np.zeros(0)), np.asarray(value, np.float64).ravel()])
+        else:
+            group = f"{stem}.[weight,bias]" if f"{stem}.bias" in cancelling else name
+        value = np.asarray(value, np.float64)
+        found[group] = value if group == name else np.concatenate([found.get(group, np.zeros(0)), value.ravel()])
     return found
+
+
+def cancelling_biases(truth: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """Gradients of biases that are zero but for rounding.
+
+    Where a softmax runs over places or choices, every score feels the bias of the layer that scores them alike, and so
+    that of the normalisation before it.
+    """
+    least = NOTHING * _typical_gradient(truth)
+    zero = (n for n, v in truth.items() if n.startswith("grad.") and n.endswith(".bias") and np.linalg.norm(v) <= least)
+    return frozenset(name for name in zero if f"{name.removesuffix('.bias')}.weight" in truth)
 
 
 def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, float]:
     """{name: relative L2 error} of every tensor of `truth`; infinite where it is missing, misshapen or not finite."""
-    truth = grouped({name: truth[name] for name in sorted(truth)})
-    got = grouped({name: got[name] for name in sorted(got)})
+    cancelling = cancelling_biases(truth)
+    truth = grouped({name: truth[name] for name in sorted(truth)}, cancelling)
+    got = grouped({name: got[name] for name in sorted(got)}, cancelling)
     typical = _typical_gradient(truth)
     return {n: _error(got.get(n), v, 1e-3 * typical if n.startswith("grad.") else 0.0) for n, v in truth.items()}
 

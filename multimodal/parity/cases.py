@@ -58,9 +58,10 @@ class Case:
 
     def inputs(self, seed: int, scale: float = 1.0, padding: int = 2) -> dict[str, np.ndarray]:
         """Values for `arguments`; the last row has `padding` hidden positions in every mask."""
-        dimensions = {**self.spec.dimensions(self.configuration()), "batch": BATCH, **self.sizes}
-        arguments = {n: replace(self.spec.argument(n), **self.forms.get(n, {})) for n in self.arguments}
-        return {name: value(argument, dimensions, seed, scale, padding) for name, argument in arguments.items()}
+        config = self.configuration()
+        dimensions = {**self.spec.dimensions(config), "batch": BATCH, **self.sizes}
+        chosen = [replace(self.spec.argument(n).of(config), **self.forms.get(n, {})) for n in self.arguments]
+        return {a.name: value(a, dimensions, seed, scale, padding) for a in chosen}
 
 
 def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale: float, padding: int) -> np.ndarray:
@@ -68,19 +69,25 @@ def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale
     shape = tuple(dimensions[s] if isinstance(s, str) else s for s in argument.shape)
     if argument.kind == "mask":
         mask = np.ones(shape, np.int64)
-        mask[-1, shape[1] - min(padding, shape[1] - 1) :] = 0
+        mask[-1, ..., _hidden(shape, padding)] = 0
         return mask
     if argument.kind == "bool":
         return draw.uniform(seed, argument.name, shape) > 0
     if argument.kind == "int":
         low = max(0, _number(argument.low, dimensions))
         values = draw.integers(seed, argument.name, shape, low, _number(argument.high, dimensions))
+        if argument.name.endswith("input_ids") and dimensions.get("padding", -1) >= 0:
+            values[-1, ..., _hidden(shape, padding)] = dimensions["padding"]
         return _partly_ignored(values, seed) if argument.low == -100 else values
     if argument.name.endswith("head_mask"):
         return (draw.uniform(seed, argument.name, shape) > -0.5).astype(np.float64)
-    if argument.kind == "share" or argument.outside:
-        return (draw.uniform(seed, argument.name, shape) + 1) / 2
-    return scale * draw.uniform(seed, argument.name, shape)
+    values = draw.uniform(seed, argument.name, shape)
+    return (values + 1) / 2 if argument.kind == "share" or argument.outside else scale * values
+
+
+def _hidden(shape: tuple[int, ...], padding: int) -> slice:
+    """The last `padding` places of a sequence, of which the first one stays."""
+    return slice(shape[-1] - min(padding, shape[-1] - 1), None)
 
 
 def _partly_ignored(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -114,7 +121,14 @@ LXMERT = {
     "visual_feat_dim": 11, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 10,
     "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
 }  # fmt: skip
+DATA2VEC = {
+    "model_type": "data2vec-text", "vocab_size": 43, "hidden_size": 18, "num_hidden_layers": 2, "num_attention_heads": 3,
+    "intermediate_size": 26, "max_position_embeddings": 9, "type_vocab_size": 2, "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0, "num_labels": 4,
+}  # fmt: skip
+CROSS_DATA2VEC = {**DATA2VEC, "is_decoder": True, "add_cross_attention": True}
 TEXT = {"length": 7, "total": 7, "context": 5}
+CHOICES = {**TEXT, "choices": 3}
 IMAGE = {"height": 16, "width": 24}
 TOKENS = ("input_ids", "attention_mask")
 REGIONS = ("visual_feats", "visual_pos", "visual_attention_mask")
@@ -188,6 +202,55 @@ CASES: tuple[Case, ...] = (
     Case(
         "lxmert-qa-soft", "LxmertForQuestionAnswering", {**LXMERT, "hidden_act": "silu"},
         (*TOKENS, "token_type_ids", *REGIONS, "labels"), SEEN, forms={"labels": SHARES},
+    ),
+    Case("data2vec-text", "Data2VecTextModel", DATA2VEC, (*TOKENS, "token_type_ids"), TEXT),
+    Case(
+        "data2vec-text-embeds", "Data2VecTextModel", {**DATA2VEC, "is_decoder": True, "hidden_act": "relu"},
+        ("inputs_embeds", "attention_mask", "head_mask"), TEXT, options={"add_pooling_layer": False},
+    ),
+    Case(
+        "data2vec-text-relative", "Data2VecTextModel",
+        {**CROSS_DATA2VEC, "position_embedding_type": "relative_key", "pruned_heads": {"1": [0]}},
+        (*TOKENS, *CONTEXT, "position_ids"), TEXT,
+    ),
+    Case("data2vec-text-causal", "Data2VecTextForCausalLM", {**DATA2VEC, "is_decoder": True}, (*TOKENS, "labels"), TEXT),
+    Case(
+        "data2vec-text-cross", "Data2VecTextForCausalLM",
+        {**CROSS_DATA2VEC, "tie_word_embeddings": False, "hidden_act": "silu"},
+        (*TOKENS, *CONTEXT, "head_mask", "labels"), TEXT,
+    ),
+    Case("data2vec-text-mlm", "Data2VecTextForMaskedLM", DATA2VEC, (*TOKENS, "token_type_ids", "labels"), TEXT),
+    Case(
+        "data2vec-text-mlm-relative", "Data2VecTextForMaskedLM",
+        {**DATA2VEC, "position_embedding_type": "relative_key_query", "tie_word_embeddings": False},
+        ("input_ids", "head_mask", "labels"), TEXT,
+    ),
+    Case(
+        "data2vec-text-sequence", "Data2VecTextForSequenceClassification", DATA2VEC, (*TOKENS, "labels"), TEXT,
+    ),
+    Case(
+        "data2vec-text-regression", "Data2VecTextForSequenceClassification", {**DATA2VEC, "num_labels": 1},
+        ("inputs_embeds", "attention_mask", "labels"), TEXT,
+    ),
+    Case(
+        "data2vec-text-several", "Data2VecTextForSequenceClassification",
+        {**DATA2VEC, "problem_type": "multi_label_classification"}, ("input_ids", "labels"), TEXT,
+    ),
+    Case(
+        "data2vec-text-choice", "Data2VecTextForMultipleChoice", DATA2VEC, (*TOKENS, "token_type_ids", "labels"), CHOICES,
+    ),
+    Case(
+        "data2vec-text-choice-embeds", "Data2VecTextForMultipleChoice", DATA2VEC,
+        ("inputs_embeds", "head_mask", "position_ids"), CHOICES,
+    ),
+    Case("data2vec-text-tokens", "Data2VecTextForTokenClassification", DATA2VEC, (*TOKENS, "labels"), TEXT),
+    Case(
+        "data2vec-text-span", "Data2VecTextForQuestionAnswering", DATA2VEC,
+        (*TOKENS, "start_positions", "end_positions"), TEXT,
+    ),
+    Case(
+        "vit-data2vec-text", "VisionEncoderDecoderModel", _composite(VIT, CROSS_DATA2VEC),
+        ("pixel_values", "decoder_input_ids", "labels"), {**TEXT, **IMAGE},
     ),
     Case(
         "vit-gpt2", "VisionEncoderDecoderModel", _composite(VIT, CROSS_GPT2),

@@ -145,7 +145,14 @@ def _without_norm(_: Any) -> Any:
     return lambda self, feats, boxes, *_: (self.features_norm(self.features(feats)) + self.boxes(boxes)) / 2
 
 
+def _learning(embedding: Any, backend: str) -> Any:
+    """Embeddings whose padding learns as any other token does."""
+    return lambda *arguments, padding_id, **keywords: embedding(*arguments, **keywords)
+
+
 COMPOSITE, LXMERT = "models.vision_encoder_decoder", "models.lxmert"
+_unpooled = _called("layers.heads", "Pooler", lambda old: lambda self, x: x[:, 0])
+DATA2VEC = "models.data2vec_text"
 SECOND_BLOCK = "decoder.model.transformer.blocks.1.mlp.up.weight"
 
 FAULTS: tuple[Fault, ...] = (
@@ -199,7 +206,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "padding vectors that learn", "lxmert",
-        _replaced("layers.embeddings", "Embedding", lambda old, _: lambda *args, padding_id, **keywords: old(*args, **keywords)),
+        _replaced("layers.embeddings", "Embedding", _learning),
     ),
     Fault(
         "ignored confidence", "lxmert-pretraining",
@@ -217,6 +224,39 @@ FAULTS: tuple[Fault, ...] = (
         "soft answers averaged in the place of summed", "lxmert-qa-soft",
         _replaced(LXMERT, "answers", lambda old, _: lambda scores, labels: old(scores, labels) / 9),
     ),
+    Fault(
+        "positions from the padding's own on", "data2vec-text",
+        _replaced("layers.embeddings", "count_tokens", lambda old, _: lambda ids, p, at: old(ids, p, at - 1)),
+    ),
+    Fault(
+        "padding that takes a position", "data2vec-text",
+        _replaced("layers.embeddings", "count_tokens", lambda old, _: lambda ids, p, at: old(ids, -1, at) + p + 1),
+    ),
+    Fault(
+        "positions of embeddings without the offset", "data2vec-text-embeds",
+        _replaced("layers.embeddings", "count_from", lambda old, _: lambda at, x: old(at - 2, x)),
+    ),
+    Fault("padding that learns", "data2vec-text-mlm", _replaced("layers.embeddings", "Embedding", _learning)),
+    Fault("tanh gelu in the language head alone", "data2vec-text-cross", _activation("gelu", "gelu_new")),
+    Fault(
+        "wrong epsilon in the language head", "data2vec-text-mlm",
+        _replaced("layers.heads", "LayerNorm", lambda old, _: lambda w, e, *a, **k: old(w, e + 1e-6, *a, **k)),
+    ),
+    Fault("language head without its bias", "data2vec-text-causal", _tensor("head.bias", np.zeros_like)),
+    Fault(
+        "classified second token", "data2vec-text-sequence",
+        _called("layers.heads", "SequenceClassifier", lambda old: lambda self, x, *a: old(self, x[:, 1:], *a)),
+    ),
+    Fault(
+        "sum over labels in the place of the mean", "data2vec-text-several",
+        _replaced("losses", "binary_cross_entropy", lambda old, _: lambda x, y: old(x, y) * x.shape[1]),
+    ),
+    Fault("states in the place of what is pooled", "data2vec-text-choice", _unpooled),
+    Fault(
+        "first and last position of an answer exchanged", "data2vec-text-span",
+        _replaced(DATA2VEC, "span", lambda old, _: lambda s, e, first, last: old(s, e, last, first)),
+    ),
+    Fault("ignored answers that count", "data2vec-text-span", _replaced("losses", "cross_entropy", _counted)),
 )  # fmt: skip
 
 

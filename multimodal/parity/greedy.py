@@ -11,15 +11,17 @@ from multimodal.parity import gates
 from multimodal.parity.cells import FAILED, NOT_APPLICABLE, PASSED, Cell
 
 DTYPE = "float32"
-TOKENS = "decoder_input_ids"
+TOKENS = ("decoder_input_ids", "input_ids")
 
 
 def compare(bench: Any, cell: Cell) -> None:
     """Fill in `cell` with the tokens of a backend against PyTorch's in float64 (`bench` is that of `parity.checks`)."""
     truth_worker = bench.worker(*gates.TRUTH, faulty=False)
     case = bench.subject.case
-    if not bench.once("generates", lambda: truth_worker.generates(case)):
-        cell.state, cell.note = NOT_APPLICABLE, f"{case.class_name} does not generate"
+    text = "input_ids" in case.spec.names() and not case.configuration().is_decoder
+    if text or not bench.once("generates", lambda: truth_worker.generates(case)):
+        what = "an encoder" if text else case.class_name
+        cell.state, cell.note = NOT_APPLICABLE, f"{what} does not generate"
         return
     prompt, settings = bench.subject.prompt(), bench.subject.settings
     weights = bench.question.weights
@@ -67,9 +69,11 @@ def _is_tie(
 ) -> bool:
     """Whether the scores at the first different token are too close for float32 to tell apart."""
     at = _first_difference(got, true)
-    if at == 0 or TOKENS not in bench.subject.case.spec.names():
+    tokens = next((name for name in TOKENS if name in bench.subject.case.spec.names()), None)
+    if at == 0 or tokens is None:
         return False
-    inputs = {name: array[row : row + 1] for name, array in prompt.items()} | {TOKENS: true[None, :at].astype(np.int64)}
+    inputs = {name: array[row : row + 1] for name, array in prompt.items() if name != "attention_mask"}
+    inputs |= {tokens: true[None, :at].astype(np.int64)}
     case = replace(bench.subject.case, arguments=tuple(inputs))
     weights = bench.question.weights
     workers = (bench.worker(*gates.TRUTH, faulty=False), bench.worker(backend, DTYPE))

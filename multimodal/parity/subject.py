@@ -15,6 +15,7 @@ from multimodal.checkpoints import names
 from multimodal.checkpoints.formats import safetensors_file
 from multimodal.checkpoints.plan import make_plan
 from multimodal.configs.base import PretrainedConfig
+from multimodal.generation import arguments
 from multimodal.generation.config import CONFIG_NAME, SPECIAL_TOKENS, GenerationConfig
 from multimodal.parity import draw
 from multimodal.parity.cases import BATCH, Case
@@ -25,7 +26,10 @@ LONGEST = 16
 """Tokens of a drawn sequence, where the model has as many positions."""
 CONTEXT = 5
 OBJECTS = 6
+CHOICES = 3
 PADDING = 2
+PROMPT = 4
+"""Tokens that a text is generated behind."""
 NOT_DRAWN = ("position_ids", "head_mask")
 """Endings of arguments whose values follow from others, or that switch off a part of what is checked."""
 
@@ -80,7 +84,10 @@ class Subject:
         return Question(self.case, weights, self.inputs, self.seed, gradients=gradients, held=False)
 
     def prompt(self) -> dict[str, np.ndarray]:
-        """The inputs of `generate`: what the decoder does not get."""
+        """The inputs of `generate`: the first tokens of a text, or what the decoder of a composite does not get."""
+        if "input_ids" in self.inputs:
+            kept = {name: array for name, array in self.inputs.items() if name in ("input_ids", *arguments.TEXT)}
+            return {n: a if n.startswith("encoder_") else a[:, :PROMPT] for n, a in kept.items()}
         return {name: array for name, array in self.inputs.items() if not name.startswith(("decoder_", "labels"))}
 
 
@@ -91,15 +98,15 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     other the first is drawn; caches and other structures are not.
     """
     dimensions = spec.dimensions(config)
-    length = min(dimensions.get("positions", LONGEST), LONGEST)
-    sizes = {"length": length, "total": length, "context": CONTEXT, "objects": OBJECTS}
+    length = min(dimensions.get("longest", dimensions.get("positions", LONGEST)), LONGEST)
+    sizes = {"length": length, "total": length, "context": CONTEXT, "objects": OBJECTS, "choices": CHOICES}
     sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
     parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}
     known = {**dimensions, **sizes, "batch": BATCH}
     chosen = [
         argument.name
-        for argument in spec.arrays()
+        for argument in (a.of(config) for a in spec.arrays())
         if argument.name not in without
         and not argument.name.endswith(NOT_DRAWN)
         and (argument.needs is None or argument.needs[0] in parts)
@@ -138,7 +145,7 @@ def _given(file: Path, spec: specs.Specification) -> dict[str, np.ndarray]:
 
 def _greedy(path: Path, case: Case) -> dict[str, Any]:
     """Settings of a greedy search as long as the decoder's positions allow, with the checkpoint's special tokens."""
-    positions = case.spec.dimensions(case.configuration()).get("positions", LONGEST)
+    positions = case.spec.dimensions(case.configuration()).get("longest", LONGEST)
     settings: dict[str, Any] = {"num_beams": 1, "max_length": min(positions, LONGEST)}
     if (path / CONFIG_NAME).is_file():
         own = GenerationConfig.from_pretrained(path)

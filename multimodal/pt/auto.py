@@ -17,6 +17,36 @@ class AutoModelForCausalLM(AutoModelBase):
     backend, auto_class = "pt", "AutoModelForCausalLM"
 
 
+class AutoModelForMaskedLM(AutoModelBase):
+    """The masked language model of a checkpoint's architecture."""
+
+    backend, auto_class = "pt", "AutoModelForMaskedLM"
+
+
+class AutoModelForSequenceClassification(AutoModelBase):
+    """The sequence classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "pt", "AutoModelForSequenceClassification"
+
+
+class AutoModelForMultipleChoice(AutoModelBase):
+    """The classifier of choices of a checkpoint's architecture."""
+
+    backend, auto_class = "pt", "AutoModelForMultipleChoice"
+
+
+class AutoModelForTokenClassification(AutoModelBase):
+    """The token classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "pt", "AutoModelForTokenClassification"
+
+
+class AutoModelForQuestionAnswering(AutoModelBase):
+    """The question answering model of a checkpoint's architecture."""
+
+    backend, auto_class = "pt", "AutoModelForQuestionAnswering"
+
+
 class AutoModelForVision2Seq(AutoModelBase):
     """The image-to-text model of a checkpoint's architecture."""
 

@@ -30,15 +30,7 @@ class GenerationMixin:
         if prompt is None:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
-        length = arguments.total_length(settings, prompt.shape[1], self.config.decoder.max_position_embeddings)
-        network, config = self.network.decoder, self.config.decoder
-        if arguments.needs_search(settings):
-            stepper = Stepper(network, config, context, mask, length, settings.num_beams)
-            answer = search.run(stepper, prompt.numpy(force=True), settings, length)
-            answer = {name: torch.from_numpy(value).to(context.device) for name, value in answer.items()}
-        else:
-            answer = {"sequences": greedy(network, config, context, prompt, mask, length, settings)}
-        return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
+        return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any]):
         """What the decoder attends to."""
@@ -56,22 +48,55 @@ class GenerationMixin:
         return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
 
 
+class TextGenerationMixin:
+    """`generate` for causal language models."""
+
+    @torch.no_grad()
+    def generate(self, input_ids=None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+        """Token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+
+        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
+        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+        """
+        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+        arguments.check_text(self, inputs)
+        if input_ids is None:
+            input_ids = torch.full((1, 1), settings.decoder_start_token_id, dtype=torch.long, device=self.device)
+        self._check({"input_ids": input_ids, **inputs})
+        mask = inputs.pop("attention_mask", None)
+        if mask is None and settings.pad_token_id is not None:
+            mask = (input_ids != settings.pad_token_id).long()
+        return generated(self, inputs, input_ids, mask, settings)
+
+
+def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
+    """What `generate` answers: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
+    length = arguments.total_length(settings, prompt.shape[1], arguments.longest(model))
+    given = {name: tensor for name, tensor in given.items() if tensor is not None}
+    if arguments.needs_search(settings):
+        stepper = Stepper(model, given, mask, prompt.shape[0], length, settings.num_beams)
+        answer = search.run(stepper, prompt.numpy(force=True), settings, length)
+        answer = {name: torch.from_numpy(value).to(prompt.device) for name, value in answer.items()}
+    else:
+        answer = {"sequences": greedy(model, given, prompt, mask, length, settings)}
+    return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
+
+
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, network, config, context, mask, length: int, beams: int):
-        self.network = network
-        self.context = context.repeat_interleave(beams, 0)
+    def __init__(self, model, given, mask, batch: int, length: int, beams: int):
+        self.network, self.device = model.network, model.device
+        self.given = {name: tensor.repeat_interleave(beams, 0) for name, tensor in given.items()}
         self.mask = None if mask is None else mask.repeat_interleave(beams, 0)
-        rows = self.context.shape[0]
-        self.cache = empty_cache(config, rows, length - 1, context.dtype, context.device)
+        self.cache = empty_cache(model.config, batch * beams, length - 1, model.dtype, model.device)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         if order is not None:
-            self.cache = reorder(self.cache, torch.from_numpy(order).to(self.context.device))
-        new = torch.from_numpy(tokens).to(self.context.device)
+            self.cache = reorder(self.cache, torch.from_numpy(order).to(self.device))
+        new = torch.from_numpy(tokens).to(self.device)
         visible = None if self.mask is None else pad_mask(self.mask, self.cache.position + new.shape[1])
-        answer = self.network(new, visible, encoder_hidden_states=self.context, cache=self.cache)
+        answer = self.network(new, visible, **self.given, cache=self.cache)
         self.cache = answer.cache
         return to_numpy(answer.logits[:, -1])
 
@@ -82,17 +107,17 @@ def reorder(cache: Cache, order: torch.Tensor) -> Cache:
         layer._replace(self_attention=KeyValue(*(tensor[order] for tensor in layer.self_attention)))
         for layer in cache.layers
     )
-    return cache._replace(layers=layers)
+    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
 
 
-def greedy(decoder, config, context, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
+def greedy(model, given, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
     """The likeliest token at each step, until every sequence has ended or is `length` long."""
     pad, eos = settings.pad_token_id, torch.tensor(settings.eos_token_ids, dtype=torch.long, device=prompt.device)
-    tokens, cache = prompt, empty_cache(config, prompt.shape[0], length - 1, context.dtype, context.device)
+    tokens, cache = prompt, empty_cache(model.config, prompt.shape[0], length - 1, model.dtype, model.device)
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     while tokens.shape[1] < length and not bool(ended.all()):
         visible = None if mask is None else pad_mask(mask, tokens.shape[1])
-        answer = decoder(tokens[:, cache.position :], visible, encoder_hidden_states=context, cache=cache)
+        answer = model.network(tokens[:, cache.position :], visible, **given, cache=cache)
         cache = answer.cache
         new = answer.logits[:, -1].argmax(-1)
         if eos.numel():
@@ -108,7 +133,9 @@ def empty_cache(config, batch: int, length: int, dtype: torch.dtype, device: tor
     for heads, head_size in cache_shapes(config):
         shape = (batch, heads, length, head_size)
         layers.append(LayerCache(KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))))
-    return Cache(tuple(layers), 0)
+    return Cache(
+        tuple(layers), 0, torch.zeros(batch, 1, dtype=torch.long, device=device) if config.skips_padding else None
+    )
 
 
 def pad_mask(mask: torch.Tensor, length: int) -> torch.Tensor:

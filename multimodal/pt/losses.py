@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from multimodal.specs.problems import REGRESSION, SINGLE
+
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
@@ -48,3 +50,35 @@ def shift_right(labels: torch.Tensor, pad: int, start: int) -> torch.Tensor:
     """Decoder inputs from labels (batch, length): one to the right behind the start token, negative ones as pads."""
     shifted = torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], dim=1)
     return torch.where(shifted < 0, pad, shifted)
+
+
+def mean_squared_error(values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean over everything; of one shape, but that one of them may lack a last axis of one."""
+    return nn.functional.mse_loss(values, targets.to(values.dtype).reshape(values.shape))
+
+
+def binary_cross_entropy(logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Mean over every label of every row; (batch, labels) both, shares in [0, 1]."""
+    return nn.functional.binary_cross_entropy_with_logits(logits, shares.to(logits.dtype))
+
+
+def by_problem(problem: str, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of a sequence classifier (see `specs.problems`)."""
+    if problem == REGRESSION:
+        return mean_squared_error(logits, labels)
+    return (cross_entropy if problem == SINGLE else binary_cross_entropy)(logits, labels)
+
+
+def span(starts: torch.Tensor, ends: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Mean of two cross entropies: logits (batch, length) of the first and of the last position, and where they are.
+
+    Positions (batch,) or (batch, 1) outside the sequence are ignored.
+    """
+    losses = [cross_entropy(logits, inside(at, logits)) for logits, at in ((starts, first), (ends, last))]
+    return (losses[0] + losses[1]) / 2
+
+
+def inside(positions: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Positions as labels (batch,): -100 for those that `logits` (batch, length) do not have."""
+    positions = positions.reshape(-1)
+    return torch.where(positions >= logits.shape[1], -100, positions)

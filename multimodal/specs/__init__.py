@@ -7,7 +7,7 @@ import importlib
 from multimodal.specs.base import Argument, Field, Specification
 from multimodal.specs.check import check
 
-FAMILIES = ("vit", "bert", "gpt2", "vision_encoder_decoder", "lxmert")
+FAMILIES = ("vit", "bert", "gpt2", "vision_encoder_decoder", "lxmert", "data2vec_text")
 
 
 def all_specifications() -> dict[str, Specification]:

@@ -31,6 +31,8 @@ class Argument:
     other_shape: Shape | None = None
     needs: tuple[str, str] | None = None
     """(part of the model without which the argument means nothing, how a model comes by it)."""
+    beyond: bool = False
+    """Whether values from `high` on are taken too, and mean nothing."""
     note: str = ""
     """What a message about a wrong shape says beside it."""
     chosen: Callable[[Any, Any], Argument] | None = None
@@ -72,6 +74,8 @@ class Specification:
     exactly_one: tuple[tuple[str, ...], ...] = ()
     at_least_one: tuple[tuple[str, ...], ...] = ()
     at_most_one: tuple[tuple[str, ...], ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
+    """Arguments that mean nothing one without the other."""
     limits: tuple[tuple[str, str], ...] = ()
     """(symbol, largest): sequences that may not be longer than a table."""
     sizes: tuple[tuple[str, str], ...] = ()

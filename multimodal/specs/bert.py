@@ -11,6 +11,7 @@ def dimensions(config) -> dict[str, int]:
         "vocab_size": config.vocab_size,
         "types": config.type_vocab_size,
         "positions": config.max_position_embeddings,
+        "longest": config.max_position_embeddings,
         "hidden": config.hidden_size,
         "context_hidden": config.cross_attention_hidden_size or config.hidden_size,
         "layers": config.num_hidden_layers,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from multimodal.specs.base import Argument, Shape, Specification, dtype_name
 
 
@@ -51,6 +53,8 @@ def check(
             raise ArgumentError(
                 f"{' / '.join(prefix + name for name in choice)}: expected at least one of them, got none"
             )
+    for group in spec.together:
+        _check_together(group, given, prefix)
     bound, checked = dict(dimensions), []
     for argument, value in _arrays(spec, given, prefix):
         _check_array(argument, value, prefix)
@@ -62,6 +66,7 @@ def check(
             _check_values(argument, value, bound, extent, prefix)
         elif argument.outside:
             _advise(argument, value, bound, extent, prefix)
+    _check_places(spec, given, bound, dimensions, past_length, extent, prefix)
     _check_limits(spec, given, bound, dimensions, past_length, prefix)
     _check_smallest(spec, bound, dimensions, prefix)
     if not interpolate:
@@ -136,6 +141,13 @@ def _check_choice(
         raise ArgumentError(f"{' / '.join(names)}: expected exactly one of them, got {got}")
 
 
+def _check_together(group: tuple[str, ...], given: Mapping[str, Any], prefix: str) -> None:
+    there = [prefix + name for name in group if given.get(name) is not None]
+    if there and len(there) < len(group):
+        names = " / ".join(prefix + name for name in group)
+        raise ArgumentError(f"{names}: expected all of them or none, got only {', '.join(there)}")
+
+
 def _check_part(argument: Argument, parts: tuple[str, ...], prefix: str) -> None:
     if argument.needs is not None and argument.needs[0] not in parts:
         part, how = argument.needs
@@ -184,6 +196,9 @@ def _check_values(argument: Argument, value: Any, bound: Mapping[str, int], exte
     if argument.kind == "share":
         if not (least >= 0 and most <= 1):
             raise ArgumentError(f"{name}: expected values in [0, 1], got values from {least} to {most}")
+    elif argument.beyond:
+        if least < low:
+            raise ArgumentError(f"{name}: expected values of at least {low}, got values from {least} to {most}")
     elif least < low or most >= high:
         raise ArgumentError(f"{name}: expected values in [{low}, {high}), got values from {least} to {most}")
 
@@ -196,6 +211,41 @@ def _advise(argument: Argument, value: Any, bound: Mapping[str, int], extent: Ex
         warnings.warn(
             f"{prefix}{argument.name}: expected values in [{low}, {high}], {came}; {argument.outside}", stacklevel=6
         )
+
+
+def _check_places(
+    spec: Specification,
+    given: Mapping[str, Any],
+    bound: Mapping[str, int],
+    dimensions: Mapping[str, int],
+    past: int,
+    extent: Extent,
+    prefix: str,
+) -> None:
+    """Positions that count from behind a padding token: there must be as many as a row has tokens that are none."""
+    length, longest = bound.get("length"), dimensions.get("longest", 0)
+    if "padding" not in dimensions or not isinstance(length, int) or past + length <= longest:
+        return
+    by_ending = {
+        ending: next(n for n in spec.names() if n.endswith(ending)) for ending in ("input_ids", "inputs_embeds")
+    }
+    if any(name.endswith("position_ids") and value is not None for name, value in given.items()):
+        return
+    name, tokens = by_ending["inputs_embeds"], length
+    ids = given.get(by_ending["input_ids"])
+    if ids is not None:
+        if extent(ids) is None:
+            return
+        name, tokens = by_ending["input_ids"], int((_numpy(ids) != dimensions["padding"]).sum(-1).max())
+    if past + tokens > longest:
+        raise ArgumentError(
+            f"{prefix}{name}: expected at most {longest} tokens ({dimensions['positions']} positions, of which those up "
+            f"to the padding token's are taken), got {past + tokens}"
+        )
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
 
 def _check_limits(

@@ -11,6 +11,7 @@ def dimensions(config) -> dict[str, int]:
     return {
         "vocab_size": config.vocab_size,
         "positions": config.n_positions,
+        "longest": config.n_positions,
         "hidden": config.n_embd,
         "context_hidden": config.n_embd,
         "layers": config.n_layer,

@@ -17,6 +17,36 @@ class TFAutoModelForCausalLM(AutoModelBase):
     backend, auto_class = "tf", "AutoModelForCausalLM"
 
 
+class TFAutoModelForMaskedLM(AutoModelBase):
+    """The masked language model of a checkpoint's architecture."""
+
+    backend, auto_class = "tf", "AutoModelForMaskedLM"
+
+
+class TFAutoModelForSequenceClassification(AutoModelBase):
+    """The sequence classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "tf", "AutoModelForSequenceClassification"
+
+
+class TFAutoModelForMultipleChoice(AutoModelBase):
+    """The classifier of choices of a checkpoint's architecture."""
+
+    backend, auto_class = "tf", "AutoModelForMultipleChoice"
+
+
+class TFAutoModelForTokenClassification(AutoModelBase):
+    """The token classifier of a checkpoint's architecture."""
+
+    backend, auto_class = "tf", "AutoModelForTokenClassification"
+
+
+class TFAutoModelForQuestionAnswering(AutoModelBase):
+    """The question answering model of a checkpoint's architecture."""
+
+    backend, auto_class = "tf", "AutoModelForQuestionAnswering"
+
+
 class TFAutoModelForVision2Seq(AutoModelBase):
     """The image-to-text model of a checkpoint's architecture."""
 

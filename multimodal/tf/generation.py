@@ -28,38 +28,7 @@ class GenerationMixin:
         context = self._context(pixel_values, inputs)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
-        prompt = tf.cast(prompt, tf.int32)
-        positions = self.config.decoder.max_position_embeddings
-        length = arguments.total_length(settings, prompt.shape[1], positions)
-        capacity = arguments.bucket(length, positions + 1)
-        mask = None if mask is None else tf.cast(mask, tf.bool)
-        if arguments.needs_search(settings):
-            stepper = Stepper(self._program(advance), self.config.decoder, context, mask, capacity, settings.num_beams)
-            answer = search.run(stepper, np.asarray(prompt), settings, length)
-            answer = {name: tf.convert_to_tensor(value) for name, value in answer.items()}
-        else:
-            eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
-            pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
-            program = self._program(greedy, capacity)
-            tokens, count = program(context, prompt, mask, tf.constant(length), eos, pad)
-            answer = {"sequences": tokens[:, : int(count)]}
-        return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
-
-    def _program(self, function: Any, *fixed: Any) -> Any:
-        """A compiled function of the decoder, of its configuration and of what is fixed; traced anew for other shapes."""
-        network, config = self.network.decoder, self.config.decoder
-        programs = vars(self).get("_programs")
-        if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
-            programs = {"network": network}
-            self._set("_programs", programs)
-        key = (function, *fixed)
-        if key not in programs:
-
-            def program(*tensors):
-                return function(network, config, *fixed, *tensors)
-
-            programs[key] = tf.function(program, jit_compile=True)
-        return programs[key]
+        return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any]):
         """What the decoder attends to."""
@@ -77,26 +46,83 @@ class GenerationMixin:
         return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
 
 
+class TextGenerationMixin:
+    """`generate` for causal language models."""
+
+    def generate(self, input_ids=None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+        """Token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+
+        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
+        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+        """
+        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+        arguments.check_text(self, inputs)
+        if input_ids is None:
+            input_ids = np.full((1, 1), settings.decoder_start_token_id)
+        self._check({"input_ids": input_ids, **inputs})
+        mask = inputs.pop("attention_mask", None)
+        if mask is None and settings.pad_token_id is not None:
+            mask = np.asarray(input_ids) != settings.pad_token_id
+        return generated(self, inputs, input_ids, mask, settings)
+
+
+def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
+    """What `generate` answers: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
+    prompt, positions = tf.cast(prompt, tf.int32), arguments.longest(model)
+    length = arguments.total_length(settings, prompt.shape[1], positions)
+    capacity = arguments.bucket(length, positions + 1)
+    mask = None if mask is None else tf.cast(mask, tf.bool)
+    given = {name: tf.convert_to_tensor(tensor) for name, tensor in given.items() if tensor is not None}
+    if arguments.needs_search(settings):
+        rows, beams = prompt.shape[0], settings.num_beams
+        stepper = Stepper(compiled(model, advance), model, given, mask, rows, capacity, beams)
+        answer = search.run(stepper, np.asarray(prompt), settings, length)
+        answer = {name: tf.convert_to_tensor(value) for name, value in answer.items()}
+    else:
+        eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
+        pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
+        program = compiled(model, greedy, capacity)
+        tokens, count = program(given, prompt, mask, tf.constant(length), eos, pad)
+        answer = {"sequences": tokens[:, : int(count)]}
+    return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
+
+
+def compiled(model, function: Any, *fixed: Any) -> Any:
+    """A compiled function of a model's network, of its configuration and of what is fixed; traced anew for other shapes."""
+    network, config = model.network, model.config
+    programs = vars(model).get("_programs")
+    if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
+        programs = {"network": network}
+        model._set("_programs", programs)
+    key = (function, *fixed)
+    if key not in programs:
+
+        def program(*tensors):
+            return function(network, config, *fixed, *tensors)
+
+        programs[key] = tf.function(program, jit_compile=True)
+    return programs[key]
+
+
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, program, config, context, mask, capacity: int, beams: int):
+    def __init__(self, program, model, given, mask, batch: int, capacity: int, beams: int):
         self.program = program
-        self.context = tf.repeat(context, beams, 0)
-        rows = self.context.shape[0]
+        self.given = {name: tf.repeat(tensor, beams, 0) for name, tensor in given.items()}
         self.visible = None if mask is None else pad_mask(tf.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(config, rows, capacity - 1, context.dtype)
+        self.cache = empty_cache(model.config, batch * beams, capacity - 1, model.network.compute_dtype)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32)
         new = tf.constant(tokens, tf.int32)
-        logits, self.cache = self.program(new, rows, self.visible, self.context, self.cache)
+        logits, self.cache = self.program(new, rows, self.visible, self.given, self.cache)
         return np.asarray(logits)
 
 
-def advance(decoder, config, tokens, order, visible, context, cache):
+def advance(decoder, config, tokens, order, visible, given, cache):
     """(logits behind the new tokens, cache)."""
-    answer = decoder(tokens, visible, encoder_hidden_states=context, cache=reorder(cache, order))
+    answer = decoder(tokens, visible, **given, cache=reorder(cache, order))
     return answer.logits[:, -1], answer.cache
 
 
@@ -106,7 +132,7 @@ def reorder(cache: Cache, order: tf.Tensor) -> Cache:
         layer._replace(self_attention=KeyValue(*(tf.gather(tensor, order) for tensor in layer.self_attention)))
         for layer in cache.layers
     )
-    return cache._replace(layers=layers)
+    return cache._replace(layers=layers, counted=None if cache.counted is None else tf.gather(cache.counted, order))
 
 
 def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
@@ -114,7 +140,7 @@ def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
     return tf.pad(mask, ((0, 0), (0, length - int(mask.shape[1]))), constant_values=True)
 
 
-def greedy(decoder, config, capacity: int, context, prompt, mask, length, eos, pad):
+def greedy(decoder, config, capacity: int, given, prompt, mask, length, eos, pad):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
 
     Stops once every sequence has ended or is `length` long.
@@ -123,33 +149,38 @@ def greedy(decoder, config, capacity: int, context, prompt, mask, length, eos, p
     visible = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
-        return decoder(tokens, visible, encoder_hidden_states=context, cache=cache)
+        return decoder(tokens, visible, **given, cache=cache)
 
     def append(tokens, ended, logits, at):
         new = tf.where(ended, pad, tf.argmax(logits[:, -1], -1, output_type=tf.int32))
         tokens = ops.slice_update(tokens, (0, at), new[:, None])
         return tokens, ended | tf.reduce_any(new[:, None] == eos, -1)
 
-    def body(tokens, ended, cache, at):
-        answer = step(tf.slice(tokens, (0, at - 1), (batch, 1)), cache)
-        tokens, ended = append(tokens, ended, answer.logits, at)
-        return tokens, ended, answer.cache, at + 1
+    def body(tokens, ended, leaves, at):
+        left = iter(leaves)
+        cache = tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), answer.cache)
+        new = step(tf.slice(tokens, (0, at - 1), (batch, 1)), cache)
+        tokens, ended = append(tokens, ended, new.logits, at)
+        return tokens, ended, there(new.cache), at + 1
 
-    def unfinished(tokens, ended, cache, at):
+    def there(cache):  # the loop takes no None
+        return tuple(leaf for leaf in tf.nest.flatten(cache) if leaf is not None)
+
+    def unfinished(tokens, ended, leaves, at):
         return (at < length) & ~tf.reduce_all(ended)
 
     tokens = tf.pad(prompt, ((0, 0), (0, capacity - start)))
-    answer = step(prompt, empty_cache(config, batch, capacity - 1, context.dtype))
+    answer = step(prompt, empty_cache(config, batch, capacity - 1, decoder.compute_dtype))
     tokens, ended = append(tokens, tf.zeros(batch, tf.bool), answer.logits, tf.constant(start))
-    state = (tokens, ended, answer.cache, tf.constant(start + 1))
+    state = (tokens, ended, there(answer.cache), tf.constant(start + 1))
     tokens, _, _, count = tf.while_loop(unfinished, body, state)
     return tokens, count
 
 
-def empty_cache(config, batch: int, length: int, dtype: tf.DType) -> Cache:
+def empty_cache(config, batch: int, length: int, dtype: str) -> Cache:
     """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
     layers = []
     for heads, head_size in cache_shapes(config):
         shape = (batch, heads, length, head_size)
         layers.append(LayerCache(KeyValue(tf.zeros(shape, dtype), tf.zeros(shape, dtype))))
-    return Cache(tuple(layers), tf.constant(0))
+    return Cache(tuple(layers), tf.constant(0), tf.zeros((batch, 1), tf.int32) if config.skips_padding else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from multimodal.specs.problems import REGRESSION, SINGLE
+
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
@@ -48,3 +50,37 @@ def shift_right(labels: tf.Tensor, pad: int, start: int) -> tf.Tensor:
     labels = tf.convert_to_tensor(labels)
     shifted = tf.concat([tf.fill(tf.shape(labels[:, :1]), tf.cast(start, labels.dtype)), labels[:, :-1]], axis=1)
     return tf.where(shifted < 0, tf.cast(pad, labels.dtype), shifted)
+
+
+def mean_squared_error(values: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Mean over everything; of one shape, but that one of them may lack a last axis of one."""
+    return tf.reduce_mean(tf.square(values - tf.reshape(tf.cast(targets, values.dtype), tf.shape(values))))
+
+
+def binary_cross_entropy(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+    """Mean over every label of every row; (batch, labels) both, shares in [0, 1]."""
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(shares, logits.dtype), logits))
+
+
+def by_problem(problem: str, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """The loss of a sequence classifier (see `specs.problems`)."""
+    if problem == REGRESSION:
+        return mean_squared_error(logits, labels)
+    return (cross_entropy if problem == SINGLE else binary_cross_entropy)(logits, labels)
+
+
+def span(starts: tf.Tensor, ends: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """Mean of two cross entropies: logits (batch, length) of the first and of the last position, and where they are.
+
+    Positions (batch,) or (batch, 1) outside the sequence are ignored.
+    """
+    losses = [cross_entropy(logits, inside(at, logits)) for logits, at in ((starts, first), (ends, last))]
+    return (losses[0] + losses[1]) / 2
+
+
+def inside(positions: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Positions as labels (batch,): -100 for those that `logits` (batch, length) do not have."""
+    positions = tf.reshape(positions, (-1,))
+    return tf.where(
+        positions >= tf.cast(tf.shape(logits)[1], positions.dtype), tf.cast(-100, positions.dtype), positions
+    )

@@ -20,6 +20,7 @@ import zoo  # noqa: E402  # found in SUPPORT
 
 BACKEND = os.environ.get("MULTIMODAL_TEST_BACKEND")
 collect_ignore = [f"suite_in_{backend}.py" for backend in ("pt", "tf", "flax") if backend != BACKEND]
+collect_ignore += [] if BACKEND == "pt" else ["suite_examples_data2vec_text.py"]  # PyTorch code
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_lists_are_refused_as_arrays(loaded, kit, name):
 @pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
 def test_a_context_needs_cross_attention(public, kit, name):
     of = zoo.config(name, add_cross_attention=False)
-    given = zoo.inputs(name, of)
+    given = zoo.inputs(name, of, 1, "encoder_hidden_states")
     refused(kit, public(name)(of), "encoder_hidden_states", "add_cross_attention", **given)
 
 

@@ -153,7 +153,7 @@ def test_keywords_override_the_configuration(load):
 @pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
 def test_keywords_override_a_given_configuration_under_every_spelling(load, name):
     config = zoo.config(name)
-    model = load(name, config=config, output_attentions=True, max_position_embeddings=zoo.POSITIONS)
+    model = load(name, config=config, output_attentions=True, max_position_embeddings=config.max_position_embeddings)
     assert model.config.output_attentions
     with pytest.raises(ValueError, match=r"unknown argument 'output_atentions'; did you mean 'output_attentions'"):
         load(name, config=config, output_atentions=True)

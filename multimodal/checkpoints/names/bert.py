@@ -10,17 +10,6 @@ def table(config) -> Table:
     """Every tensor of the family."""
     width, vocabulary = config.hidden_size, config.vocab_size
     tied = config.tie_word_embeddings
-    base = [
-        embedding("embeddings.tokens", "embeddings.word_embeddings", vocabulary, width, "vocab"),
-        embedding(
-            "embeddings.positions", "embeddings.position_embeddings", config.max_position_embeddings, width, "positions"
-        ),
-        embedding("embeddings.types", "embeddings.token_type_embeddings", config.type_vocab_size, width, "none"),
-        *norm("embeddings.norm", "embeddings.LayerNorm", width),
-    ]
-    for layer in range(config.num_hidden_layers):
-        base += block(config, layer)
-    base += linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")
     heads = [
         *linear(
             "head.dense", "cls.predictions.transform.dense", width, width, ("embed", "embed"), part="lm_head"
@@ -43,7 +32,7 @@ def table(config) -> Table:
         )
     return Table(
         prefix="bert",
-        base=tuple(base),
+        base=tuple(network(config)),
         heads=tuple(heads),
         others=(
             r"cls\.seq_relationship\.(weight|bias)",
@@ -56,6 +45,22 @@ def table(config) -> Table:
         ),
         legacy=LAYER_NORM_LEGACY,
     )
+
+
+def network(config) -> list[Row]:
+    """The base model's, of BERT and of what is built and published like it."""
+    width = config.hidden_size
+    rows = [
+        embedding("embeddings.tokens", "embeddings.word_embeddings", config.vocab_size, width, "vocab"),
+        embedding(
+            "embeddings.positions", "embeddings.position_embeddings", config.max_position_embeddings, width, "positions"
+        ),
+        embedding("embeddings.types", "embeddings.token_type_embeddings", config.type_vocab_size, width, "none"),
+        *norm("embeddings.norm", "embeddings.LayerNorm", width),
+    ]
+    for layer in range(config.num_hidden_layers):
+        rows += block(config, layer)
+    return [*rows, *linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")]
 
 
 def block(config, layer: int) -> list[Row]:

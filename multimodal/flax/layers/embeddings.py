@@ -13,6 +13,7 @@ from multimodal.flax.layers.basic import Dropout, Embedding, LayerNorm
 class TextEmbeddings(nn.Module):
     """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
 
+    With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
     """
 
@@ -25,6 +26,7 @@ class TextEmbeddings(nn.Module):
     dropout_rate: float
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
+    padding_id: int | None = None
     padding_ids: tuple[int | None, int | None, int | None] = (None, None, None)
 
     def setup(self):
@@ -44,8 +46,22 @@ class TextEmbeddings(nn.Module):
             token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
         x = x + self.types(token_type_ids)
         if self.absolute:
-            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+            x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), train)
+
+    def count(self, input_ids, x, position):  # -> b s or 1 s
+        """Positions of a sequence behind `position` others, a number for all rows or (batch, 1)."""
+        if self.padding_id is None:
+            return count_from(position, x)
+        if input_ids is None:
+            return count_from(self.padding_id + 1 + position, x)
+        return count_tokens(input_ids, self.padding_id, position)
+
+    def counted(self, input_ids, x):  # -> b 1
+        """How many tokens of a sequence took a position."""
+        if input_ids is None:
+            return jnp.full((x.shape[0], 1), x.shape[1], jnp.int32)
+        return (input_ids != self.padding_id).sum(1, keepdims=True, dtype=jnp.int32)
 
 
 class TokenAndPositionEmbeddings(nn.Module):
@@ -73,6 +89,12 @@ class TokenAndPositionEmbeddings(nn.Module):
         return self.dropout(x, train)
 
 
-def count_from(position, x):  # -> 1 s
-    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
-    return (position + jnp.arange(x.shape[1]))[None]
+def count_from(position, x):  # -> 1 s or b s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`, a number or (batch, 1)."""
+    return position + jnp.arange(x.shape[1])[None]
+
+
+def count_tokens(input_ids, padding_id: int, position):  # b s -> b s
+    """Positions behind `padding_id`; padding has that position itself and does not count."""
+    real = jnp.asarray(input_ids != padding_id, jnp.int32)
+    return (position + real.cumsum(1)) * real + padding_id

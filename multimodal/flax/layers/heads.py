@@ -1,4 +1,4 @@
-"""What stands on a network: poolers and language modelling heads."""
+"""What stands on a network: poolers, language modelling heads and classifiers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.flax.layers.activations import ACTIVATIONS
-from multimodal.flax.layers.basic import PRECISION, LayerNorm, Linear
+from multimodal.flax.layers.basic import PRECISION, Dropout, LayerNorm, Linear
 
 
 class Pooler(nn.Module):
@@ -65,6 +65,43 @@ class TransformedLanguageHead(nn.Module):
         x = self.norm(ACTIVATIONS[self.activation](self.dense(x)))
         x = scores(x, embeddings) if self.tied else self.projection(x)
         return x + jnp.asarray(self.bias, x.dtype)
+
+
+class Classifier(nn.Module):
+    """Scores of each class for every vector."""
+
+    hidden_size: int
+    labels_count: int
+    dropout_rate: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        self.dropout = Dropout(self.dropout_rate)
+        self.out = Linear(self.hidden_size, self.labels_count, True, self.dtype, self.param_dtype)
+
+    def __call__(self, x, train: bool = False):  # ... d -> ... labels
+        return self.out(self.dropout(x, train))
+
+
+class SequenceClassifier(nn.Module):
+    """Scores of each class from the first position, behind a layer with tanh: Liu et al., RoBERTa (2019), as published."""
+
+    hidden_size: int
+    labels_count: int
+    dropout_rate: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        types = (self.dtype, self.param_dtype)
+        self.dropout = Dropout(self.dropout_rate)
+        self.dense = Linear(self.hidden_size, self.hidden_size, True, *types)
+        self.out = Linear(self.hidden_size, self.labels_count, True, *types)
+
+    def __call__(self, x, train: bool = False):  # b s d -> b labels
+        x = jnp.tanh(self.dense(self.dropout(x[:, 0], train)))
+        return self.out(self.dropout(x, train))
 
 
 def scores(x, embeddings):  # b s d, v d -> b s v

@@ -1,4 +1,4 @@
-"""What stands on a network: poolers and language modelling heads."""
+"""What stands on a network: poolers, language modelling heads and classifiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from multimodal.pt.layers.activations import ACTIVATIONS
-from multimodal.pt.layers.basic import LayerNorm, Linear
+from multimodal.pt.layers.basic import Dropout, LayerNorm, Linear
 
 
 class Pooler(nn.Module):
@@ -45,3 +45,29 @@ class TransformedLanguageHead(nn.Module):
     def forward(self, x, embeddings):  # b s d, v d -> b s v
         x = self.norm(self.activation(self.dense(x)))
         return nn.functional.linear(x, embeddings if self.projection is None else self.projection.weight, self.bias)
+
+
+class Classifier(nn.Module):
+    """Scores of each class for every vector."""
+
+    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None):
+        super().__init__()
+        self.dropout = Dropout(dropout_rate)
+        self.out = Linear(hidden_size, labels_count, dtype=dtype)
+
+    def forward(self, x):  # ... d -> ... labels
+        return self.out(self.dropout(x))
+
+
+class SequenceClassifier(nn.Module):
+    """Scores of each class from the first position, behind a layer with tanh: Liu et al., RoBERTa (2019), as published."""
+
+    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None):
+        super().__init__()
+        self.dropout = Dropout(dropout_rate)
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype)
+        self.out = Linear(hidden_size, labels_count, dtype=dtype)
+
+    def forward(self, x):  # b s d -> b labels
+        x = torch.tanh(self.dense(self.dropout(x[:, 0])))
+        return self.out(self.dropout(x))

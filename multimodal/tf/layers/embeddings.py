@@ -10,6 +10,7 @@ from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm
 class TextEmbeddings(Layer):
     """The sum of token, type and absolute position embeddings, normalised: Devlin et al. (2019), section 3.
 
+    With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
     """
 
@@ -24,10 +25,11 @@ class TextEmbeddings(Layer):
         dropout_rate: float,
         dtype=None,
         name="embeddings",
+        padding_id: int | None = None,
         padding_ids=(None, None, None),
     ):
         super().__init__(dtype=dtype, name=name)
-        self.absolute = absolute
+        self.absolute, self.padding_id = absolute, padding_id
         token, place, kind = padding_ids
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens", padding_id=token)
         self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions", padding_id=place)
@@ -41,8 +43,22 @@ class TextEmbeddings(Layer):
             token_type_ids = tf.zeros(tf.shape(x)[:2], tf.int32)
         x = x + self.types(token_type_ids)
         if self.absolute:
-            x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
+            x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), training)
+
+    def count(self, input_ids, x, position):  # -> b s or 1 s
+        """Positions of a sequence behind `position` others, a number for all rows or (batch, 1)."""
+        if self.padding_id is None:
+            return count_from(position, x)
+        if input_ids is None:
+            return count_from(self.padding_id + 1 + position, x)
+        return count_tokens(input_ids, self.padding_id, position)
+
+    def counted(self, input_ids, x):  # -> b 1
+        """How many tokens of a sequence took a position."""
+        if input_ids is None:
+            return tf.fill((tf.shape(x)[0], 1), tf.shape(x)[1])
+        return tf.reduce_sum(tf.cast(input_ids != self.padding_id, tf.int32), 1, keepdims=True)
 
 
 class TokenAndPositionEmbeddings(Layer):
@@ -70,6 +86,12 @@ class TokenAndPositionEmbeddings(Layer):
         return self.dropout(x, training)
 
 
-def count_from(position, x):  # -> 1 s
-    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`."""
-    return (position + tf.range(tf.shape(x)[1]))[None]
+def count_from(position, x):  # -> 1 s or b s
+    """Positions of the sequence `x` (batch, length, ...), of which the first is `position`, a number or (batch, 1)."""
+    return position + tf.range(tf.shape(x)[1])[None]
+
+
+def count_tokens(input_ids, padding_id: int, position):  # b s -> b s
+    """Positions behind `padding_id`; padding has that position itself and does not count."""
+    real = tf.cast(input_ids != padding_id, tf.int32)
+    return (position + tf.cumsum(real, 1)) * real + padding_id

@@ -1,11 +1,11 @@
-"""What stands on a network: poolers and language modelling heads."""
+"""What stands on a network: poolers, language modelling heads and classifiers."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from multimodal.tf.layers.activations import ACTIVATIONS
-from multimodal.tf.layers.basic import Layer, LayerNorm, Linear
+from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear
 
 
 class Pooler(Layer):
@@ -54,6 +54,32 @@ class TransformedLanguageHead(Layer):
         x = self.norm(self.activation(self.dense(x)))
         x = scores(x, embeddings) if self.projection is None else self.projection(x)
         return x + tf.cast(self.bias, x.dtype)
+
+
+class Classifier(Layer):
+    """Scores of each class for every vector."""
+
+    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None, name="head"):
+        super().__init__(dtype=dtype, name=name)
+        self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
+        self.out = Linear(hidden_size, labels_count, dtype=dtype, name="out")
+
+    def call(self, x, training=False):  # ... d -> ... labels
+        return self.out(self.dropout(x, training))
+
+
+class SequenceClassifier(Layer):
+    """Scores of each class from the first position, behind a layer with tanh: Liu et al., RoBERTa (2019), as published."""
+
+    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None, name="head"):
+        super().__init__(dtype=dtype, name=name)
+        self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
+        self.dense = Linear(hidden_size, hidden_size, dtype=dtype, name="dense")
+        self.out = Linear(hidden_size, labels_count, dtype=dtype, name="out")
+
+    def call(self, x, training=False):  # b s d -> b labels
+        x = tf.tanh(self.dense(self.dropout(x[:, 0], training)))
+        return self.out(self.dropout(x, training))
 
 
 def scores(x, embeddings):  # b s d, v d -> b s v

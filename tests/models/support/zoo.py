@@ -15,21 +15,41 @@ from multimodal.checkpoints import names
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
 
-BATCH, LENGTH, CONTEXT, OBJECTS, VOCABULARY, POSITIONS, IMAGE = 2, 5, 7, 6, 99, 20, 32
+BATCH, LENGTH, CONTEXT, OBJECTS, CHOICES = 2, 5, 7, 6, 3
+VOCABULARY, POSITIONS, IMAGE, NUM_LABELS = 99, 20, 32, 4
+SPECIAL = 2
+"""Below it lie start and padding tokens."""
 NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 CLASSES = tuple(specs.all_specifications())
-TEXT_CLASSES = ("BertModel", "BertLMHeadModel", "GPT2Model", "GPT2LMHeadModel")
-HEADS = ("BertLMHeadModel", "GPT2LMHeadModel")
+HEADS = ("BertLMHeadModel", "GPT2LMHeadModel", "Data2VecTextForCausalLM")
+TEXT_CLASSES = ("BertModel", "GPT2Model", "Data2VecTextModel", *HEADS)
+"""Text models that may be decoders."""
+CLASSIFIERS = tuple(f"Data2VecTextFor{task}" for task in (
+    "SequenceClassification", "MultipleChoice", "TokenClassification", "QuestionAnswering",
+))  # fmt: skip
+ENCODERS = ("Data2VecTextForMaskedLM", *CLASSIFIERS)
+"""Classes with a head on a text encoder."""
+BASES = {"vit": "ViTModel", "bert": "BertModel", "gpt2": "GPT2Model", "data2vec-text": "Data2VecTextModel"}
+ENCODER = {"is_decoder": False, "add_cross_attention": False}
 COMPOSITE = "VisionEncoderDecoderModel"
-MAIN = ("logits", "last_hidden_state", "prediction_logits", "question_answering_score", "language_output")
+MAIN = (
+    "logits",
+    "start_logits",
+    "last_hidden_state",
+    "prediction_logits",
+    "question_answering_score",
+    "language_output",
+)
 """Fields of which every answer has one."""
 LABELS = ("labels", "obj_labels", "matched_label", "ans")
 """Arguments that a loss is made of, in whichever class."""
 
 
 def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
-    """A tiny configuration for one class; text models are decoders with cross-attention."""
+    """A tiny configuration for one class; text models that may be decoders are, with cross-attention."""
     model_type = specs.of(name).model_type
+    if name in ENCODERS:
+        changes = {**ENCODER, "num_labels": NUM_LABELS, **changes}
     if model_type == "vision-encoder-decoder":
         halves = {"encoder": half("vit"), "decoder": half(decoder) if isinstance(decoder, str) else decoder}
         tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
@@ -49,6 +69,10 @@ def half(model_type: str, **changes: Any) -> Any:
             **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
             **{"max_position_embeddings": POSITIONS, **common},
         },
+        "data2vec-text": {
+            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
+            **{"max_position_embeddings": POSITIONS + 2, **common},  # two are the padding's
+        },
         "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **common}
         | {"bos_token_id": 1, "eos_token_id": 2},
         "lxmert": {
@@ -60,6 +84,7 @@ def half(model_type: str, **changes: Any) -> Any:
     dropouts = {
         "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
         "lxmert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
+        "data2vec-text": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
         "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
     }
     still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
@@ -91,6 +116,7 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
     bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
+    bound |= {"choices": CHOICES, "batch x choices": BATCH * CHOICES}
     return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
 
 
@@ -108,16 +134,25 @@ def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) ->
     if argument.kind == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
-    return rng.integers(max(low, 0), high, shape).astype(np.int32)
+    low = SPECIAL if argument.name.endswith("input_ids") else max(low, 0)
+    return rng.integers(low, high, shape).astype(np.int32)
+
+
+def others(ids: np.ndarray) -> np.ndarray:
+    """Other tokens, none of them special: what is padding changes where the rest stands in some models."""
+    return SPECIAL + (ids - SPECIAL + 7) % (VOCABULARY - SPECIAL)
 
 
 def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, np.ndarray]:
     """What a call needs (images, ids, for text a context), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
-    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "encoder_hidden_states", *more}
-    wanted |= {"visual_feats", "visual_pos"}
-    return {a.name: draw(a, bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
+    if of.add_cross_attention:
+        wanted.add("encoder_hidden_states")
+    if "labels" in more:
+        wanted |= {"start_positions", "end_positions"}
+    return {a.name: draw(a.of(of), bound, rng) for a in specs.of(name).arguments if a.name in wanted}
 
 
 def main(out: Any) -> Any:
@@ -141,8 +176,10 @@ def faults(name: str) -> Iterator[Fault]:
     """Every kind of bad call that the specification of a class knows of."""
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
-    good = {a.name: draw(a, bound, rng) for a in spec.arrays()}
-    for argument in spec.arrays():
+    arguments = [a.of(of) for a in spec.arrays()]
+    arguments = [a for a in arguments if a.needs is None or of.add_cross_attention]
+    good = {a.name: draw(a, bound, rng) for a in arguments}
+    for argument in arguments:
         yield from _argument_faults(name, argument, good, bound)
     for choice in spec.exactly_one:
         nothing = dict.fromkeys(choice)
@@ -153,9 +190,11 @@ def faults(name: str) -> Iterator[Fault]:
         yield Fault(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
     if "pixel_values" in good:
         yield from _image_faults(name, of, rng)
+    for group in spec.together:
+        yield Fault(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
     if "positions" in bound:
         ids = next(n for n in good if n.endswith("input_ids"))
-        long = np.zeros((BATCH, POSITIONS + 1), np.int32)
+        long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
         yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
 
 
@@ -172,12 +211,13 @@ def _argument_faults(
         return
     low, high = (bound[v] if isinstance(v, str) else v for v in (argument.low, argument.high))
     low, high = (0, 2) if argument.kind == "mask" else (low, high)
-    for wrong in (low - 1, high):
+    for wrong in (low - 1,) if argument.beyond else (low - 1, high):
         changed = value.copy()
         changed.flat[-1] = wrong
+        expected = f"expected values of at least {low}" if argument.beyond else f"expected values in [{low}, {high})"
         yield Fault(
             name, f"{argument.name} with {wrong}", _given(name, argument.name, good, changed),
-            (shown(argument.name), f"expected values in [{low}, {high})", str(wrong)),
+            (shown(argument.name), expected, str(wrong)),
         )  # fmt: skip
 
 
@@ -190,6 +230,8 @@ def shown(name: str) -> str:
 def _given(name: str, argument: str, good: dict[str, np.ndarray], value: np.ndarray) -> dict[str, Any]:
     """The changed arguments of a call in which one array is `value`; what stands beside it in a structure is good."""
     beside = {k: v for k, v in good.items() if k.rpartition(".")[0] == argument.rpartition(".")[0] and "." in k}
+    group = next((g for g in specs.of(name).together if argument in g), ())
+    beside |= {other: good[other] for other in group}
     return _without_rivals(name, argument) | nest(beside | {argument: value})
 
 

@@ -1,0 +1,170 @@
+"""The network of BERT and of what is built like it, from their common fields of a configuration; and heads on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.flax.layers import masks
+from multimodal.flax.layers.attention import (
+    CrossAttention,
+    RelativeKeyAttention,
+    RelativeKeyQueryAttention,
+    SelfAttention,
+)
+from multimodal.flax.layers.embeddings import TextEmbeddings
+from multimodal.flax.layers.encoder import PostNormBlock, Stack
+from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
+from multimodal.flax.layers.mlp import MLP
+from multimodal.structures import NetworkOutput
+
+RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": RelativeKeyQueryAttention}
+
+
+class TextNetwork(nn.Module):
+    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        padding = config.pad_token_id if config.skips_padding else None
+        self.embeddings = TextEmbeddings(
+            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
+            config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
+            *types, padding, (padding, padding, None),
+        )  # fmt: skip
+        self.transformer = Stack(
+            [text_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute
+        )
+        self.pooler = Pooler(config.hidden_size, *types) if "pooler" in self.parts else None
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        cache=None,
+        weights=False,
+        states=False,
+        train: bool = False,
+    ) -> NetworkOutput:
+        position, counted = (0, None) if cache is None else (cache.position, cache.counted)
+        before = position if counted is None else counted
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, train)
+        visible = masks.of_text(attention_mask, x, cache, self.config.is_decoder)
+        answer = self.transformer(
+            x,
+            visible,
+            encoder_hidden_states,
+            masks.padding(encoder_attention_mask),
+            head_mask,
+            cache,
+            weights,
+            states,
+            train,
+        )
+        if counted is not None:
+            answer = answer._replace(
+                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            )
+        return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
+
+
+class LanguageNetwork(nn.Module):
+    """The network with scores of every token on top."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+    activation: str = "gelu"
+
+    def setup(self):
+        config, types = self.config, (self.dtype, self.param_dtype)
+        self.model = TextNetwork(config, self.parts, *types, self.recompute)
+        self.head = TransformedLanguageHead(
+            config.hidden_size, config.vocab_size, self.activation, config.layer_norm_eps,
+            config.tie_word_embeddings, *types,
+        )  # fmt: skip
+
+    def __call__(self, *args, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+
+
+class ClassifierNetwork(nn.Module):
+    """The network with a classifier of its states, or of what it pools where it does."""
+
+    config: Any
+    parts: tuple[str, ...]
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    recompute: bool = False
+    head: Any = None
+
+    def setup(self):
+        types = (self.dtype, self.param_dtype)
+        self.model = TextNetwork(self.config, self.parts, *types, self.recompute)
+
+    def __call__(self, *args, train: bool = False, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, train=train, **kwargs)
+        return answer._replace(logits=self.head(answer.x if answer.pooled is None else answer.pooled, train))
+
+
+def text_block(config, layer: int, types) -> PostNormBlock:
+    """One layer of the encoder or decoder."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    dropout_rate = config.attention_probs_dropout_prob
+    relative = RELATIVE.get(config.position_embedding_type)
+    if relative is None:
+        attention = SelfAttention(
+            width,
+            kept_heads(config, layer),
+            head_size,
+            dropout_rate=dropout_rate,
+            dtype=types[0],
+            param_dtype=types[1],
+            parent=None,
+        )
+    else:
+        attention = relative(
+            width,
+            kept_heads(config, layer),
+            head_size,
+            dropout_rate=dropout_rate,
+            dtype=types[0],
+            param_dtype=types[1],
+            positions=config.max_position_embeddings,
+            parent=None,
+        )
+    cross_attention = None
+    if config.add_cross_attention:
+        cross_attention = CrossAttention(
+            width, config.num_attention_heads, head_size, config.cross_attention_hidden_size,
+            dropout_rate=dropout_rate, dtype=types[0], param_dtype=types[1], parent=None,
+        )  # fmt: skip
+    mlp = MLP(width, config.intermediate_size, config.hidden_act, *types, parent=None)
+    return PostNormBlock(
+        width,
+        attention,
+        cross_attention,
+        mlp,
+        config.layer_norm_eps,
+        config.hidden_dropout_prob,
+        *types,
+        parent=None,
+    )

@@ -1,0 +1,369 @@
+"""Data2Vec for text: Baevski et al. (2022); the network is BERT's, positions and heads are RoBERTa's."""
+
+from __future__ import annotations
+
+from multimodal.flax.generation import TextGenerationMixin
+from multimodal.flax.layers.heads import Classifier, SequenceClassifier
+from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
+from multimodal.flax.losses import by_problem, cross_entropy, next_token, span
+from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.specs import data2vec_text as specs
+from multimodal.specs.problems import problem_type
+
+
+class FlaxData2VecTextModel(FlaxPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.Data2VecTextModel
+
+    def __init__(self, config, add_pooling_layer: bool = True, **options):
+        parts = ("base", "cross_attention", *(("pooler",) if add_pooling_layer else ()))
+        super().__init__(config, parts=parts, **options)
+
+    def _build(self):
+        return TextNetwork(*self._module_arguments())
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        past_key_values=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check(inputs, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            pooler_output=answer.pooled,
+            past_key_values=self._past(answer.cache, use_cache),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxPretrainedModel):
+    """A causal language model."""
+
+    spec = specs.Data2VecTextForCausalLM
+
+    def _build(self):
+        return LanguageNetwork(*self._module_arguments(), "gelu")
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        past_key_values=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForCausalLM`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels}, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else next_token(answer.logits, labels),
+            logits=answer.logits,
+            past_key_values=self._past(answer.cache, use_cache),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
+    """A model that says what is behind masks."""
+
+    spec = specs.Data2VecTextForMaskedLM
+
+    def _build(self):
+        return LanguageNetwork(*self._module_arguments(), "gelu")
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMaskedLM`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels})
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class FlaxData2VecTextForSequenceClassification(FlaxPretrainedModel):
+    """A classifier of texts, or a regression."""
+
+    spec = specs.Data2VecTextForSequenceClassification
+
+    def _build(self):
+        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else by_problem(problem_type(self.config, labels), answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
+    """A classifier of which text of several is right."""
+
+    spec = specs.Data2VecTextForMultipleChoice
+
+    def _build(self):
+        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+
+    def __call__(
+        self,
+        input_ids=None,
+        token_type_ids=None,
+        attention_mask=None,
+        labels=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMultipleChoice`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+        texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **texts, **options)
+        logits = answer.logits.reshape(-1, choices)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(logits, labels),
+            logits=logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class FlaxData2VecTextForTokenClassification(FlaxPretrainedModel):
+    """A classifier of every token."""
+
+    spec = specs.Data2VecTextForTokenClassification
+
+    def _build(self):
+        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, **options)
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
+    """A model that finds the first and the last position of an answer in a text."""
+
+    spec = specs.Data2VecTextForQuestionAnswering
+
+    def _build(self):
+        return classifier(self, Classifier, 2, 0.0)
+
+    def __call__(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        start_positions=None,
+        end_positions=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        train: bool = False,
+        params=None,
+        dropout_rng=None,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForQuestionAnswering`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "start_positions": start_positions, "end_positions": end_positions})
+        options = self._options(output_attentions, output_hidden_states, train)
+        answer = self._apply(params, dropout_rng, **inputs, **options)
+        starts, ends = answer.logits[..., 0], answer.logits[..., 1]
+        return self._answer(
+            return_dict,
+            loss=None if start_positions is None else span(starts, ends, start_positions, end_positions),
+            start_logits=starts,
+            end_logits=ends,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+    """The network of a class with a classifier on top."""
+    config, parts, *types, recompute = model._module_arguments()
+    head = head(config.hidden_size, labels_count, dropout_rate, *types)
+    return ClassifierNetwork(config, parts, *types, recompute, head)
+
+
+def as_texts(x):  # b choices s ... -> (b choices) s ...
+    """Choices as texts of their own."""
+    return None if x is None else x.reshape(-1, *x.shape[2:])

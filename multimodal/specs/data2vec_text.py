@@ -1,0 +1,127 @@
+"""What Data2Vec-text takes and gives (seed page 001)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multimodal.specs import bert
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification
+from multimodal.specs.problems import SEQUENCE_LABELS
+
+PARTS = ("base", "cross_attention")
+CHOICES = ("batch", "choices", "length")
+
+
+def dimensions(config) -> dict[str, int]:
+    """Sizes that the configuration fixes. `padding` tokens take no position; -1 where positions are relative."""
+    padding = config.pad_token_id if config.position_embedding_type == "absolute" else -1
+    longest = config.max_position_embeddings - padding - 1
+    return {**bert.dimensions(config), "labels": config.num_labels, "padding": padding, "longest": longest}
+
+
+Data2VecTextModel = replace(bert.BertModel, name="Data2VecTextModel", model_type="data2vec-text", dimensions=dimensions)
+Data2VecTextForCausalLM = replace(
+    bert.BertLMHeadModel, name="Data2VecTextForCausalLM", model_type="data2vec-text", dimensions=dimensions
+)
+
+
+def _head(name: str, arguments: tuple[Argument, ...], output: str, fields: tuple[Field, ...], part: str, loss: str):
+    """A class with a head on an encoder: no cache, and states of the encoder alone."""
+    states = tuple(field for field in bert.STATES if field.name in ("hidden_states", "attentions"))
+    return Specification(
+        name=name,
+        model_type="data2vec-text",
+        arguments=(*arguments, *RETURNS),
+        output=output,
+        fields=(Field("loss", when="labels"), *fields, *states),
+        dimensions=dimensions,
+        parts=(*PARTS, part),
+        head="model",
+        exactly_one=(("input_ids", "inputs_embeds"),),
+        limits=(("total", "positions"),),
+        loss=loss,
+        extra=EXTRA,
+    )
+
+
+_MASK = Argument("attention_mask", "mask", TEXT)
+_TEXT = tuple(_MASK if a.name == "attention_mask" else a for a in bert.BertModel.arguments[:6])
+_CONTEXT = bert.BertModel.arguments[6:8]
+
+
+def _of_choices(argument: Argument) -> Argument:
+    """An argument of a text as one of several texts."""
+    if "length" not in argument.shape:
+        return argument
+    return replace(argument, shape=(*CHOICES, *argument.shape[2:]), other_shape=None)
+
+
+Data2VecTextForMaskedLM = _head(
+    "Data2VecTextForMaskedLM",
+    (*_TEXT, *_CONTEXT, bert.LABELS),
+    "MaskedLMOutput",
+    (Field("logits", (*TEXT, "vocab_size")),),
+    "lm_head",
+    "cross entropy of each position's logits with the label at the same position; -100 is ignored",
+)
+Data2VecTextForSequenceClassification = _head(
+    "Data2VecTextForSequenceClassification",
+    (*_TEXT, SEQUENCE_LABELS),
+    "SequenceClassifierOutput",
+    (Field("logits", ("batch", "labels")),),
+    "sequence_classifier",
+    "by problem_type: cross entropy, binary cross entropy of every label, or the mean squared error",
+)
+_CHOICE = {argument.name: _of_choices(argument) for argument in _TEXT}
+Data2VecTextForMultipleChoice = _head(
+    "Data2VecTextForMultipleChoice",
+    (
+        *(_CHOICE[name] for name in ("input_ids", "token_type_ids", "attention_mask")),
+        Argument("labels", "int", ("batch",), low=-100, high="choices"),
+        *(_CHOICE[name] for name in ("position_ids", "head_mask", "inputs_embeds")),
+    ),
+    "MultipleChoiceModelOutput",
+    (Field("logits", ("batch", "choices")),),
+    "choice_classifier",
+    "cross entropy of the choices' logits with the right one; -100 is ignored",
+)
+Data2VecTextForMultipleChoice = replace(
+    Data2VecTextForMultipleChoice,
+    parts=(*PARTS, "pooler", "choice_classifier"),
+    fields=tuple(
+        replace(field, shape=("batch x choices", *field.shape[1:])) if field.each else field
+        for field in Data2VecTextForMultipleChoice.fields
+    ),
+)
+Data2VecTextForTokenClassification = _head(
+    "Data2VecTextForTokenClassification",
+    (*_TEXT, Argument("labels", "int", TEXT, low=-100, high="labels")),
+    "TokenClassifierOutput",
+    (Field("logits", (*TEXT, "labels")),),
+    "token_classifier",
+    "cross entropy of each position's logits with its label; -100 is ignored",
+)
+_POSITION = Argument(
+    "start_positions", "int", ("batch",), low=-100, high="length", other_shape=("batch", 1), beyond=True
+)
+Data2VecTextForQuestionAnswering = _head(
+    "Data2VecTextForQuestionAnswering",
+    (*_TEXT, _POSITION, replace(_POSITION, name="end_positions")),
+    "QuestionAnsweringModelOutput",
+    (Field("start_logits", TEXT), Field("end_logits", TEXT)),
+    "span_classifier",
+    "the mean of the cross entropies of the first and of the last position; those outside the sequence are ignored",
+)
+Data2VecTextForQuestionAnswering = replace(
+    Data2VecTextForQuestionAnswering, together=(("start_positions", "end_positions"),)
+)
+
+SPECIFICATIONS = (
+    Data2VecTextModel,
+    Data2VecTextForCausalLM,
+    Data2VecTextForMaskedLM,
+    Data2VecTextForSequenceClassification,
+    Data2VecTextForMultipleChoice,
+    Data2VecTextForTokenClassification,
+    Data2VecTextForQuestionAnswering,
+)

@@ -1,0 +1,139 @@
+"""The network of BERT and of what is built like it, from their common fields of a configuration; and heads on it."""
+
+from __future__ import annotations
+
+from multimodal.checkpoints.names.base import kept_heads
+from multimodal.structures import NetworkOutput
+from multimodal.tf.layers import masks
+from multimodal.tf.layers.attention import (
+    CrossAttention,
+    RelativeKeyAttention,
+    RelativeKeyQueryAttention,
+    SelfAttention,
+)
+from multimodal.tf.layers.basic import Layer
+from multimodal.tf.layers.embeddings import TextEmbeddings
+from multimodal.tf.layers.encoder import PostNormBlock, Stack
+from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
+from multimodal.tf.layers.mlp import MLP
+
+RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": RelativeKeyQueryAttention}
+
+
+class TextNetwork(Layer):
+    """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
+
+    def __init__(self, config, parts, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.is_decoder = config.is_decoder
+        padding = config.pad_token_id if config.skips_padding else None
+        self.embeddings = TextEmbeddings(
+            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
+            config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
+            dtype, padding_id=padding, padding_ids=(padding, padding, None),
+        )  # fmt: skip
+        self.transformer = Stack([text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype)
+        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        cache=None,
+        weights=False,
+        states=False,
+        training=False,
+    ) -> NetworkOutput:
+        position, counted = (0, None) if cache is None else (cache.position, cache.counted)
+        before = position if counted is None else counted
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, training)
+        visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
+        answer = self.transformer(
+            x,
+            visible,
+            encoder_hidden_states,
+            masks.padding(encoder_attention_mask),
+            head_mask,
+            cache,
+            weights,
+            states,
+            training,
+        )
+        if counted is not None:
+            answer = answer._replace(
+                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            )
+        return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
+
+
+class LanguageNetwork(Layer):
+    """The network with scores of every token on top."""
+
+    def __init__(self, config, parts, activation: str, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.model = TextNetwork(config, parts, dtype, name="model")
+        self.head = TransformedLanguageHead(
+            config.hidden_size, config.vocab_size, activation, config.layer_norm_eps,
+            config.tie_word_embeddings, dtype,
+        )  # fmt: skip
+
+    def call(self, *args, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, **kwargs)
+        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.embeddings))
+
+
+class ClassifierNetwork(Layer):
+    """The network with a classifier of its states, or of what it pools where it does."""
+
+    def __init__(self, config, parts, head, dtype=None, name="network"):
+        super().__init__(dtype=dtype, name=name)
+        self.model = TextNetwork(config, parts, dtype, name="model")
+        self.head = head
+
+    def call(self, *args, training=False, **kwargs) -> NetworkOutput:
+        answer = self.model(*args, training=training, **kwargs)
+        return answer._replace(logits=self.head(answer.x if answer.pooled is None else answer.pooled, training))
+
+
+def text_block(config, layer: int, dtype) -> PostNormBlock:
+    """One layer of the encoder or decoder."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    dropout_rate = config.attention_probs_dropout_prob
+    relative = RELATIVE.get(config.position_embedding_type)
+    if relative is None:
+        attention = SelfAttention(
+            width, kept_heads(config, layer), head_size, dropout_rate=dropout_rate, dtype=dtype, name="attention"
+        )
+    else:
+        attention = relative(
+            width,
+            kept_heads(config, layer),
+            head_size,
+            config.max_position_embeddings,
+            dropout_rate,
+            dtype,
+            name="attention",
+        )
+    cross_attention = None
+    if config.add_cross_attention:
+        cross_attention = CrossAttention(
+            width, config.num_attention_heads, head_size, config.cross_attention_hidden_size,
+            dropout_rate=dropout_rate, dtype=dtype, name="cross_attention",
+        )  # fmt: skip
+    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
+    return PostNormBlock(
+        width,
+        attention,
+        cross_attention,
+        mlp,
+        config.layer_norm_eps,
+        config.hidden_dropout_prob,
+        dtype,
+        name=f"blocks_{layer}",
+    )

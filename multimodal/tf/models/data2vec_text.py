@@ -1,0 +1,350 @@
+"""Data2Vec for text: Baevski et al. (2022); the network is BERT's, positions and heads are RoBERTa's."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from multimodal.specs import data2vec_text as specs
+from multimodal.specs.problems import problem_type
+from multimodal.tf.generation import TextGenerationMixin
+from multimodal.tf.layers.heads import Classifier, SequenceClassifier
+from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
+from multimodal.tf.losses import by_problem, cross_entropy, next_token, span
+from multimodal.tf.pretrained import TFPretrainedModel, grow
+
+
+class TFData2VecTextModel(TFPretrainedModel):
+    """The network without a head on top."""
+
+    spec = specs.Data2VecTextModel
+
+    def __init__(self, config, add_pooling_layer: bool = True, **options):
+        parts = ("base", "cross_attention", *(("pooler",) if add_pooling_layer else ()))
+        super().__init__(config, parts=parts, **options)
+
+    def _build(self):
+        return TextNetwork(self.config, self.parts, self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        past_key_values=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextModel`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check(inputs, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            last_hidden_state=answer.x,
+            pooler_output=answer.pooled,
+            past_key_values=self._past(answer.cache, use_cache, training),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class TFData2VecTextForCausalLM(TextGenerationMixin, TFPretrainedModel):
+    """A causal language model."""
+
+    spec = specs.Data2VecTextForCausalLM
+
+    def _build(self):
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        past_key_values=None,
+        use_cache=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForCausalLM`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels}, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else next_token(answer.logits, labels),
+            logits=answer.logits,
+            past_key_values=self._past(answer.cache, use_cache, training),
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+            cross_attentions=answer.cross_attentions,
+        )
+
+
+class TFData2VecTextForMaskedLM(TFPretrainedModel):
+    """A model that says what is behind masks."""
+
+    spec = specs.Data2VecTextForMaskedLM
+
+    def _build(self):
+        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMaskedLM`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class TFData2VecTextForSequenceClassification(TFPretrainedModel):
+    """A classifier of texts, or a regression."""
+
+    spec = specs.Data2VecTextForSequenceClassification
+
+    def _build(self):
+        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else by_problem(problem_type(self.config, labels), answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class TFData2VecTextForMultipleChoice(TFPretrainedModel):
+    """A classifier of which text of several is right."""
+
+    spec = specs.Data2VecTextForMultipleChoice
+
+    def _build(self):
+        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+
+    def call(
+        self,
+        input_ids=None,
+        token_type_ids=None,
+        attention_mask=None,
+        labels=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMultipleChoice`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+        texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
+        answer = self.network(**texts, **self._options(output_attentions, output_hidden_states, training))
+        logits = tf.reshape(answer.logits, (-1, choices))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(logits, labels),
+            logits=logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class TFData2VecTextForTokenClassification(TFPretrainedModel):
+    """A classifier of every token."""
+
+    spec = specs.Data2VecTextForTokenClassification
+
+    def _build(self):
+        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        labels=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        return self._answer(
+            return_dict,
+            loss=None if labels is None else cross_entropy(answer.logits, labels),
+            logits=answer.logits,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
+    """A model that finds the first and the last position of an answer in a text."""
+
+    spec = specs.Data2VecTextForQuestionAnswering
+
+    def _build(self):
+        return classifier(self, Classifier, 2, 0.0)
+
+    def call(
+        self,
+        input_ids=None,
+        attention_mask=None,
+        token_type_ids=None,
+        position_ids=None,
+        head_mask=None,
+        inputs_embeds=None,
+        start_positions=None,
+        end_positions=None,
+        output_attentions=None,
+        output_hidden_states=None,
+        return_dict=None,
+        training=False,
+    ):
+        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForQuestionAnswering`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "head_mask": head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "start_positions": start_positions, "end_positions": end_positions})
+        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
+        starts, ends = tf.unstack(answer.logits, num=2, axis=-1)
+        return self._answer(
+            return_dict,
+            loss=None if start_positions is None else span(starts, ends, start_positions, end_positions),
+            start_logits=starts,
+            end_logits=ends,
+            hidden_states=answer.hidden_states,
+            attentions=answer.attentions,
+        )
+
+
+def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+    """The network of a class with a classifier on top."""
+    config, dtype = model.config, model.parameter_dtype
+    head = head(config.hidden_size, labels_count, dropout_rate, dtype)
+    return ClassifierNetwork(config, model.parts, head, dtype)
+
+
+def as_texts(x):  # b choices s ... -> (b choices) s ...
+    """Choices as texts of their own."""
+    return None if x is None else tf.reshape(x, (-1, *x.shape[2:]))
