@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,21 @@ class Question:
             if name.startswith("out.") and value.dtype.kind == "f" and not any(part in name for part in without)
         }
         return self.ask(worker)
+
+
+def verdicts(
+    question: Question, running: Mapping[tuple[str, str], Worker], backends: Sequence[str]
+) -> Iterator[tuple[str, Verdict]]:
+    """(backend, verdict) of both gates in every backend. All workers answer at the same time."""
+    truth = question.truth(running[TRUTH])
+    others = [(b, dtype) for b in backends for dtype in ("float64", "float32") if (b, dtype) != TRUTH]
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
+        asked = {key: pool.submit(question.ask, running[key]) for key in others}
+        budget = float32_budget(question, truth, running[TRUTH])
+        answers = {TRUTH: question.ask(running[TRUTH])} | {key: future.result() for key, future in asked.items()}
+    for backend in backends:
+        yield backend, semantics(answers[backend, "float64"], truth)
+        yield backend, precision(answers[backend, "float32"], truth, budget)
 
 
 def semantics(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> Verdict:

@@ -27,15 +27,8 @@ def test_every_backend_agrees_with_the_float64_truth(class_name, workers, record
     )
     def holds(case, seed, scale, padding):
         question = gates.Question.drawn(case, seed, scale, padding)
-        truth = question.truth(workers[gates.TRUTH])
-        budget = gates.float32_budget(question, truth, workers[gates.TRUTH])
-        for backend in BACKENDS:
-            verdicts = [
-                gates.semantics(question.ask(workers[backend, "float64"]), truth),
-                gates.precision(question.ask(workers[backend, "float32"]), truth, budget),
-            ]
-            for verdict in verdicts:
-                record(class_name, backend, verdict.gate, verdict.share)
-                assert verdict.passed, f"{backend} {case.name} seed {seed} scale {scale} padding {padding}: {verdict}"
+        for backend, verdict in gates.verdicts(question, workers, BACKENDS):
+            record(class_name, backend, verdict.gate, verdict.share)
+            assert verdict.passed, f"{backend} {case.name} seed {seed} scale {scale} padding {padding}: {verdict}"
 
     holds()
