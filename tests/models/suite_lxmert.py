@@ -279,6 +279,14 @@ class TestRegions:
         mask = np.ones((zoo.BATCH, zoo.OBJECTS + 1), np.int32)
         refused(kit, model, "visual_attention_mask", "objects=6", "(2, 7)", **given, visual_attention_mask=mask)
 
+    def test_an_image_without_objects_leaves_the_text_alone(self, loaded, kit, name):
+        model = loaded(name)
+        given = zoo.inputs(name, model.config)
+        given = {k: v[:, :0] if k.startswith("visual_") else v for k, v in given.items()}
+        out = kit.call(model, **given, output_attentions=True)
+        assert np.isfinite(kit.numpy(zoo.main(out))).all()
+        assert tuple(out.cross_encoder_attentions[0].shape) == (zoo.BATCH, 4, zoo.LENGTH, 0)
+
     def test_states_are_those_behind_the_layers_of_both_encoders(self, loaded, kit, name):
         model = loaded(name)
         given = zoo.inputs(name, model.config)

@@ -59,7 +59,7 @@ class Attention(nn.Module):
         if head_mask is not None:
             probabilities = probabilities * jnp.asarray(head_mask, probabilities.dtype)
         x = jnp.einsum("bnqk,bnkh->bqnh", probabilities, value, precision=PRECISION)
-        return x.reshape(*x.shape[:2], -1), probabilities if weights else None
+        return x.reshape(*x.shape[:2], self.num_heads * self.head_size), probabilities if weights else None
 
 
 class SelfAttention(Attention):
