@@ -49,7 +49,11 @@ FAMILIES: dict[str, Family] = {
     "lxmert": Family(
         "LxmertConfig",
         "lxmert",
-        {"AutoModel": "LxmertModel"},
+        {
+            "AutoModel": "LxmertModel",
+            "AutoModelForPreTraining": "LxmertForPreTraining",
+            "AutoModelForQuestionAnswering": "LxmertForQuestionAnswering",
+        },
         ("LxmertModel", "LxmertForPreTraining", "LxmertForQuestionAnswering"),
         tokenizers=("LxmertTokenizer", "LxmertTokenizerFast"),
     ),
@@ -107,6 +111,7 @@ MODEL_AUTO = (
     "AutoModelForSequenceClassification",
     "AutoModelForMultipleChoice",
     "AutoModelForTokenClassification",
+    "AutoModelForPreTraining",
     "AutoModelForQuestionAnswering",
     "AutoModelForVision2Seq",
 )

@@ -41,6 +41,12 @@ class FlaxAutoModelForTokenClassification(AutoModelBase):
     backend, auto_class = "flax", "AutoModelForTokenClassification"
 
 
+class FlaxAutoModelForPreTraining(AutoModelBase):
+    """The model of a checkpoint's architecture with all of its pre-training heads."""
+
+    backend, auto_class = "flax", "AutoModelForPreTraining"
+
+
 class FlaxAutoModelForQuestionAnswering(AutoModelBase):
     """The question answering model of a checkpoint's architecture."""
 

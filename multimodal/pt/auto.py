@@ -41,6 +41,12 @@ class AutoModelForTokenClassification(AutoModelBase):
     backend, auto_class = "pt", "AutoModelForTokenClassification"
 
 
+class AutoModelForPreTraining(AutoModelBase):
+    """The model of a checkpoint's architecture with all of its pre-training heads."""
+
+    backend, auto_class = "pt", "AutoModelForPreTraining"
+
+
 class AutoModelForQuestionAnswering(AutoModelBase):
     """The question answering model of a checkpoint's architecture."""
 

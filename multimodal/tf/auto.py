@@ -41,6 +41,12 @@ class TFAutoModelForTokenClassification(AutoModelBase):
     backend, auto_class = "tf", "AutoModelForTokenClassification"
 
 
+class TFAutoModelForPreTraining(AutoModelBase):
+    """The model of a checkpoint's architecture with all of its pre-training heads."""
+
+    backend, auto_class = "tf", "AutoModelForPreTraining"
+
+
 class TFAutoModelForQuestionAnswering(AutoModelBase):
     """The question answering model of a checkpoint's architecture."""
 

@@ -35,11 +35,11 @@ class TextNetwork(nn.Module):
 
     def setup(self):
         config, types = self.config, (self.dtype, self.param_dtype)
-        padding = config.pad_token_id if config.skips_padding else None
+        offset = config.pad_token_id if config.skips_padding else None
         self.embeddings = TextEmbeddings(
             config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
             config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            *types, padding, (padding, padding, None),
+            *types, offset, (config.pad_token_id, offset, None),
         )  # fmt: skip
         self.transformer = Stack(
             [text_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute

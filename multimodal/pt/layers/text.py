@@ -27,11 +27,11 @@ class TextNetwork(nn.Module):
     def __init__(self, config, parts, dtype=None):
         super().__init__()
         self.is_decoder = config.is_decoder
-        padding = config.pad_token_id if config.skips_padding else None
+        offset = config.pad_token_id if config.skips_padding else None
         self.embeddings = TextEmbeddings(
             config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
             config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            dtype, padding, (padding, padding, None),
+            dtype, offset, (config.pad_token_id, offset, None),
         )  # fmt: skip
         self.transformer = Stack([text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
