@@ -11,7 +11,7 @@ RESIZABLE = (*zoo.TEXT_CLASSES, *zoo.ENCODERS, "LxmertModel", "LxmertForPreTrain
 
 
 def tokens_of(name):
-    prefix = "decoder.model." if name == zoo.COMPOSITE else "" if name in zoo.BASES.values() else "model."
+    prefix = "decoder.model." if name == zoo.COMPOSITE else "model." if specs.of(name).head else ""
     return f"{prefix}embeddings.tokens.weight"
 
 

@@ -29,7 +29,6 @@ CLASSIFIERS = tuple(f"Data2VecTextFor{task}" for task in (
 ))  # fmt: skip
 ENCODERS = ("Data2VecTextForMaskedLM", *CLASSIFIERS)
 """Classes with a head on a text encoder."""
-BASES = {"vit": "ViTModel", "bert": "BertModel", "gpt2": "GPT2Model", "data2vec-text": "Data2VecTextModel"}
 ENCODER = {"is_decoder": False, "add_cross_attention": False}
 COMPOSITE = "VisionEncoderDecoderModel"
 MAIN = (
