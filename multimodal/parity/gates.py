@@ -59,15 +59,16 @@ class Question:
         return cls(case, draw.weights(case.rows(), seed), case.inputs(seed, scale, padding), seed)
 
     def ask(self, worker: Worker, noise: int | None = None, **options: Any) -> dict[str, np.ndarray]:
-        """A worker's answers; with `noise`, of the values rounded as float32 would (draw `noise`).
+        """A worker's answers; with `noise`, of the values rounded as float32 would (draw `noise`), the
+        cotangents among them: the gradient of a last bias is nothing but their sum.
 
         `options` are those of `Worker.answer`; without them hidden states and attentions are asked for.
         """
-        weights, inputs = self.weights, self.inputs
+        weights, inputs, cotangents = self.weights, self.inputs, self.cotangents
         if noise is not None:
             unit = budgets.UNIT_ROUNDOFF["float32"]
-            weights, inputs = draw.rounded(weights, unit, noise), draw.rounded(inputs, unit, noise)
-        asked = {"gradients": self.gradients, "cotangents": self.cotangents, "held": self.held, **TAPS, **options}
+            weights, inputs, cotangents = (draw.rounded(x, unit, noise) for x in (weights, inputs, cotangents))
+        asked = {"gradients": self.gradients, "cotangents": cotangents, "held": self.held, **TAPS, **options}
         return worker.answer(self.case, weights, inputs, **asked)
 
     def truth(self, worker: Worker, without: tuple[str, ...] = ("past_key_values",)) -> dict[str, np.ndarray]:
