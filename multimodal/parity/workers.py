@@ -34,6 +34,8 @@ class WorkerError(RuntimeError):
     """An exception in a worker; the message is its traceback."""
 
 
+PLAIN_PROGRAMS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+"""Of a float64 worker: what a model means does not hang on XLA's optimisations, and compiling takes half the time."""
 LARGE = 2**24
 """Arrays of more bytes than this travel in a file that the other side maps, not through the pipe."""
 
@@ -77,7 +79,7 @@ class Worker:
         self.folder = tempfile.TemporaryDirectory(prefix="multimodal-parity-")
         arguments = (theirs, backend, dtype, fault, self.folder.name)
         self.process = context.Process(target=_serve, args=arguments, daemon=True)
-        with mock.patch.dict(os.environ, ONE_THREAD):
+        with mock.patch.dict(os.environ, ONE_THREAD | (PLAIN_PROGRAMS if dtype == "float64" else {})):
             self.process.start()
         theirs.close()
 
