@@ -173,17 +173,27 @@ def against_specifications(package: Path) -> Iterator[str]:
             found = call_of(path, auto.PREFIXES[backend] + name, CALLS[backend])
             wanted = ["self", *spec.signature(backend)]
             if found is None:
-                yield f"{backend}/models/{module}.py: {name} has no {CALLS[backend]} of its own"
+                yield f"{backend}/models/{module}.py: {name} has no {CALLS[backend]}"
             elif [n for n in found if n != "**kwargs"] != wanted:
                 yield f"{backend}/models/{module}.py: {name} takes {found}, its specification says {wanted}"
 
 
 def call_of(path: Path, class_name: str, method_name: str) -> list[str] | None:
-    """Parameters of a method, None where the class does not define it."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else ():
-        if isinstance(node, ast.ClassDef) and node.name == class_name:
-            method = next((m for m in methods(node) if m.name == method_name), None)
-            return None if method is None else parameters(method)
+    """Parameters of a method, also of one that comes from another family's class; None where there is none."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
+    node = next((n for n in body if isinstance(n, ast.ClassDef) and n.name == class_name), None)
+    if node is None:
+        return None
+    method = next((m for m in methods(node) if m.name == method_name), None)
+    if method is not None:
+        return parameters(method)
+    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+    for statement in body:
+        if isinstance(statement, ast.ImportFrom) and ".models." in (statement.module or ""):
+            file = path.with_name(f"{statement.module.rpartition('.')[2]}.py")
+            found = [call_of(file, name.name, method_name) for name in statement.names if name.name in bases]
+            if any(found):
+                return next(f for f in found if f)
     return None
 
 

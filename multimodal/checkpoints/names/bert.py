@@ -49,8 +49,16 @@ def table(config) -> Table:
 
 def network(config) -> list[Row]:
     """The base model's, of BERT and of what is built and published like it."""
+    width, rows = config.hidden_size, embeddings(config)
+    for layer in range(config.num_hidden_layers):
+        rows += block(config, layer)
+    return [*rows, *linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")]
+
+
+def embeddings(config) -> list[Row]:
+    """Tables of tokens, positions and types, and their normalisation."""
     width = config.hidden_size
-    rows = [
+    return [
         embedding("embeddings.tokens", "embeddings.word_embeddings", config.vocab_size, width, "vocab"),
         embedding(
             "embeddings.positions", "embeddings.position_embeddings", config.max_position_embeddings, width, "positions"
@@ -58,9 +66,6 @@ def network(config) -> list[Row]:
         embedding("embeddings.types", "embeddings.token_type_embeddings", config.type_vocab_size, width, "none"),
         *norm("embeddings.norm", "embeddings.LayerNorm", width),
     ]
-    for layer in range(config.num_hidden_layers):
-        rows += block(config, layer)
-    return [*rows, *linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")]
 
 
 def block(config, layer: int) -> list[Row]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from multimodal.checkpoints.layout import Kind
-from multimodal.checkpoints.names.base import LAYER_NORM_LEGACY, Row, Table, embedding, linear, norm
+from multimodal.checkpoints.names import bert
+from multimodal.checkpoints.names.base import LAYER_NORM_LEGACY, Row, Table, linear, norm
 
 
 def table(config) -> Table:
@@ -11,12 +12,7 @@ def table(config) -> Table:
     width = config.hidden_size
     features, boxes = "visual_embeddings.features", "visual_embeddings.boxes"
     base = [
-        embedding("embeddings.tokens", "embeddings.word_embeddings", config.vocab_size, width, "vocab"),
-        embedding(
-            "embeddings.positions", "embeddings.position_embeddings", config.max_position_embeddings, width, "positions"
-        ),
-        embedding("embeddings.types", "embeddings.token_type_embeddings", config.type_vocab_size, width, "none"),
-        *norm("embeddings.norm", "embeddings.LayerNorm", width),
+        *bert.embeddings(config),
         *linear(features, "encoder.visn_fc.visn_fc", config.visual_feat_dim, width, ("embed", "none")),
         *norm(f"{features}_norm", "encoder.visn_fc.visn_layer_norm", width),
         *linear(boxes, "encoder.visn_fc.box_fc", config.visual_pos_dim, width, ("embed", "none")),

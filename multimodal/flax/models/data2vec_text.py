@@ -4,122 +4,27 @@ from __future__ import annotations
 
 from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers.heads import Classifier, SequenceClassifier
-from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork, TextNetwork
-from multimodal.flax.losses import by_problem, cross_entropy, next_token, span
-from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork
+from multimodal.flax.losses import by_problem, cross_entropy, span
+from multimodal.flax.models.bert import FlaxBertLMHeadModel, FlaxBertModel
+from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
 
 
-class FlaxData2VecTextModel(FlaxPretrainedModel):
-    """The network without a head on top."""
+class FlaxData2VecTextModel(FlaxBertModel):
+    """The network without a head on top: called as BERT's; by its configuration padding takes no position."""
 
     spec = specs.Data2VecTextModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, **options):
-        parts = ("base", "cross_attention", *(("pooler",) if add_pooling_layer else ()))
-        super().__init__(config, parts=parts, **options)
 
-    def _build(self):
-        return TextNetwork(*self._module_arguments())
-
-    def __call__(
-        self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextModel`."""
-        inputs = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-            "position_ids": position_ids,
-            "head_mask": head_mask,
-            "inputs_embeds": inputs_embeds,
-            "encoder_hidden_states": encoder_hidden_states,
-            "encoder_attention_mask": encoder_attention_mask,
-        }
-        self._check(inputs, past_key_values)
-        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
-
-
-class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxPretrainedModel):
-    """A causal language model."""
+class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxBertLMHeadModel):
+    """A causal language model: called as BERT's; the head's activation is always gelu."""
 
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
         return LanguageNetwork(*self._module_arguments(), "gelu")
-
-    def __call__(
-        self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForCausalLM`."""
-        inputs = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-            "position_ids": position_ids,
-            "head_mask": head_mask,
-            "inputs_embeds": inputs_embeds,
-            "encoder_hidden_states": encoder_hidden_states,
-            "encoder_attention_mask": encoder_attention_mask,
-        }
-        self._check({**inputs, "labels": labels}, past_key_values)
-        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
 
 
 class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
