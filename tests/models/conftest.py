@@ -1,12 +1,11 @@
-"""The suites of this folder (`suite_*.py`) run in one backend per process, which MULTIMODAL_TEST_BACKEND names.
+"""The suites of this folder (`suite_*.py`) run in one backend per process, which `--backend` names.
 
 `test_backends.py` runs them all, a process for each backend. One backend by hand:
 
-    MULTIMODAL_TEST_BACKEND=tf python -m pytest tests/models -o python_files='suite_*.py' -k loss
+    pytest tests/models --backend tf -k loss
 """
 
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -18,15 +17,27 @@ if SUPPORT not in sys.path:
 
 import zoo  # noqa: E402  # found in SUPPORT
 
-BACKEND = os.environ.get("MULTIMODAL_TEST_BACKEND")
-collect_ignore = [f"suite_in_{backend}.py" for backend in ("pt", "tf", "flax") if backend != BACKEND]
-collect_ignore += [] if BACKEND == "pt" else ["suite_examples_data2vec_text.py"]  # PyTorch code
+IN_PYTORCH = ("suite_in_pt.py", "suite_examples_data2vec_text.py")
+
+
+def pytest_configure(config):
+    zoo.BACKEND = config.getoption("--backend")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Suites belong to a process of one backend, and `test_backends.py` to one of none."""
+    backend, name = zoo.BACKEND, collection_path.name
+    if backend is None:
+        return name.startswith("suite_") or None
+    own = IN_PYTORCH if backend == "pt" else (f"suite_in_{backend}.py",)
+    other = name.startswith("suite_in_") or name in IN_PYTORCH
+    return name == "test_backends.py" or (other and name not in own) or None
 
 
 @pytest.fixture(scope="session")
 def kit():
     """The adapter of the backend under test."""
-    return importlib.import_module(f"kit_{BACKEND}")
+    return importlib.import_module(f"kit_{zoo.BACKEND}")
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +85,7 @@ def class_name(request):
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory):
+def artifacts(request, tmp_path_factory):
     """Where a suite leaves files that the processes' parent compares between backends."""
-    given = os.environ.get("MULTIMODAL_TEST_ARTIFACTS")
+    given = request.config.getoption("--artifacts")
     return Path(given) if given else tmp_path_factory.mktemp("artifacts")

@@ -1,13 +1,12 @@
 """The documented examples run as printed, with `transformers` replaced by `multimodal`, on tiny checkpoints."""
 
-import os
-
 import examples
 import numpy as np
 import published
 import pytest
+import zoo
 
-EXAMPLES = examples.of("vision_encoder_decoder", os.environ["MULTIMODAL_TEST_BACKEND"])
+EXAMPLES = examples.of("vision_encoder_decoder", zoo.BACKEND)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The documented examples of LXMERT: as printed they get an error that helps; as corrected in our docs they run."""
 
-import os
 import re
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import published
 import pytest
 import zoo
 
-BACKEND = os.environ["MULTIMODAL_TEST_BACKEND"]
 PAGE = Path(__file__).parents[2] / "docs" / "lxmert.md"
 FRAMEWORKS = {"PyTorch": "pt", "TensorFlow": "tf", "Flax": "flax"}
 CORRECTED = {
@@ -31,8 +29,8 @@ ABSENT = {"pt": "start_logits", "tf": "last_hidden_state", "flax": "last_hidden_
 
 def printed():
     """The program of the documented example."""
-    code = examples.source(examples.EXAMPLES / "lxmert" / PRINTED[BACKEND])
-    for old, new in IN_FLAX if BACKEND == "flax" else ():
+    code = examples.source(examples.EXAMPLES / "lxmert" / PRINTED[zoo.BACKEND])
+    for old, new in IN_FLAX if zoo.BACKEND == "flax" else ():
         assert old in code
         code = code.replace(old, new)
     return code
@@ -72,7 +70,7 @@ def test_the_printed_example_gets_errors_that_say_what_is_missing(hub):
 def test_the_example_corrected_in_our_docs_runs(hub, kit):
     left = run(CORRECTED[BACKEND], hub)
     of = left["model"].config
-    if BACKEND == "pt":
+    if zoo.BACKEND == "pt":
         assert left["answer"].shape == (1,)
         assert 0 < float(kit.numpy(left["loss"])) < 50 * np.log(of.num_qa_labels)
         assert {name.split(".")[0] for name in left["model"].load_report.unused} == {"cls", "obj_predict_head"}

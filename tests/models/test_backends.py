@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """{backend: (process, file of what it printed, folder of what it saved)}; all run at the same time."""
+    """{backend: (process, folder of what it printed and its results, folder of what it saved)}; all run at the same time."""
     started = {backend: start(backend, tmp_path_factory) for backend in BACKENDS}
     yield started
     for process, _, _ in started.values():
@@ -28,27 +29,29 @@ def runs(tmp_path_factory):
 def start(backend, tmp_path_factory):
     """Run the suites in a process of one thread, for models are tiny; what it prints goes to a file."""
     folder, scratch = tmp_path_factory.mktemp(backend), tmp_path_factory.mktemp(f"{backend}_pytest")
-    environment = {
-        **os.environ,
-        **ONE_THREAD,
-        "MULTIMODAL_TEST_BACKEND": backend,
-        "MULTIMODAL_TEST_ARTIFACTS": str(folder),
-    }
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-o", "python_files=suite_*.py", "-q"]
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "--backend", backend, "-q"]
+    command += ["--artifacts", str(folder), "--junit-xml", str(scratch / "results.xml")]
     command += ["-p", "no:cacheprovider", "--basetemp", str(scratch / "tmp")]
-    printed = scratch / "printed.txt"
-    with printed.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    return process, printed, folder
+    with (scratch / "printed.txt").open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=file, stderr=subprocess.STDOUT
+        )
+    return process, scratch, folder
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_suite_passes_in(runs, backend):
-    process, printed, _ = runs[backend]
-    status, text = process.wait(), printed.read_text()
-    assert status == 0, text[-20000:]
-    assert " passed" in text
-    assert "skipped" not in text
+def test_every_suite_passes_in(runs, backend, subtests):
+    """Each failure of the process is a failure here, under its own name and with its own words."""
+    process, scratch, _ = runs[backend]
+    status, results = process.wait(), scratch / "results.xml"
+    assert results.is_file(), (scratch / "printed.txt").read_text()[-20000:]
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    for case in cases:
+        for problem in (*case.iter("failure"), *case.iter("error"), *case.iter("skipped")):
+            with subtests.test(f"{backend}: {case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"):
+                pytest.fail(f"{problem.tag}\n{problem.text}", pytrace=False)
+    assert len(cases) > 100
+    assert status == 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])

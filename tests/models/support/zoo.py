@@ -15,6 +15,8 @@ from multimodal.checkpoints import names
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
 
+BACKEND: str | None = None
+"""The backend under test: `--backend`."""
 BATCH, LENGTH, CONTEXT, OBJECTS, CHOICES = 2, 5, 7, 6, 3
 VOCABULARY, POSITIONS, IMAGE, NUM_LABELS = 99, 20, 32, 4
 SPECIAL = 2
