@@ -59,16 +59,16 @@ def test_the_printed_example_gets_errors_that_say_what_is_missing(hub):
         run(printed(), hub)
     image = "model(**inputs, visual_feats=FEATS, visual_pos=BOXES)"
     code = printed().replace("model(**inputs)", image).replace("model(inputs)", image)
-    framework = {"pt": "torch", "tf": "tensorflow", "flax": "numpy"}[BACKEND]
+    framework = {"pt": "torch", "tf": "tensorflow", "flax": "numpy"}[zoo.BACKEND]
     seen = (
         f"import {framework} as framework\nFEATS, BOXES = framework.ones((1, 3, 10)), framework.ones((1, 3, 4)) / 2\n"
     )
-    with pytest.raises(AttributeError, match=rf"has no field '{ABSENT[BACKEND]}'; it has \w+"):
+    with pytest.raises(AttributeError, match=rf"has no field '{ABSENT[zoo.BACKEND]}'; it has \w+"):
         run(seen + code, hub)
 
 
 def test_the_example_corrected_in_our_docs_runs(hub, kit):
-    left = run(CORRECTED[BACKEND], hub)
+    left = run(CORRECTED[zoo.BACKEND], hub)
     of = left["model"].config
     if zoo.BACKEND == "pt":
         assert left["answer"].shape == (1,)
