@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from multimodal import auto, specs
-from multimodal.dropout import by_mean
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend
 from multimodal.configs.base import PretrainedConfig
+from multimodal.dropout import by_mean
 from multimodal.dtypes import dtype_name
 from multimodal.parity.training import train as update
 
@@ -42,11 +42,12 @@ def run(
 
     Answers: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
     published layout, of the loss, or without one of the sum of the outputs' inner products with `cotangents`
-    ({field: array}). `train` is the mode; with `dropout="mean"` every dropout of rate p multiplies by 1 - p in the place
-    of drawing, so that there is one true answer. With `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
-    are cast to `dtype`; a dotted input name nests. With `taps`, `tap.<our name>` is what each block answered (numbered
-    from its second call on: `tap.<our name>#1`). With `steps`, only `param.<published name>` and `stat.<published name>`
-    (running statistics): the tensors after that many updates on `inputs` by `optimizer` (see `parity.training`).
+    ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
+    are cast to `dtype`; a dotted input name nests. `train` is the mode; with `dropout="mean"` every dropout of rate p
+    multiplies by 1 - p in the place of drawing, so that training has one true answer. With `taps`, `tap.<our name>` is
+    what each block answered (numbered from its second call on: `tap.<our name>#1`). With `steps`, only
+    `param.<published name>` and `stat.<published name>` (running statistics): the tensors after that many updates on
+    `inputs` by `optimizer` (see `parity.training`).
     """
     dtype = dtype_name(dtype)
     with harness_of(backend).precision(dtype):
