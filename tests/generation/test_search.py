@@ -186,11 +186,10 @@ def test_exact_ties_between_beams_go_to_the_lowest_ids():
 
 
 def test_an_end_token_that_is_not_among_the_best_counts_for_nothing():
-    even = {A: 0.25, B: 0.25, C: 0.25, START: 0.25}
-    step = chain(start={A: 0.5, B: 0.3, EOS: 0.2}, a=even, b=even)
-    found, scores = searched(step, 3, length_penalty=0.0)
-    assert [EOS, PAD] not in found  # 0.2 would be better than what the beams come to, 0.125
-    np.testing.assert_allclose(scores, [log(0.125)] * 2, rtol=1e-6)
+    even = {A: 0.25, B: 0.25, START: 0.25, PAD: 0.25}
+    step = chain(start={A: 0.4, EOS: 0.3, C: 0.25, B: 0.05}, a=even, b=even)
+    _, scores = searched(step, 3, length_penalty=0.0, eos_token_id=[EOS, C])
+    np.testing.assert_allclose(scores, [log(0.3), log(0.1)], rtol=1e-6)  # C would be better, and is only third
 
 
 def test_beams_grow_past_end_tokens():
@@ -276,5 +275,8 @@ def test_rules_hold_in_beam_search_before_the_totals_are_added():
     found, scores = searched(step, 4, forced_bos_token_id=B, num_return_sequences=1, length_penalty=0.0)
     assert found == [[B, EOS]]
     np.testing.assert_allclose(scores, [0.0], atol=1e-6)  # the forced token costs nothing
+    found, scores = searched(step, 3, forced_eos_token_id=EOS, length_penalty=0.0)
+    assert found == [[A, EOS], [B, EOS]]
+    np.testing.assert_allclose(scores, [log(0.6), log(0.4)], rtol=1e-6)
     found, _ = searched(step, 4, min_length=3, num_return_sequences=1, early_stopping=True)
     assert found[0][1] != EOS
