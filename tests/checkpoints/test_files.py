@@ -1,0 +1,52 @@
+"""How tensors are spread over the files of a folder."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimodal.checkpoints import folder as folders
+from multimodal.checkpoints.source import MemorySource
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 30))
+def test_shards_hold_every_tensor_once_in_order_and_none_is_too_large(sizes, largest):
+    tensors = MemorySource({f"{i:02}": np.zeros(size, np.int8) for i, size in enumerate(sizes)})
+    shards = folders._split(tensors, largest)
+    assert [name for shard in shards for name in shard] == list(tensors.shapes())
+    for shard, behind in zip(shards, [*shards[1:], None]):
+        size = sum(sizes[int(name)] for name in shard)
+        assert size <= largest or len(shard) == 1
+        assert behind is None or size + sizes[int(behind[0])] > largest  # the next one did not fit
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        (1, 1), (5_000_000, 5_000_000), ("12", None), ("150KB", 150_000), ("2.5MB", 2_500_000), ("5gb", 5 * 10**9),
+        ("2KiB", 2048), ("1MiB", 2**20), ("0.5GiB", 2**29), (0, None), (-1, None), ("KB", None), ("0GB", None),
+        ("1..5MB", None), ("-1MB", None), (1.5, None), (None, None), ("nanMB", None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_sizes_are_counted_in_thousands_or_in_powers_of_two_as_they_say(size, count):
+    if count is None:
+        with pytest.raises(ValueError, match="max_shard_size: expected a number of bytes"):
+            folders.byte_count(size)
+    else:
+        assert folders.byte_count(size) == count
+
+
+def test_an_index_says_where_each_tensor_is_and_how_many_bytes_all_have(tmp_path):
+    tensors = {name: np.full(100, i, np.float32) for i, name in enumerate("dbca")}
+    folders.write_folder(tmp_path, tensors, 800)
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    first, second = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+    assert index["metadata"] == {"total_size": 1600}
+    assert index["weight_map"] == {"a": first, "b": first, "c": second, "d": second}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [first, second, "model.safetensors.index.json"]
+    source = folders.open_folder(tmp_path)
+    assert source.shapes().keys() == tensors.keys()
+    assert all(np.array_equal(source.read(name), array) for name, array in tensors.items())
