@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multimodal.checkpoints import folder as folders
-from multimodal.checkpoints.source import MemorySource
+from multimodal.checkpoints.source import CheckpointError, MemorySource
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 30))
@@ -50,3 +50,17 @@ def test_an_index_says_where_each_tensor_is_and_how_many_bytes_all_have(tmp_path
     source = folders.open_folder(tmp_path)
     assert source.shapes().keys() == tensors.keys()
     assert all(np.array_equal(source.read(name), array) for name, array in tensors.items())
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["../model.safetensors", "inside/model.safetensors", "/{folder}/model.safetensors"]
+)
+def test_a_shard_of_another_folder_is_refused_though_it_is_there(elsewhere, tmp_path):
+    folder = tmp_path / "checkpoint"
+    for place in (tmp_path, folder / "inside"):
+        folders.write_folder(place, {"a": np.ones(3, np.float32)})
+    name = elsewhere.format(folder=tmp_path)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    assert (folder / name).is_file()
+    with pytest.raises(CheckpointError, match="expected a file of the same folder"):
+        folders.open_folder(folder)

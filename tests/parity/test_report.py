@@ -124,12 +124,12 @@ def test_every_state_has_a_word_and_a_sign_and_every_cell_a_command():
     run = dashboard.run({"a-forward": FAILED, "b-forward": ERROR})
     text = report.render(run)
     for state in STATES:
-        assert f'aria-hidden="true">{report.SIGNS[state]}</i>{state}</span>' in text
-    assert len(set(report.SIGNS.values())) == len(STATES)
+        assert f'aria-hidden="true">{SIGNS[state]}</i>{state}</span>' in text
     for cell in run.cells:
         assert f'data-copy="{cell.command}"' in text
 
 
+SIGNS = {PASSED: "✓", FAILED: "✗", ERROR: "!", NOT_APPLICABLE: "–"}
 CLASSES = {PASSED: "passed", FAILED: "failed", ERROR: "error", NOT_APPLICABLE: "absent"}
 
 
@@ -156,7 +156,7 @@ def test_the_verdict_and_what_broke_have_the_colour_of_the_worst(states):
     assert re.findall(r'<section class="card verdict ([^"]*)"', text) == [CLASSES[worst]]
     assert re.findall(r'<article class="card broken ([^"]*)"', text) == [CLASSES[worst]] * bool(states)
     listed = re.findall(r'<li class="(\w+)">\n<div class="line"><span class="state">(.)', text)
-    assert listed == [(CLASSES[state], report.SIGNS[state]) for state in states.values()]
+    assert listed == [(CLASSES[state], SIGNS[state]) for state in states.values()]
 
 
 def test_the_style_sheet_gives_every_state_a_colour_of_its_own():
@@ -234,6 +234,23 @@ def test_the_command_writes_page_document_and_history_and_names_the_fault(tmp_pa
     assert "was put into TensorFlow on purpose" in page
     assert store.read(tmp_path / "out.json").deliberate_faults == {"tf": dashboard.SECOND_BLOCK}
     assert [store.read(p).exit_code for p in (tmp_path / "runs").iterdir()] == [1]
+
+
+@pytest.mark.parametrize(("state", "code"), [(PASSED, 0), (FAILED, 1), (ERROR, 2)])
+def test_the_command_ends_with_the_exit_code_of_what_it_found_and_says_how_to_see_it_again(
+    state, code, tmp_path, monkeypatch
+):
+    from multimodal.parity import checks
+
+    passed = [dashboard.cell(backend, check) for backend in ("pt", "tf") for check in ("a-forward", "b-forward")]
+    cells = [*passed[:3], dashboard.cell("tf", "b-forward", state, reason="none" if state == ERROR else "")]
+    monkeypatch.setattr(checks, "run_checks", lambda *_, **__: cells)
+    command = ["parity", str(dashboard.save_checkpoint(tmp_path / "tiny"))]
+    for more in ([], ["--json", "-"], ["--report", str(tmp_path / "out.html")]):
+        result = CliRunner().invoke(app, [*command, *more])
+        assert result.exit_code == code, result.output
+    shown = [line.strip() for line in result.stdout.splitlines() if "--checks" in line]
+    assert shown == ([cells[-1].command] if code else [])
 
 
 @pytest.mark.parametrize(
