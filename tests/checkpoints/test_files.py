@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints.source import CheckpointError, MemorySource
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 30))
 def test_shards_hold_every_tensor_once_in_order_and_none_is_too_large(sizes, largest):
     tensors = MemorySource({f"{i:02}": np.zeros(size, np.int8) for i, size in enumerate(sizes)})

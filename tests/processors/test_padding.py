@@ -1,7 +1,7 @@
 """How long padded rows become, and what fills them up."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal.processors.padding import UNLIMITED, Padding, pad_fields, resolve_padding
@@ -9,6 +9,7 @@ from multimodal.processors.padding import UNLIMITED, Padding, pad_fields, resolv
 lengths = st.lists(st.integers(0, 40), min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 9))
 def test_the_longest_row_goes_up_to_the_next_multiple_and_no_further(rows, multiple):
     target = Padding(None, multiple).target(rows)
