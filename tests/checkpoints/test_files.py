@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal.checkpoints import folder as folders
+from multimodal.checkpoints.formats.mapping import MappedFile, Region
 from multimodal.checkpoints.source import CheckpointError, MemorySource
 
 
@@ -65,3 +66,26 @@ def test_a_shard_of_another_folder_is_refused_though_it_is_there(elsewhere, tmp_
     assert (folder / name).is_file()
     with pytest.raises(CheckpointError, match="expected a file of the same folder"):
         folders.open_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides", "inside"),
+    [
+        (0, (3,), None, True), (4, (2,), None, True), (8, (2,), None, False), (5, (2,), None, False),
+        (-4, (1,), None, False), (12, (0, 9), None, True), (13, (0,), None, False), (0, (2, 2), (1, 1), True),
+        (0, (2, 2), (2, 1), False), (4, (2,), (1,), True), (4, (2,), (2,), False), (0, (), None, True),
+    ],
+)  # fmt: skip
+def test_a_tensor_lies_within_its_file_to_the_last_byte(offset, shape, strides, inside, tmp_path):
+    (tmp_path / "file").write_bytes(np.arange(3, dtype=np.float32).tobytes())
+    file, region = MappedFile(tmp_path / "file"), Region(np.dtype(np.float32), shape, offset, strides)
+    if not inside:
+        with pytest.raises(CheckpointError, match=r"weight lies at bytes .*the file has 12"):
+            file.check("weight", region)
+    else:
+        places = np.arange(3, dtype=np.float32)[offset // 4 :]
+        steps = strides or [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+        found = file.array(file.check("weight", region))
+        assert found.shape == shape
+        for index in np.ndindex(shape):
+            assert found[index] == places[int(np.dot(index, steps))]

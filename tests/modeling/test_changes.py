@@ -243,7 +243,7 @@ def test_keywords_go_to_the_half_that_knows_them(composite):
 @pytest.mark.parametrize(
     ("own", "decoder", "expected"),
     [
-        ({"decoder_start_token_id": 1, "pad_token_id": 2}, {}, (2, 1)),
+        ({"decoder_start_token_id": 1, "pad_token_id": 2}, {"decoder_start_token_id": 4, "pad_token_id": 5}, (2, 1)),
         ({"decoder_start_token_id": 0, "pad_token_id": 0}, {"pad_token_id": 5}, (0, 0)),
         ({}, {"decoder_start_token_id": 4, "bos_token_id": 3, "pad_token_id": 5}, (5, 4)),
         ({"eos_token_id": 6}, {"bos_token_id": 3, "pad_token_id": None, "eos_token_id": 7}, (6, 3)),
