@@ -28,13 +28,38 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cells(folder):
-    """All checks in PyTorch; two in Flax, with a fault in the decoder's second block."""
+    """All checks in PyTorch; three in Flax, with a fault in the decoder's second block."""
     subject = Subject.load(folder)
     faults = {"flax": dashboard.SECOND_BLOCK}
     arguments = command_arguments("tiny")
     found = run_checks(subject, ("pt",), arguments=arguments, faults=faults)
-    found += run_checks(subject, ("flax",), ("a-forward", "weights"), arguments=arguments, faults=faults)
+    found += run_checks(subject, ("flax",), ("a-forward", "weights", "generation"), arguments=arguments, faults=faults)
     return {(cell.backend, cell.check): cell for cell in found}
+
+
+def outcome(cell):
+    """Everything that a cell says but how long it took and how it was asked for."""
+    return {k: v for k, v in vars(cell).items() if k not in ("seconds", "command")}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_alone_says_what_it_says_behind_the_others(check, cells, folder):
+    """The model has dropout, so that a mode left over from another check shows."""
+    assert max(dashboard.CASE.config["decoder"][rate] for rate in ("resid_pdrop", "embd_pdrop", "attn_pdrop")) > 0
+    (alone,) = run_checks(Subject.load(folder), ("pt",), (check,))
+    assert outcome(alone) == outcome(cells["pt", check])
+
+
+def test_checks_say_the_same_in_the_opposite_order(cells, folder):
+    found = run_checks(Subject.load(folder), ("pt",), tuple(reversed(CHECKS)))
+    assert [outcome(cell) for cell in found] == [outcome(cells["pt", cell.check]) for cell in found]
+
+
+def test_generation_with_a_fault_fails_at_a_token(cells):
+    cell = cells["flax", "generation"]
+    assert cell.state == FAILED
+    assert cell.where.startswith("token ")
+    assert cell.how.startswith("expected ")
 
 
 def test_a_sound_backend_passes_every_check(cells):
