@@ -59,7 +59,7 @@ def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> di
     cancelling = cancelling_biases(truth)
     got, truth = _with_zeros(got, truth), _with_zeros(truth, got)
     got, truth = (
-        {n: v for n, v in side.items() if n in got and n in truth or not _is_zero(n, v)} for side in (got, truth)
+        {n: v for n, v in side.items() if (n in got and n in truth) or not _is_zero(n, v)} for side in (got, truth)
     )
     truth = grouped({name: truth[name] for name in sorted(truth)}, cancelling)
     got = grouped({name: got[name] for name in sorted(got)}, cancelling)

@@ -74,6 +74,23 @@ def test_pytorch_in_float64_says_that_it_is_held_against_itself(cells):
     assert not any("attentions" in name for name in cell.tensors)
 
 
+def test_fused_attention_in_training_has_the_mean_of_the_explicit_one(workers):
+    """PyTorch's two paths, where a dropout that one of them lacks would show."""
+    question = Question.drawn(dashboard.CASE, seed=7, train=True)
+    worker = workers["pt", "float64"]
+    explicit, fused = (question.ask(worker, gradients=False, output_attentions=shown) for shown in (True, False))
+    assert "out.decoder_attentions.0" in explicit
+    assert "out.decoder_attentions.0" not in fused
+    still = worker.answer(question.case, question.weights, question.inputs)
+    assert np.linalg.norm(explicit["out.logits"] - still["out.logits"]) > 1e-3 * np.linalg.norm(still["out.logits"])
+    np.testing.assert_allclose(fused["out.logits"], explicit["out.logits"], rtol=1e-11, atol=1e-13)
+
+
+def test_precision_runs_in_float32_and_semantics_in_float64(cells):
+    assert cells["pt", "b-forward"].worst.error > 1e-9
+    assert cells["pt", "a-forward"].worst.error < 1e-12
+
+
 def test_the_first_wrong_layer_is_named(cells):
     cell = cells["flax", "a-forward"]
     assert cell.state == FAILED
