@@ -61,7 +61,9 @@ class Mutant:
         path = root / self.file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         if text.count(self.old) != 1:
-            raise MutantError(f"{self.name}: expected its text once in {self.file}, found it {text.count(self.old)} times")
+            raise MutantError(
+                f"{self.name}: expected its text once in {self.file}, found it {text.count(self.old)} times"
+            )
         if self.old == self.new:
             raise MutantError(f"{self.name}: expected a change, got the same text")
         mutated = text.replace(self.old, self.new)
@@ -200,12 +202,16 @@ def main(arguments: list[str] | None = None) -> int:
         for outcome in pool.map(lambda mutant: judge(copies, mutant), mutants):
             outcomes.append(outcome)
             sign = "ok  " if outcome.expected else "FAIL"
-            print(f"{sign} {outcome.state:<8} {outcome.seconds:5.1f} s  {outcome.mutant.name}: {outcome.by}", flush=True)
+            print(
+                f"{sign} {outcome.state:<8} {outcome.seconds:5.1f} s  {outcome.mutant.name}: {outcome.by}", flush=True
+            )
     if options.table:
         options.table.write_text(table(outcomes), encoding="utf-8")
     count = {state: sum(o.state == state for o in outcomes) for state in (CAUGHT, SURVIVED, BROKEN)}
     wrong = [outcome for outcome in outcomes if not outcome.expected]
-    print(f"mutate: {len(outcomes)} mutants, {', '.join(f'{n} {s}' for s, n in count.items())}; {len(wrong)} not as expected")
+    print(
+        f"mutate: {len(outcomes)} mutants, {', '.join(f'{n} {s}' for s, n in count.items())}; {len(wrong)} not as expected"
+    )
     return 1 if wrong or problems else 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 # Programs here run once: the time goes into compiling, which costs half without the expensive passes.
@@ -14,6 +16,8 @@ import numpy as np
 
 import multimodal.flax
 from multimodal.flax.weights import fetch as fetch_params
+from multimodal.flax.weights import load as load_params
+from multimodal.flax.weights import named_tensors
 
 NAME, PREFIX = "flax", "Flax"
 MODULE = multimodal.flax
@@ -78,6 +82,43 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
 
     program = jax.jit(loss)
     return [float(program(model.params, inputs, jax.random.key(seed, impl="rbg"))) for seed in seeds]
+
+
+def drawn(model: Any, seed: int, **inputs: Any) -> Any:
+    """One call in training mode, with NumPy arguments and a seed."""
+    return model(**inputs, train=True, dropout_rng=jax.random.key(seed, impl="rbg"))
+
+
+def layer(path: str) -> Any:
+    """What stands in `multimodal/flax/layers` under a path such as `basic.Dropout`."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"multimodal.flax.layers.{module}"), name)
+
+
+def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
+    """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})
+    named = {name: (fill(name, leaf.shape), leaf.dtype) for name, leaf in named_tensors(shapes).items()}
+    params: dict[str, Any] = {}
+    for name, (value, dtype) in named.items():
+        load_params(params, [(name, value)], dtype)
+    mode = {} if seed is None else {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
+    return made.apply({"params": params}, *arrays, **keywords, **mode)
+
+
+def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
+    """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
+
+    def objective(values):
+        return (model(**inputs | values)[field] * cotangent).sum()
+
+    program = jax.jit(jax.value_and_grad(objective))
+
+    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+        total, found = program(values)
+        return float(total), {name: numpy(gradient) for name, gradient in found.items()}
+
+    return answer
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:
