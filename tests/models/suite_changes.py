@@ -6,8 +6,8 @@ import zoo
 
 from multimodal import specs
 
-PRUNABLE = ("ViTModel", *zoo.TEXT_CLASSES, *zoo.CLASSIFIERS)
-RESIZABLE = (*zoo.TEXT_CLASSES, *zoo.ENCODERS, "LxmertModel", "LxmertForPreTraining", zoo.COMPOSITE)
+PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name))
+RESIZABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name))
 
 
 def tokens_of(name):

@@ -95,6 +95,11 @@ def layer(path: str) -> Any:
     return getattr(importlib.import_module(f"multimodal.flax.layers.{module}"), name)
 
 
+def types(dtype: str) -> dict[str, Any]:
+    """Keywords of a layer whose tensors and computation are of one type."""
+    return {"dtype": dtype, "param_dtype": dtype}
+
+
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
     """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
     shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})

@@ -78,6 +78,11 @@ def layer(path: str) -> Any:
     return getattr(importlib.import_module(f"multimodal.pt.layers.{module}"), name)
 
 
+def types(dtype: str) -> dict[str, Any]:
+    """Keywords of a layer whose tensors and computation are of one type."""
+    return {"dtype": getattr(torch, dtype)}
+
+
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
     """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
     for name, tensor in made.named_parameters():
@@ -97,7 +102,7 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
         out = model(**{k: array(v) for k, v in inputs.items()} | given)
         total = (out[field] * array(cotangent)).sum()
         found = torch.autograd.grad(total, list(given.values()), allow_unused=True)
-        return float(total), {name: None if g is None else to_numpy(g) for name, g in zip(given, found)}
+        return float(total.detach()), {name: None if g is None else to_numpy(g) for name, g in zip(given, found)}
 
     return answer
 
