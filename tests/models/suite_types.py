@@ -46,3 +46,17 @@ def test_probabilities_are_those_of_float32_rounded_once(kit, dtype, keys):
         powers = np.exp(wide - wide.max(-1, keepdims=True)) * (1.0 if mask is None else mask)
         expected = powers / powers.sum(-1, keepdims=True)
         assert (np.abs(out - expected) <= 0.51 * ulp(expected, dtype)).all()
+
+
+@pytest.mark.parametrize("dtype", zoo.NARROW)
+def test_the_gradient_of_probabilities_is_that_of_float32_rounded_once(kit, dtype):
+    softmax = kit.layer("attention.softmax")
+    even = np.zeros((1, 1000), zoo.NARROW[dtype])  # a thousandth is not exact in either type
+    found = kit.pullback(lambda scores: softmax(scores, None), even, np.ones_like(even)).astype(np.float64)
+    assert np.abs(found).max() < 1e-5 / 1000  # they sum to one whatever the scores are
+    rng = np.random.default_rng(0)
+    (scores, wide), (cotangent, weights) = (rounded(rng.normal(size=(4, 50)), dtype) for _ in range(2))
+    found = kit.pullback(lambda scores: softmax(scores, None), scores, cotangent).astype(np.float64)
+    expected = np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
+    expected = expected * (weights - (expected * weights).sum(-1, keepdims=True))
+    assert (np.abs(found - expected) <= 0.51 * ulp(expected, dtype)).all()

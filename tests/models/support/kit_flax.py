@@ -111,6 +111,12 @@ def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keyw
     return made.apply({"params": params}, *arrays, **keywords, **mode)
 
 
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    _, back = jax.vjp(function, array(x))
+    return numpy(back(array(cotangent))[0])
+
+
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 

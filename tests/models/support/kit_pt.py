@@ -93,6 +93,12 @@ def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keyw
         return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()})
 
 
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    variable = array(x).requires_grad_()
+    return numpy(torch.autograd.grad(function(variable), variable, array(cotangent))[0])
+
+
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 

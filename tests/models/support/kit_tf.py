@@ -84,6 +84,15 @@ def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keyw
     return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()}, **mode)
 
 
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    variable = array(x)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        answer = function(variable)
+    return numpy(tape.gradient(answer, variable, array(cotangent)))
+
+
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 
