@@ -145,6 +145,15 @@ def test_gradient_checkpointing_changes_neither_loss_nor_gradients(public, kit, 
 
 
 @pytest.mark.parametrize("name", TRAINED)
+def test_gradient_checkpointing_computes_every_block_anew(public, kit, name):
+    model = trained(public, name)
+    given = zoo.inputs(name, model.config, 1, *zoo.LABELS)
+    assert kit.computations(model, given) == 1
+    model.gradient_checkpointing_enable()
+    assert kit.computations(model, given) == 2
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_dropout_acts_in_training_alone(public, kit, name):
     model = kit.seeded(lambda: trained(public, name), 3)
     given = zoo.inputs(name, model.config, 1, "labels")

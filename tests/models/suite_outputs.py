@@ -150,3 +150,15 @@ def test_the_last_hidden_state_of_a_text_model_is_what_its_head_gets(loaded, kit
     else:
         table = kit.fetch(model)["model.embeddings.tokens.weight"]
         np.testing.assert_allclose(kit.numpy(out.logits), last @ table.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["Data2VecTextForQuestionAnswering", "Data2VecTextForTokenClassification"])
+def test_scores_of_tokens_are_products_with_the_last_hidden_state(loaded, kit, name):
+    model = loaded(name)
+    out = kit.call(model, **zoo.inputs(name, model.config), output_hidden_states=True)
+    kinds, tensors = {row.name: row.kind for row in model.rows()}, kit.fetch(model)
+    weight, bias = (from_backend(tensors[f"head.out.{n}"], kinds[f"head.out.{n}"], kit.NAME) for n in TENSORS)
+    expected = kit.numpy(out.hidden_states[-1]) @ weight.T + bias
+    found = [out.logits] if "logits" in out else [out.start_logits, out.end_logits]
+    found = [kit.numpy(scores).reshape(expected.shape[0], expected.shape[1], -1) for scores in found]
+    np.testing.assert_allclose(np.concatenate(found, axis=-1), expected, rtol=1e-4, atol=1e-4)

@@ -74,6 +74,20 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(value), fetch_params(found)
 
 
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+
+    def loss(params):
+        return model(**inputs, params=params, train=True, dropout_rng=jax.random.key(1)).loss
+
+    def activations(function):
+        program = str(jax.make_jaxpr(function)(model.params))
+        return program.count(" = erfc ") + program.count(" = tanh ")
+
+    layers = sum(name.endswith("mlp.up.weight") for name in model.named_tensors())
+    return 1 + (activations(jax.grad(loss)) - activations(loss)) / layers
+
+
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
 

@@ -59,6 +59,17 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(loss.detach()), {name: to_numpy(g) for name, g in zip(named, found) if g is not None}
 
 
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+    modules = [module for module in model.modules() if isinstance(module, layer("mlp.MLP"))]
+    calls: list[Any] = []
+    hooks = [module.register_forward_hook(lambda *called: calls.append(called[0])) for module in modules]
+    gradients(model, inputs, seed=1)
+    for hook in hooks:
+        hook.remove()
+    return len(calls) / len(modules)
+
+
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
     return [gradients(model, inputs, seed)[0] for seed in seeds]

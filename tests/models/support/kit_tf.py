@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -53,6 +54,15 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     named = model.named_tensors()
     found = tape.gradient(loss, [variable.value for variable in named.values()])
     return float(loss), {n: np.asarray(tf.convert_to_tensor(g)) for n, g in zip(named, found) if g is not None}
+
+
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+    kind, calls = layer("mlp.MLP"), []
+    original = kind.call
+    with mock.patch.object(kind, "call", lambda self, x: calls.append(self) or original(self, x)):
+        gradients(model, inputs, seed=1)
+    return len(calls) / len({id(made) for made in calls})
 
 
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
