@@ -17,7 +17,6 @@ app.command("inspect")(inspect.command)
 app.command("verify")(verify.command)
 app.command("run")(run.command)
 app.command("parity")(parity.command)
-app.command("parity")(parity.command)
 app.command("read")(read.command)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from multimodal import auto, hub
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.names.base import under
+from multimodal.checkpoints.source import FreshSource
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.modeling import NOT_NEEDED
 from multimodal.specs.base import RETURNS
@@ -139,6 +141,14 @@ class EncoderDecoderBase:
         halves = {f"{side}.": getattr(self, side) for side in ("encoder", "decoder")}
         own = [row for row in super().rows() if not row.name.startswith(tuple(halves))]
         return [*(row for prefix, half in halves.items() for row in under(half.rows(), prefix, prefix)), *own]
+
+    def _fresh(self, rows: list[Row], seed: int = 0) -> FreshSource:
+        """Each half is drawn as wide as its own configuration says, and what lies between them as the decoder's does."""
+        wide = {side: getattr(self.config, side).initializer_range for side in ("encoder", "decoder")}
+        scaled = [
+            replace(row, deviation=row.deviation * wide.get(row.name.split(".")[0], wide["decoder"])) for row in rows
+        ]
+        return FreshSource(scaled, seed, 1.0)
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
         """Give the decoder's vocabulary another size."""

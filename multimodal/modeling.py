@@ -80,7 +80,7 @@ class ModelBase:
     # Fresh and loaded values
 
     def _fresh(self, rows: list[Row], seed: int = 0) -> FreshSource:
-        return FreshSource(rows, seed, _deviation(self.config))
+        return FreshSource(rows, seed, self.config.initializer_range)
 
     def _initialise(self, seed: int, skip: tuple[str, ...] = ()) -> None:
         """Draw every tensor whose name does not start with one of `skip`."""
@@ -233,12 +233,6 @@ class ModelBase:
     def can_generate(cls) -> bool:
         """Whether the class has `generate`."""
         return hasattr(cls, "generate")
-
-
-def _deviation(config: Any) -> float:
-    """`initializer_range`, of the decoder in a composite."""
-    deviation = getattr(config, "initializer_range", None)
-    return deviation if deviation is not None else getattr(getattr(config, "decoder", None), "initializer_range", 0.02)
 
 
 def _own_options(cls: type) -> set[str]:

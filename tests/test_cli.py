@@ -69,6 +69,21 @@ def test_a_difference_is_exit_code_1_and_names_the_tensors(tmp_path):
     assert invoke("verify", GPT2 / "tf-h5", GPT2 / "pt-safetensors").exit_code == 0
 
 
+def test_a_difference_is_exit_code_1_in_json_too():
+    for pair, code in (((GPT2 / "pt-float16", GPT2 / "pt-bin"), 1), ((GPT2 / "tf-h5", GPT2 / "pt-bin"), 0)):
+        for order in (pair, pair[::-1]):
+            done = invoke("verify", *order, "--json")
+            assert done.exit_code == code
+            assert json.loads(done.stdout)["equal"] is (code == 0)
+            assert invoke("verify", *order).exit_code == code
+
+
+def test_every_command_is_listed_once():
+    assert sorted(command.name for command in app.registered_commands) == [
+        "convert", "inspect", "parity", "read", "run", "verify"
+    ]  # fmt: skip
+
+
 def test_convert_says_what_it_left_out_and_refuses_a_full_folder(tmp_path):
     done = invoke("convert", GPT2 / "pt-bin", tmp_path / "a", "--to", "tf-h5")
     assert done.exit_code == 0

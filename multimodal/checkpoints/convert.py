@@ -125,7 +125,11 @@ def _take_place(building: Path, place: Path) -> None:
         building.replace(place)
     elif not _exchange(building, place):
         aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
-        place.replace(aside)
+        try:
+            place.replace(aside)
+        except OSError:
+            aside.rmdir()
+            raise
         try:
             building.replace(place)
         except OSError:

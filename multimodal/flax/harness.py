@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from multimodal.dropout import is_replaced
 from multimodal.flax.weights import fetch, our_name
 from multimodal.parity.run import flatten, is_block, tap
 
@@ -43,7 +44,7 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
 
 def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) -> Any:
     """The compiled call, kept with the model: JAX compiles it anew for other shapes only."""
-    key = (model._module_arguments(), tuple(sorted(fixed.items())), train, gradients)
+    key = (model._module_arguments(), tuple(sorted(fixed.items())), train, gradients, is_replaced())
     programs = vars(model).setdefault("_programs", {})
     if key not in programs:
 

@@ -51,12 +51,24 @@ def cancelling_biases(truth: Mapping[str, np.ndarray]) -> frozenset[str]:
 
 
 def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """{name: relative L2 error} of every tensor of `truth`; infinite where it is missing, misshapen or not finite."""
+    """{name: relative L2 error} of every tensor of either side; infinite where one is missing, misshapen or not finite.
+
+    A gradient that only one side has is zero on the other: PyTorch gives none to a tensor that nothing depends on, JAX
+    gives zeros.
+    """
     cancelling = cancelling_biases(truth)
+    got, truth = _with_zeros(got, truth), _with_zeros(truth, got)
     truth = grouped({name: truth[name] for name in sorted(truth)}, cancelling)
     got = grouped({name: got[name] for name in sorted(got)}, cancelling)
     typical = _typical_gradient(truth)
-    return {n: _error(got.get(n), v, 1e-3 * typical if n.startswith("grad.") else 0.0) for n, v in truth.items()}
+    floors = {name: 1e-3 * typical if name.startswith("grad.") else 0.0 for name in truth.keys() | got.keys()}
+    return {name: _error(got.get(name), truth.get(name), floors[name]) for name in sorted(floors)}
+
+
+def _with_zeros(answers: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`answers` with zeros for the gradients that only `others` have."""
+    zeros = {n: np.zeros(v.shape) for n, v in others.items() if n.startswith("grad.") and n not in answers}
+    return {**answers, **zeros}
 
 
 def _typical_gradient(truth: Mapping[str, np.ndarray]) -> float:
@@ -65,8 +77,8 @@ def _typical_gradient(truth: Mapping[str, np.ndarray]) -> float:
     return float(np.sqrt(np.mean(squares))) if squares else 0.0
 
 
-def _error(got: np.ndarray | None, truth: np.ndarray, floor: float) -> float:
-    if got is None or got.shape != truth.shape:
+def _error(got: np.ndarray | None, truth: np.ndarray | None, floor: float) -> float:
+    if got is None or truth is None or got.shape != truth.shape:
         return float("inf")
     difference = got - truth
     scale = float(np.linalg.norm(truth)) + floor
@@ -88,16 +100,19 @@ def precision(
     """
     changes = [errors(answer, truth) for answer in perturbed]
     unit = UNIT_ROUNDOFF[dtype]
-    return {n: 8.0 * float(np.sqrt(np.mean([c[n] ** 2 for c in changes]))) + 4.0 * unit for n in changes[0]}
+    names = set().union(*changes)
+    return {n: 8.0 * float(np.sqrt(np.mean([c[n] ** 2 for c in changes]))) + 4.0 * unit for n in sorted(names)}
 
 
 def over_budget(found: Mapping[str, float], budget: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """{name: (error, budget)} of the tensors whose error is not within its budget."""
-    return {name: (found[name], budget[name]) for name in budget if not found[name] <= budget[name]}
+    """{name: (error, budget)} of the tensors whose error is not within its budget; without an error, or a budget, none is."""
+    pairs = {name: (found.get(name, np.inf), budget.get(name, 0.0)) for name in sorted(found.keys() | budget.keys())}
+    return {name: (error, allowed) for name, (error, allowed) in pairs.items() if not error <= allowed}
 
 
 def worst(found: Mapping[str, float], budget: Mapping[str, float]) -> tuple[str, float]:
     """(name, error / budget) of the tensor that comes closest to its budget or is furthest beyond it."""
-    shares = {n: found[n] / b if b else (np.inf if found[n] else 0.0) for n, b in budget.items()}
+    pairs = {n: (found.get(n, np.inf), budget.get(n, 0.0)) for n in sorted(found.keys() | budget.keys())}
+    shares = {n: error / b if b else (np.inf if error else 0.0) for n, (error, b) in pairs.items()}
     name = max(shares, key=shares.__getitem__)
     return name, float(shares[name])

@@ -100,31 +100,32 @@ def _number(symbol: str | int, dimensions: dict[str, int]) -> int:
     return dimensions[symbol] if isinstance(symbol, str) else symbol
 
 
+RATES = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.3}
+"""Every kind of dropout has another rate, so that in training two exchanged ones show."""
 VIT = {
     "model_type": "vit", "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20,
-    "image_size": [16, 24], "patch_size": [8, 4], "num_channels": 3,
+    "image_size": [16, 24], "patch_size": [8, 4], "num_channels": 3, **RATES,
 }  # fmt: skip
 BERT = {
     "model_type": "bert", "vocab_size": 37, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "intermediate_size": 28, "max_position_embeddings": 7, "type_vocab_size": 3, "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
+    "intermediate_size": 28, "max_position_embeddings": 7, "type_vocab_size": 3, **RATES,
 }  # fmt: skip
 DECODER = {**BERT, "is_decoder": True, "add_cross_attention": True}
 GPT2 = {
     "model_type": "gpt2", "vocab_size": 41, "n_positions": 7, "n_embd": 15, "n_layer": 2, "n_head": 5, "n_inner": 22,
-    "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0, "bos_token_id": 1, "eos_token_id": 2,
+    "resid_pdrop": 0.2, "embd_pdrop": 0.25, "attn_pdrop": 0.3, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 CROSS_GPT2 = {**GPT2, "is_decoder": True, "add_cross_attention": True}
 LXMERT = {
     "model_type": "lxmert", "vocab_size": 37, "hidden_size": 20, "num_attention_heads": 5, "intermediate_size": 28,
     "max_position_embeddings": 7, "type_vocab_size": 3, "l_layers": 2, "x_layers": 2, "r_layers": 1,
     "visual_feat_dim": 11, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 10,
-    "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+    **RATES,
 }  # fmt: skip
 DATA2VEC = {
     "model_type": "data2vec-text", "vocab_size": 43, "hidden_size": 18, "num_hidden_layers": 2, "num_attention_heads": 3,
-    "intermediate_size": 26, "max_position_embeddings": 9, "type_vocab_size": 2, "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0, "num_labels": 4,
+    "intermediate_size": 26, "max_position_embeddings": 9, "type_vocab_size": 2, **RATES, "classifier_dropout": 0.15,
+    "num_labels": 4,
 }  # fmt: skip
 CROSS_DATA2VEC = {**DATA2VEC, "is_decoder": True, "add_cross_attention": True}
 TEXT = {"length": 7, "total": 7, "context": 5}

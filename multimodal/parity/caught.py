@@ -20,17 +20,18 @@ def caught(
 ) -> dict[str, dict[str, Any]]:
     """Put each fault into each backend: {backend: {"caught": names, "missed": names, "not_run": {name: reason}}}."""
     found: dict[str, dict[str, Any]] = {b: {"caught": [], "missed": [], "not_run": {}} for b in backends}
-    questions = {name: _question(name) for name in dict.fromkeys(fault.case for fault in faults)}
+    questions = {key: question(*key) for key in dict.fromkeys((fault.case, fault.train) for fault in faults)}
     with workers(gates.TRUTH) as running:
-        truths = {name: question.truth(running[gates.TRUTH]) for name, question in questions.items()}
+        truths = {key: asked.truth(running[gates.TRUTH]) for key, asked in questions.items()}
     for at, backend in enumerate(backends):
         worker = Worker(backend, "float64")
         try:
-            sound = {name: _sound(worker, questions[name], truths[name]) for name in questions}
+            sound = {key: _sound(worker, questions[key], truths[key]) for key in questions}
             for index, fault in enumerate(faults):
                 progress(at * len(faults) + index, len(backends) * len(faults))
-                if sound[fault.case]:
-                    _try(worker, fault, questions[fault.case], truths[fault.case], found[backend])
+                key = (fault.case, fault.train)
+                if sound[key]:
+                    _try(worker, fault, questions[key], truths[key], found[backend])
                 else:
                     found[backend]["not_run"][fault.name] = "the case fails without the fault"
         finally:
@@ -38,9 +39,10 @@ def caught(
     return found
 
 
-def _question(case_name: str) -> gates.Question:
+def question(case_name: str, train: bool) -> gates.Question:
+    """What is asked with a fault in it."""
     case = next(case for case in CASES if case.name == case_name)
-    return gates.Question.drawn(case, SEED)
+    return gates.Question.drawn(case, SEED, train=train)
 
 
 def _sound(worker: Worker, question: gates.Question, truth: dict) -> bool:

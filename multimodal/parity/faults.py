@@ -25,6 +25,8 @@ class Fault:
     name: str
     case: str
     put_in: Callable[[str], contextlib.AbstractContextManager]
+    train: bool = False
+    """Whether it shows in training alone."""
 
 
 def _module(backend: str, path: str) -> Any:
@@ -150,6 +152,21 @@ def _learning(embedding: Any, backend: str) -> Any:
     return lambda *arguments, padding_id, **keywords: embedding(*arguments, **keywords)
 
 
+def _rate(path: str) -> Callable[[str], contextlib.AbstractContextManager]:
+    """The dropouts that a module makes have another rate."""
+    return _replaced(path, "Dropout", lambda old, _: lambda rate, *a, **k: old(rate * 1.01, *a, **k))
+
+
+def _undropped(backend: str) -> contextlib.AbstractContextManager:
+    """Attention weights that are not dropped."""
+    module = _module(backend, "layers.attention")
+    if backend == "pt":
+        return mock.patch.object(module, "dropout", lambda x, rate: x)
+    return mock.patch.object(
+        module, "Dropout", lambda rate, *a, **k: _module(backend, "layers.basic").Dropout(0.0, *a, **k)
+    )
+
+
 COMPOSITE, LXMERT = "models.vision_encoder_decoder", "models.lxmert"
 _unpooled = _called("layers.heads", "Pooler", lambda old: lambda self, x: x[:, 0])
 DATA2VEC = "models.data2vec_text"
@@ -257,6 +274,11 @@ FAULTS: tuple[Fault, ...] = (
         _replaced(DATA2VEC, "span", lambda old, _: lambda s, e, first, last: old(s, e, last, first)),
     ),
     Fault("ignored answers that count", "data2vec-text-span", _replaced("losses", "cross_entropy", _counted)),
+    Fault("attention weights that are not dropped", "vit-gpt2", _undropped, train=True),
+    Fault("another rate of dropout behind the embeddings", "data2vec-text", _rate("layers.embeddings"), train=True),
+    Fault("another rate of dropout in the blocks", "gpt2-lm", _rate("layers.encoder"), train=True),
+    Fault("another rate of dropout in a head", "data2vec-text-sequence", _rate("layers.heads"), train=True),
+    Fault("another rate of dropout between the modalities", "lxmert", _rate("models.lxmert"), train=True),
 )  # fmt: skip
 
 

@@ -52,11 +52,18 @@ class Question:
     gradients: bool = True
     held: bool = True
     """Whether the answers have the tensors that the models hold."""
+    train: bool = False
+    """Training mode, with every dropout replaced by its mean."""
 
     @classmethod
-    def drawn(cls, case: Case, seed: int, scale: float = 1.0, padding: int = 2) -> Question:
+    def drawn(cls, case: Case, seed: int, scale: float = 1.0, padding: int = 2, *, train: bool = False) -> Question:
         """Random weights and inputs of a case."""
-        return cls(case, draw.weights(case.rows(), seed), case.inputs(seed, scale, padding), seed)
+        return cls(case, draw.weights(case.rows(), seed), case.inputs(seed, scale, padding), seed, train=train)
+
+    @property
+    def mode(self) -> dict[str, Any]:
+        """The options of `Worker.answer` that say in which mode is asked."""
+        return {"train": True, "dropout": "mean"} if self.train else {}
 
     def ask(self, worker: Worker, noise: int | None = None, **options: Any) -> dict[str, np.ndarray]:
         """A worker's answers; with `noise`, of the values rounded as float32 would (draw `noise`), the
@@ -68,7 +75,8 @@ class Question:
         if noise is not None:
             unit = budgets.UNIT_ROUNDOFF["float32"]
             weights, inputs, cotangents = (draw.rounded(x, unit, noise) for x in (weights, inputs, cotangents))
-        asked = {"gradients": self.gradients, "cotangents": cotangents, "held": self.held, **TAPS, **options}
+        asked = {"gradients": self.gradients, "cotangents": cotangents, "held": self.held, **TAPS, **self.mode}
+        asked |= options
         return worker.answer(self.case, weights, inputs, **asked)
 
     def truth(self, worker: Worker, without: tuple[str, ...] = ("past_key_values",)) -> dict[str, np.ndarray]:
@@ -76,7 +84,7 @@ class Question:
 
         Answers with one of `without` in their names get no cotangent.
         """
-        plain = worker.answer(self.case, self.weights, self.inputs, held=False, **TAPS)
+        plain = worker.answer(self.case, self.weights, self.inputs, held=False, **TAPS, **self.mode)
         self.cotangents = {
             name.removeprefix("out."): draw.uniform(self.seed, f"cotangent/{name}", value.shape)
             for name, value in plain.items()
@@ -86,18 +94,20 @@ class Question:
 
 
 def verdicts(
-    question: Question, running: Mapping[tuple[str, str], Worker], backends: Sequence[str]
+    question: Question, running: Mapping[tuple[str, str], Worker], backends: Sequence[str], *, rounded: bool = True
 ) -> Iterator[tuple[str, Verdict]]:
-    """(backend, verdict) of both gates in every backend. All workers answer at the same time."""
+    """(backend, verdict) in every backend of gate A and, with `rounded`, of gate B. All workers answer at the same time."""
     truth = question.truth(running[TRUTH])
-    others = [(b, dtype) for b in backends for dtype in ("float64", "float32") if (b, dtype) != TRUTH]
+    dtypes = ("float64", "float32") if rounded else ("float64",)
+    others = [(b, dtype) for b in backends for dtype in dtypes if (b, dtype) != TRUTH]
     with ThreadPoolExecutor(max(1, len(others))) as pool:
         asked = {key: pool.submit(question.ask, running[key]) for key in others}
-        budget = float32_budget(question, truth, running[TRUTH])
+        budget = float32_budget(question, truth, running[TRUTH]) if rounded else {}
         answers = {TRUTH: question.ask(running[TRUTH])} | {key: future.result() for key, future in asked.items()}
     for backend in backends:
         yield backend, semantics(answers[backend, "float64"], truth)
-        yield backend, precision(answers[backend, "float32"], truth, budget)
+        if rounded:
+            yield backend, precision(answers[backend, "float32"], truth, budget)
 
 
 def semantics(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> Verdict:

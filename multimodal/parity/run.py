@@ -16,6 +16,7 @@ from multimodal import auto, specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend
 from multimodal.configs.base import PretrainedConfig
+from multimodal.dropout import by_mean
 from multimodal.dtypes import dtype_name
 from multimodal.parity.training import train as update
 
@@ -30,6 +31,7 @@ def run(
     cotangents: Mapping[str, np.ndarray] | None = None,
     generate: Mapping[str, Any] | None = None,
     train: bool = False,
+    dropout: str | None = None,
     output_hidden_states: bool = False,
     output_attentions: bool = False,
     taps: bool = False,
@@ -41,9 +43,11 @@ def run(
     Answers: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
     published layout, of the loss, or without one of the sum of the outputs' inner products with `cotangents`
     ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
-    are cast to `dtype`; a dotted input name nests. With `taps`, `tap.<our name>` is what each block answered (numbered
-    from its second call on: `tap.<our name>#1`). With `steps`, only `param.<published name>` and `stat.<published name>`
-    (running statistics): the tensors after that many updates on `inputs` by `optimizer` (see `parity.training`).
+    are cast to `dtype`; a dotted input name nests. `train` is the mode; with `dropout="mean"` every dropout of rate p
+    multiplies by 1 - p in the place of drawing, so that training has one true answer. With `taps`, `tap.<our name>` is
+    what each block answered (numbered from its second call on: `tap.<our name>#1`). With `steps`, only
+    `param.<published name>` and `stat.<published name>` (running statistics): the tensors after that many updates on
+    `inputs` by `optimizer` (see `parity.training`).
     """
     dtype = dtype_name(dtype)
     with harness_of(backend).precision(dtype):
@@ -55,6 +59,7 @@ def run(
             cotangents=cotangents,
             generate=generate,
             train=train,
+            dropout=dropout,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
             taps=taps,
@@ -137,6 +142,7 @@ def answer(
     cotangents: Mapping[str, np.ndarray] | None = None,
     generate: Mapping[str, Any] | None = None,
     train: bool = False,
+    dropout: str | None = None,
     taps: bool = False,
     steps: int = 0,
     optimizer: str | Mapping[str, Any] | None = None,
@@ -152,15 +158,22 @@ def answer(
     arguments = {**given, **{name: True for name, wanted in flags.items() if wanted and name in known}}
     wanted = None if cotangents is None else {name: _cast(value, dtype) for name, value in cotangents.items()}
     options = {"train": train, "cotangents": wanted}
-    if steps:
-        update(model, lambda: harness.evaluate(model, arguments, gradients=True, **options)[1], steps, optimizer)
-        return _trained(model)
-    outputs, gradient = harness.evaluate(model, arguments, gradients=gradients, **options)
-    if taps:
-        with harness.taps(model) as seen:
-            harness.evaluate(model, arguments, gradients=False, **options)
-        outputs = {**outputs, **seen}
+    with by_mean(_is_mean(dropout)):
+        if steps:
+            update(model, lambda: harness.evaluate(model, arguments, gradients=True, **options)[1], steps, optimizer)
+            return _trained(model)
+        outputs, gradient = harness.evaluate(model, arguments, gradients=gradients, **options)
+        if taps:
+            with harness.taps(model) as seen:
+                harness.evaluate(model, arguments, gradients=False, **options)
+            outputs = {**outputs, **seen}
     return {**outputs, **({} if gradient is None else published_gradients(model, gradient))}
+
+
+def _is_mean(dropout: str | None) -> bool:
+    if dropout not in (None, "mean"):
+        raise ValueError(f"dropout: expected 'mean', or None to draw, got {dropout!r}")
+    return dropout == "mean"
 
 
 def _trained(model: Any) -> dict[str, np.ndarray]:

@@ -6,9 +6,11 @@ import contextlib
 import json
 import multiprocessing
 import os
+import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,6 +34,38 @@ ONE_THREAD = {
 
 class WorkerError(RuntimeError):
     """An exception in a worker; the message is its traceback."""
+
+
+FRAMEWORKS = {"pt": "torch", "tf": "tensorflow", "flax": "jax"}
+"""The module that a backend's worker imports, and that no other worker does."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a worker shows beside its outputs: that they are those of its own framework."""
+
+    frameworks: frozenset[str]
+    """Which of `FRAMEWORKS` its process has imported."""
+    models: frozenset[str]
+    """The packages (`multimodal.tf`) of the classes that made its outputs."""
+    cpu_seconds: float
+    """What the request cost its process."""
+
+    @classmethod
+    def of(cls, models: Iterable[Any], start: float) -> Evidence:
+        """Of this process, whose request began at `start` (`time.process_time`)."""
+        packages = frozenset(".".join(type(model).__module__.split(".")[:2]) for model in models)
+        imported = frozenset(module for module in FRAMEWORKS.values() if module in sys.modules)
+        return cls(imported, packages, time.process_time() - start)
+
+    def check(self, backend: str) -> None:
+        """Errors: WorkerError where another framework than that of `backend` took part, or its own did not."""
+        expected = (frozenset({FRAMEWORKS[backend]}), frozenset({f"multimodal.{backend}"}))
+        if self.models and (self.frameworks, self.models) != expected:
+            raise WorkerError(
+                f"the {backend} worker: expected outputs of multimodal.{backend} in a process with "
+                f"{FRAMEWORKS[backend]} alone, got {sorted(self.models)} with {sorted(self.frameworks)}"
+            )
 
 
 PLAIN_PROGRAMS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
@@ -74,6 +108,8 @@ class Worker:
 
     def __init__(self, backend: str, dtype: str, fault: str | None = None):
         self.backend, self.dtype = backend, dtype
+        self.cpu_seconds: dict[str, float] = {}
+        """{class name: what its requests cost the process}"""
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.folder = tempfile.TemporaryDirectory(prefix="multimodal-parity-")
@@ -104,7 +140,7 @@ class Worker:
     def _ask(self, *request: Any) -> Any:
         try:
             self.connection.send(tuple(shelved(part, self.folder.name) for part in request))
-            state, answer = self.connection.recv()
+            state, answer, evidence = self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(timeout=10)
             raise WorkerError(
@@ -112,6 +148,9 @@ class Worker:
             ) from error
         if state == "error":
             raise WorkerError(f"in the {self.backend} {self.dtype} worker:\n{answer}")
+        evidence.check(self.backend)
+        name = next((part.class_name for part in request if isinstance(part, Case)), "")
+        self.cpu_seconds[name] = self.cpu_seconds.get(name, 0.0) + evidence.cpu_seconds
         return taken(answer)
 
     def close(self) -> None:
@@ -138,11 +177,13 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
     """The worker's side: answer requests until the other end closes."""
     from multimodal.parity import faults
 
-    models: dict[str, Any] = {}
+    sound: dict[str, Any] = {}
+    models = sound
     active = contextlib.ExitStack()
     if fault is not None:
         active.enter_context(faults.active(fault, backend))
     while True:
+        start = time.process_time()
         try:
             kind, *arguments = map(taken, connection.recv())
         except EOFError:
@@ -150,19 +191,20 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
         try:
             if kind == "fault":
                 active.close()
-                models.clear()
+                # A model made inside a fault keeps it; those made outside wait for its end.
+                models = sound if arguments[0] is None else {}
                 if arguments[0] is not None:
                     active.enter_context(faults.active(arguments[0], backend))
-                connection.send(("ok", None))
+                answer = None
             elif kind == "generates":
-                connection.send(("ok", _model_class(backend, *arguments).can_generate()))
+                answer = _model_class(backend, *arguments).can_generate()
             else:
-                answer = _answer(models, backend, dtype, *arguments)
-                del arguments
-                connection.send(("ok", shelved(answer, folder)))
-                del answer
+                answer = shelved(_answer(models, backend, dtype, *arguments), folder)
+            del arguments
+            connection.send(("ok", answer, Evidence.of(models.values(), start)))
+            del answer
         except Exception:  # noqa: BLE001  # whatever it is, the asking process has to hear of it
-            connection.send(("error", traceback.format_exc()))
+            connection.send(("error", traceback.format_exc(), None))
 
 
 def _model_class(backend: str, case: Case) -> Any:

@@ -58,6 +58,7 @@ def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
 
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """{generated, generated_scores} of one call of `generate`."""
+    model.eval()
     answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
     return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
 

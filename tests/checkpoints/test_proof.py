@@ -59,6 +59,34 @@ def test_one_changed_tensor_is_the_one_difference(function, state, detail, chang
     assert not proof.equal
 
 
+def test_a_tensor_that_one_side_alone_has_is_a_difference_in_both_directions(changed):
+    without = changed({NAME: lambda a: None})
+    for a, b, state in ((GPT2 / "tf-h5", without, "only in A"), (without, GPT2 / "tf-h5", "only in B")):
+        proof = verify(a, b)
+        assert not proof.equal
+        assert [(row.name, row.state, row.detail) for row in proof.differences()] == [(NAME, state, "shape (32, 128)")]
+        assert sum(row.state == "equal" for row in proof.rows) == 83
+
+
+@pytest.mark.parametrize("function", [flip_last_bit, lambda a: a.T.copy(), lambda a: a.astype(np.float64)])
+def test_a_difference_is_one_whichever_side_is_first(function, changed):
+    other = changed({NAME: function})
+    there, back = verify(GPT2 / "pt-bin", other), verify(other, GPT2 / "pt-bin")
+    assert [(r.name, r.state) for r in there.rows] == [(r.name, r.state) for r in back.rows]
+    assert not there.equal
+    assert not back.equal
+
+
+def test_the_detail_of_a_difference_says_how_many_elements_and_by_how_much(changed):
+    def add(array):
+        array = array.copy()
+        array[0, :3] += np.float32([0.5, -2.0, 0.25])
+        return array
+
+    (row,) = verify(GPT2 / "pt-bin", changed({NAME: add})).differences()
+    assert row.detail == "3 of 4096 elements, by up to 2"
+
+
 def test_zeros_of_two_signs_differ_and_nan_is_itself(changed, tmp_path):
     bias = "decoder.transformer.ln_f.bias"
     nan = changed({bias: lambda a: np.full_like(a, np.nan)})

@@ -6,7 +6,10 @@
 """
 
 import importlib
+import json
 import sys
+import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,25 @@ IN_PYTORCH = ("suite_in_pt.py", "suite_examples_data2vec_text.py")
 
 def pytest_configure(config):
     zoo.BACKEND = config.getoption("--backend")
+
+
+CPU = defaultdict(float)
+"""{class name, or empty: CPU seconds of its tests}, which `--artifacts` gets as `cpu.json`."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    start = time.process_time()
+    result = yield
+    inside = item.name.partition("[")[2]
+    named = [name for name in (*zoo.CLASSES, zoo.COMPOSITE) if name in inside]
+    CPU[max(named, key=len, default="")] += time.process_time() - start
+    return result
+
+
+def pytest_sessionfinish(session):
+    if zoo.BACKEND is not None and session.config.getoption("--artifacts"):
+        (Path(session.config.getoption("--artifacts")) / "cpu.json").write_text(json.dumps(CPU))
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -1,8 +1,10 @@
 """The suites of this folder in every backend, one process each, and what the processes left behind.
 
-The three frameworks must never meet in one process: they fight over threads, and one could lean on another.
+The three frameworks must never meet in one process: they fight over threads, and one could lean on another. The
+processes (`suites`) run beside the other tests.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -11,38 +13,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from multimodal.parity.workers import ONE_THREAD
+from multimodal.auto import BACKENDS
 
-BACKENDS = ("pt", "tf", "flax")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """{backend: (process, folder of what it printed and its results, folder of what it saved)}; all run at the same time."""
-    started = {backend: start(backend, tmp_path_factory) for backend in BACKENDS}
-    yield started
-    for process, _, _ in started.values():
-        process.kill()
-
-
-def start(backend, tmp_path_factory):
-    """Run the suites in a process of one thread, for models are tiny; what it prints goes to a file."""
-    folder, scratch = tmp_path_factory.mktemp(backend), tmp_path_factory.mktemp(f"{backend}_pytest")
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "--backend", backend, "-q"]
-    command += ["--artifacts", str(folder), "--junit-xml", str(scratch / "results.xml")]
-    command += ["-p", "no:cacheprovider", "--basetemp", str(scratch / "tmp")]
-    with (scratch / "printed.txt").open("w") as file:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=file, stderr=subprocess.STDOUT
-        )
-    return process, scratch, folder
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_suite_passes_in(runs, backend, subtests):
+def test_every_suite_passes_in(suites, backend, subtests, spent):
     """Each failure of the process is a failure here, under its own name and with its own words."""
-    process, scratch, _ = runs[backend]
+    process, scratch, folder = suites[backend]
     status, results = process.wait(), scratch / "results.xml"
     assert results.is_file(), (scratch / "printed.txt").read_text()[-20000:]
     cases = list(ElementTree.parse(results).iter("testcase"))
@@ -50,16 +29,18 @@ def test_every_suite_passes_in(runs, backend, subtests):
         for problem in (*case.iter("failure"), *case.iter("error"), *case.iter("skipped")):
             with subtests.test(f"{backend}: {case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"):
                 pytest.fail(f"{problem.tag}\n{problem.text}", pytrace=False)
+    for name, seconds in json.loads((folder / "cpu.json").read_text()).items():
+        spent[name, backend] += seconds
     assert len(cases) > 100
     assert status == 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
 @pytest.mark.parametrize("what", ["loaded", "shards", "fresh"])
-def test_saved_files_are_byte_identical_to_pytorch_s(runs, backend, what):
+def test_saved_files_are_byte_identical_to_pytorch_s(suites, backend, what):
     saved = [
         {path.relative_to(folder): path.read_bytes() for path in (folder / what).rglob("*") if path.is_file()}
-        for folder in (saved_by(runs["pt"]), saved_by(runs[backend]))
+        for folder in (saved_by(suites["pt"]), saved_by(suites[backend]))
     ]
     assert saved[0].keys() == saved[1].keys()
     assert len(saved[0]) >= 48  # three files for each of sixteen classes

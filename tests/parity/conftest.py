@@ -11,10 +11,13 @@ WORST: dict[tuple[str, str, str], float] = defaultdict(float)
 
 
 @pytest.fixture(scope="session")
-def workers():
+def workers(spent):
     """{(backend, dtype): worker}."""
     with start_workers(*((backend, dtype) for backend in BACKENDS for dtype in ("float64", "float32"))) as running:
         yield running
+        for (backend, _), worker in running.items():
+            for name, seconds in worker.cpu_seconds.items():
+                spent[name, backend] += seconds
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""The reference's own answers (tests/golden/cases): what makes PyTorch's float64 the truth elsewhere."""
+"""The reference's own answers: what makes PyTorch's float64 the truth elsewhere.
+
+`tests/golden/cases` are those of inference, `tests/golden/training` those of training with every dropout replaced by its
+mean, and every rate another number.
+"""
 
 import importlib.util
 import json
@@ -18,6 +22,7 @@ _spec = importlib.util.spec_from_file_location("byname", GOLDEN / "byname.py")
 byname = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(byname)
 FILES = sorted((GOLDEN / "cases").glob("*.safetensors"))
+IN_TRAINING = sorted((GOLDEN / "training").glob("*.safetensors"))
 
 
 def read(path):
@@ -32,23 +37,43 @@ def case_of(meta, tensors):
     return case, weights, inputs
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_case_is_there_in_training_too():
+    assert {path.stem for path in IN_TRAINING} == {path.stem for path in FILES}
+    assert all(read(path)[0]["dropout"] == "mean" for path in IN_TRAINING)
+
+
+@pytest.mark.parametrize("path", FILES + IN_TRAINING, ids=lambda path: f"{path.parent.name}-{path.stem}")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_float64_answers_and_gradients_are_the_reference_s(path, backend, workers):
+    """Gradients of inference in PyTorch, to which the gates hold the others; of training in all three."""
+    gradients = backend == "pt" or path in IN_TRAINING
+    hold(path, workers[backend, "float64"], gradients)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_float64_gradients_of_inference_are_the_reference_s(path, backend, workers):
+    hold(path, workers[backend, "float64"], gradients=True)
+
+
+def hold(path, worker, gradients):
+    """Assert that a worker's outputs, and gradients if asked for, are those of a file."""
     meta, tensors = read(path)
     case, weights, inputs = case_of(meta, tensors)
     flags = {"output_hidden_states": True, "output_attentions": True}
     shapes = {name[4:]: v.shape for name, v in tensors.items() if name.startswith("out.") and ".past_" not in name}
     cotangents = {name: byname.uniform(meta["seed"], f"cotangent:{name}", shape) for name, shape in shapes.items()}
-    options = {"gradients": True, "cotangents": cotangents, **flags}
-    got = workers[backend, "float64"].answer(case, weights, inputs, **options)
+    mode = {name: meta[name] for name in ("train", "dropout") if name in meta}
+    options = {"gradients": gradients, "cotangents": cotangents, **flags, **mode}
+    got = worker.answer(case, weights, inputs, **options)
     for name, truth in tensors.items():
         if name.startswith("out.") and ".past_key_values" not in name:
             error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
             assert error <= 1e-11, (name, error)
     norms = {name[10:]: value.item() for name, value in tensors.items() if name.startswith("grad_norm.")}
     typical = np.sqrt(np.mean(np.square(list(norms.values()))))
-    for name, norm in norms.items():
+    for name, norm in norms.items() if gradients else ():
         if f"grad.{name}" not in got:  # not part of what was computed
             assert norm <= 1e-12 * typical, name
             continue

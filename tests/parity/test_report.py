@@ -124,10 +124,58 @@ def test_every_state_has_a_word_and_a_sign_and_every_cell_a_command():
     run = dashboard.run({"a-forward": FAILED, "b-forward": ERROR})
     text = report.render(run)
     for state in STATES:
-        assert f'aria-hidden="true">{report.SIGNS[state]}</i>{state}</span>' in text
-    assert len(set(report.SIGNS.values())) == len(STATES)
+        assert f'aria-hidden="true">{SIGNS[state]}</i>{state}</span>' in text
     for cell in run.cells:
         assert f'data-copy="{cell.command}"' in text
+
+
+SIGNS = {PASSED: "✓", FAILED: "✗", ERROR: "!", NOT_APPLICABLE: "–"}
+CLASSES = {PASSED: "passed", FAILED: "failed", ERROR: "error", NOT_APPLICABLE: "absent"}
+
+
+def coloured(text):
+    """{id of a cell's details: (classes of its button, class of the details)}."""
+    buttons = re.findall(r'<button type="button" class="cell ([^"]*)" popovertarget="(cell-[^"]*)"', text)
+    details = dict(re.findall(r'<div popover id="(cell-[^"]*)" class="([^"]*)"', text))
+    assert len(buttons) == len(details)
+    return {cell: (classes, details[cell]) for classes, cell in buttons}
+
+
+@pytest.mark.parametrize("state", [PASSED, FAILED, ERROR])
+def test_every_cell_has_the_colour_of_its_state_and_no_other(state):
+    run = dashboard.run({"a-forward": state, "generation": ERROR})
+    found = coloured(report.render(run))
+    assert found == {f"cell-{c.backend}-{c.check}": (CLASSES[c.state], CLASSES[c.state]) for c in run.cells}
+
+
+@pytest.mark.parametrize("states", [{}, {"a-forward": FAILED, "b-forward": ERROR}, {"a-forward": ERROR}])
+def test_the_verdict_and_what_broke_have_the_colour_of_the_worst(states):
+    run = dashboard.run(states)
+    text = report.render(run)
+    worst = FAILED if FAILED in states.values() else ERROR if states else PASSED
+    assert re.findall(r'<section class="card verdict ([^"]*)"', text) == [CLASSES[worst]]
+    assert re.findall(r'<article class="card broken ([^"]*)"', text) == [CLASSES[worst]] * bool(states)
+    listed = re.findall(r'<li class="(\w+)">\n<div class="line"><span class="state">(.)', text)
+    assert listed == [(CLASSES[state], SIGNS[state]) for state in states.values()]
+
+
+def test_the_style_sheet_gives_every_state_a_colour_of_its_own():
+    assert report.CLASSES == CLASSES
+    style = (Path(report.__file__).with_name("templates") / "report.css").read_text(encoding="utf-8")
+    states = dict(re.findall(r"\.(\w+) \{ --state: var\(--(\w+)\); \}", style))
+    assert states == {name: name for name in CLASSES.values()}
+    colours = [re.findall(rf"--{name}: (.*);", style) for name in states]
+    assert [len(found) for found in colours] == [1] * len(states)
+    assert len({found[0] for found in colours}) == len(states)
+
+
+def test_earlier_runs_are_counted_under_the_colours_of_their_states():
+    older = [dashboard.run({"a-forward": FAILED, "b-forward": ERROR}, "2025-03-01T10:00:00+00:00")]
+    text = report.render(dashboard.run(), older)
+    rows = re.findall(r'<td class="(\w+)"><span class="state">([^<]*)</span>', text)
+    assert rows == [
+        ("passed", "✓ 5"), ("absent", "0"), ("absent", "0"), ("passed", "✓ 3"), ("failed", "✗ 1"), ("error", "! 1")
+    ]  # fmt: skip
 
 
 def test_names_are_escaped():
@@ -161,6 +209,17 @@ def test_numbers_are_short(value, text):
     assert report.number(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0 %"), (0.0004, "< 0.1 %"), (0.005, "0.5 %"), (0.42, "42 %"), (1.0, "100 %"), (1.04, "1.0 ×"),
+        (12.3, "12.3 ×"), (3e5, "3e5 ×"), (float("inf"), "∞ ×"),
+    ],
+)  # fmt: skip
+def test_a_share_is_in_percent_of_the_budget_or_a_multiple_of_it(value, text):
+    assert report.share(value) == text
+
+
 def test_the_command_writes_page_document_and_history_and_names_the_fault(tmp_path):
     folder = dashboard.save_checkpoint(tmp_path / "tiny")
     options = ["--backends", "tf", "--checks", "a-forward", "--history", str(tmp_path / "runs")]
@@ -175,6 +234,23 @@ def test_the_command_writes_page_document_and_history_and_names_the_fault(tmp_pa
     assert "was put into TensorFlow on purpose" in page
     assert store.read(tmp_path / "out.json").deliberate_faults == {"tf": dashboard.SECOND_BLOCK}
     assert [store.read(p).exit_code for p in (tmp_path / "runs").iterdir()] == [1]
+
+
+@pytest.mark.parametrize(("state", "code"), [(PASSED, 0), (FAILED, 1), (ERROR, 2)])
+def test_the_command_ends_with_the_exit_code_of_what_it_found_and_says_how_to_see_it_again(
+    state, code, tmp_path, monkeypatch
+):
+    from multimodal.parity import checks
+
+    passed = [dashboard.cell(backend, check) for backend in ("pt", "tf") for check in ("a-forward", "b-forward")]
+    cells = [*passed[:3], dashboard.cell("tf", "b-forward", state, reason="none" if state == ERROR else "")]
+    monkeypatch.setattr(checks, "run_checks", lambda *_, **__: cells)
+    command = ["parity", str(dashboard.save_checkpoint(tmp_path / "tiny"))]
+    for more in ([], ["--json", "-"], ["--report", str(tmp_path / "out.html")]):
+        result = CliRunner().invoke(app, [*command, *more])
+        assert result.exit_code == code, result.output
+    shown = [line.strip() for line in result.stdout.splitlines() if "--checks" in line]
+    assert shown == ([cells[-1].command] if code else [])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Names and paths to local files, without a network: folders, MULTIMODAL_CHECKPOINTS, the hub's cache."""
 
+import huggingface_hub
 import huggingface_hub.constants
 import pytest
 
@@ -112,3 +113,36 @@ def test_a_tokenizer_loads_by_name(tmp_path, monkeypatch, make):
     make(BertTokenizerFast).save_pretrained(tmp_path / "unc-nlp" / "lxmert")
     monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(tmp_path))
     assert BertTokenizerFast.from_pretrained("unc-nlp/lxmert", revision="main").name_or_path == "unc-nlp/lxmert"
+
+
+@pytest.mark.parametrize("subfolder", ["..", "part/../..", "../other", "/"])
+def test_a_subfolder_outside_of_the_checkpoint_is_refused_though_it_is_there(folder, subfolder):
+    (folder.parent / "other").mkdir()
+    assert (folder / subfolder).is_dir()
+    with pytest.raises(ValueError, match="subfolder: expected a relative path inside the checkpoint"):
+        hub.find_folder(folder, subfolder=subfolder)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, {}),
+        ({"revision": "v2", "cache_dir": "/cache"}, {"revision": "v2", "cache_dir": "/cache"}),
+        ({"local_files_only": True, "force_download": True}, {"local_files_only": True, "force_download": True}),
+        ({"token": "t"}, {"token": "t"}),
+        ({"use_auth_token": "old"}, {"token": "old"}),
+        ({"token": "t", "use_auth_token": "old", "resume_download": True, "proxies": {}}, {"token": "t"}),
+        ({"subfolder": "part"}, {"allow_patterns": ["part/*.txt"]}),
+    ],
+    ids=str,
+)
+def test_the_hub_is_asked_with_the_options_of_the_call(folder, given, asked, monkeypatch):
+    seen = []
+    monkeypatch.delenv("MULTIMODAL_CHECKPOINTS", raising=False)
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **options: seen.append((name, options)) or folder
+    )
+    (folder / "vocab.txt").touch()
+    hub.find_folder("owner/model", ["*.txt"], **given)
+    defaults = {"revision": None, "cache_dir": None, "local_files_only": False, "token": None, "force_download": False}
+    assert seen == [("owner/model", {**defaults, "allow_patterns": ["*.txt"], **asked})]

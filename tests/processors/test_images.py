@@ -306,6 +306,62 @@ def test_cropping_the_middle_undoes_padding_around_it(height, width, more_height
     np.testing.assert_array_equal(ops.center_crop(padded, height, width), image)
 
 
+@pytest.mark.parametrize(
+    ("have", "want", "kept"),
+    [
+        (5, 2, [1, 2]),
+        (5, 4, [0, 1, 2, 3]),
+        (4, 1, [1]),
+        (2, 5, [-1, -1, 0, 1, -1]),
+        (1, 2, [-1, 0]),
+        (4, 4, [0, 1, 2, 3]),
+    ],
+)
+def test_the_odd_pixel_is_cut_off_at_the_end_and_padded_at_the_beginning(have, want, kept):
+    """Row by row and column by column: which pixels of the image a crop has; -1 stands for black ones around it."""
+    image = np.arange(1, have * 7 * 3 + 1).reshape(have, 7, 3)
+    expected = np.stack([np.zeros((7, 3), int) if row < 0 else image[row] for row in kept])
+    np.testing.assert_array_equal(ops.center_crop(image, want, 7), expected)
+    np.testing.assert_array_equal(ops.center_crop(image.swapaxes(0, 1), 7, want), expected.swapaxes(0, 1))
+
+
+def test_fractions_are_rounded_down_to_eight_bits_to_be_resized():
+    fractions = np.array([0.0, 0.999 / 255, 1.5 / 255, 100.999 / 255, 254.999 / 255, 1.0]).reshape(1, 6, 1)
+    expected = (np.array([0, 0, 1, 100, 254, 255]) / 255).astype(np.float32).reshape(1, 6, 1)
+    np.testing.assert_array_equal(ops.resize(fractions, 1, 6), expected)
+    picture = np.random.default_rng(1).random((9, 13, 3))
+    eight_bits = (picture * 255).astype(np.uint8)
+    expected = (ops.resize(eight_bits, 5, 4, 3) / 255).astype(np.float32)
+    np.testing.assert_array_equal(ops.resize(picture, 5, 4, 3), expected)
+    assert ops.resize(picture, 5, 4).dtype == np.float32
+
+
+def test_resizing_is_pillow_s_with_the_filter_that_is_asked_for():
+    answers = []
+    for number in Image.Resampling:
+        expected = np.asarray(Image.fromarray(PICTURE).resize((9, 7), number))
+        np.testing.assert_array_equal(ops.resize(PICTURE, 7, 9, int(number)), expected)
+        answers.append(expected.tobytes())
+    assert len(set(answers)) == len(Image.Resampling)
+
+
+def test_rescaling_and_normalising_are_done_channel_by_channel():
+    image = np.array([[[10, 20, 30], [40, 50, 60]]], np.uint8)
+    np.testing.assert_array_equal(ops.rescale(image, 0.5, -1.0), [[[4, 9, 14], [19, 24, 29]]])
+    found = ops.normalize(image, [10, 20, 0], [1, 2, 4])
+    np.testing.assert_array_equal(found, [[[0, 0, 7.5], [30, 15, 15]]])
+    assert found.dtype == ops.rescale(image, 1).dtype == np.float32
+
+
+def test_a_processor_of_nothing_has_the_published_settings():
+    expected = {
+        "do_resize": True, "size": {"height": 224, "width": 224}, "resample": 2, "do_rescale": True,
+        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+        "image_processor_type": "ViTImageProcessor",
+    }  # fmt: skip
+    assert ViTImageProcessor().to_dict() == expected
+
+
 @settings(max_examples=60, deadline=None)
 @given(sides, sides, st.sampled_from([np.uint8, np.float32]))
 def test_resizing_to_the_same_size_changes_nothing(height, width, dtype):

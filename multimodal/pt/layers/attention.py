@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.pt.layers.basic import Embedding, Linear
+from multimodal.dropout import is_replaced
+from multimodal.pt.layers.basic import Embedding, Linear, dropout
 from multimodal.structures import KeyValue
 
 
@@ -50,17 +51,18 @@ class Attention(nn.Module):
     def attend(self, query, key, value, visible, head_mask, position, weights):  # -> b q (n h), b n q k or None
         """Weighted sums of values. The fused kernel does it unless the weights, or something it cannot do, are wanted."""
         bias = self.position_bias(query, key, position)
-        dropout_rate = self.dropout_rate if self.training else 0.0
+        rate = self.dropout_rate if self.training else 0.0
         if not weights and head_mask is None and bias is None:
+            drawn = 0.0 if is_replaced() else rate
             x = nn.functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=visible, dropout_p=dropout_rate, scale=self.scale
+                query, key, value, attn_mask=visible, dropout_p=drawn, scale=self.scale
             )
+            x = dropout(x, rate) if is_replaced() else x  # the mean of what is linear in the probabilities
             return x.transpose(1, 2).flatten(2), None
         scores = query @ key.mT  # b n q k
         if bias is not None:
             scores = scores + bias
-        probabilities = softmax(scores * self.scale, visible)
-        probabilities = nn.functional.dropout(probabilities, dropout_rate)
+        probabilities = dropout(softmax(scores * self.scale, visible), rate)
         if head_mask is not None:
             probabilities = probabilities * head_mask.to(probabilities.dtype)
         return (probabilities @ value).transpose(1, 2).flatten(2), probabilities if weights else None

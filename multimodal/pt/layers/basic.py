@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from multimodal.dropout import is_replaced
+
 
 class Linear(nn.Linear):
     """(..., inputs) -> (..., outputs)."""
@@ -38,3 +40,11 @@ class Dropout(nn.Dropout):
 
     def __init__(self, rate: float):
         super().__init__(rate)
+
+    def forward(self, x):
+        return dropout(x, self.p) if self.training else x
+
+
+def dropout(x, rate: float):
+    """`x` in training: zeroed with probability `rate`, the rest divided by the share that is kept."""
+    return x * (1.0 - rate) if is_replaced() else nn.functional.dropout(x, rate)

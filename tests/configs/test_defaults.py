@@ -1,0 +1,85 @@
+"""Every default of every configuration is the published one.
+
+`tests/golden/neutral/defaults.json` has the signature lines of the documentation, as they are printed there.
+"""
+
+import ast
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import multimodal
+from multimodal import auto
+from multimodal.configs.base import PretrainedConfig
+from multimodal.generation.config import GenerationConfig
+
+SIGNATURES = json.loads((Path(__file__).parents[1] / "golden" / "neutral" / "defaults.json").read_text())
+SETTING = re.compile(r"(\w+) = ('[^']*'|\([^)]*\)|\S+)")
+COMPOSITE = "VisionEncoderDecoderConfig"
+
+# What the documentation says of the keywords that all configurations share.
+COMMON = {
+    "return_dict": True, "output_hidden_states": False, "output_attentions": False, "torch_dtype": None,
+    "pruned_heads": {}, "tie_word_embeddings": True, "chunk_size_feed_forward": 0, "is_encoder_decoder": False,
+    "is_decoder": False, "add_cross_attention": False, "cross_attention_hidden_size": None, "architectures": None,
+    "id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "problem_type": None,
+    "bos_token_id": None, "pad_token_id": None, "eos_token_id": None, "sep_token_id": None,
+    "decoder_start_token_id": None, "name_or_path": "",
+}  # fmt: skip
+
+GENERATION = {
+    "max_length": 20, "max_new_tokens": None, "min_length": 0, "do_sample": False, "num_beams": 1,
+    "num_return_sequences": 1, "length_penalty": 1.0, "early_stopping": False, "no_repeat_ngram_size": 0,
+    "repetition_penalty": 1.0, "use_cache": True, "return_dict_in_generate": False, "output_scores": False,
+    "bos_token_id": None, "pad_token_id": None, "eos_token_id": None, "decoder_start_token_id": None,
+    "forced_bos_token_id": None, "forced_eos_token_id": None,
+}  # fmt: skip
+
+
+def documented(name: str) -> dict:
+    """{argument: default} of a signature line, in its order."""
+    return {key: ast.literal_eval(value) for key, value in SETTING.findall(SIGNATURES[name])}
+
+
+def test_every_configuration_has_a_signature_line():
+    assert {family.config for family in auto.FAMILIES.values()} == {*SIGNATURES, COMPOSITE}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_names_order_and_defaults_are_those_of_the_signature_line(name):
+    parameters = inspect.signature(getattr(multimodal, name)).parameters.values()
+    found = {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
+    assert list(found.items()) == list(documented(name).items())
+    assert [type(value) for value in found.values()] == [type(value) for value in documented(name).values()]
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_configuration_of_nothing_has_the_documented_values_and_the_common_ones(name):
+    config = getattr(multimodal, name)()
+    expected = COMMON | documented(name)
+    assert {key: getattr(config, key) for key in expected} == expected
+    assert vars(config).keys() == expected.keys()
+
+
+def test_the_common_keywords_are_all_of_them():
+    assert vars(PretrainedConfig()) == COMMON
+
+
+def test_a_composite_is_an_encoder_and_a_decoder_that_share_no_embeddings():
+    config = multimodal.VisionEncoderDecoderConfig(encoder=multimodal.ViTConfig(), decoder=multimodal.GPT2Config())
+    changed = {"is_encoder_decoder": True, "tie_word_embeddings": False}
+    expected = COMMON | changed | {"encoder": multimodal.ViTConfig(), "decoder": multimodal.GPT2Config()}
+    assert vars(config) == expected
+
+
+def test_generation_without_settings_is_the_documented_one():
+    found = {key: value for key, value in vars(GenerationConfig()).items() if key in GENERATION}
+    assert found == GENERATION
+    assert vars(GenerationConfig()).keys() - GENERATION.keys() == {"extras", "from_model_config"}
+
+
+def test_two_labels_are_the_default():
+    assert PretrainedConfig().num_labels == 2

@@ -1,0 +1,242 @@
+"""The rules for the next token's scores, the settings that ask for them, and which of several places a setting comes from."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from multimodal.generation import arguments, processors
+from multimodal.generation.config import GenerationConfig, resolve
+from multimodal.generation.search import greedy
+
+PAD, EOS, A, B, C, START = range(6)
+
+
+def always(**scores):
+    """A stepper that gives the same logits at every step; what is not named gets 0."""
+    logits = np.zeros(6)
+    for name, score in scores.items():
+        logits[{"eos": EOS, "a": A, "b": B, "c": C}[name]] = score
+    return lambda tokens, order: np.tile(logits, (len(tokens), 1))
+
+
+def followed(step, length, **values):
+    values = {"eos_token_id": EOS, "pad_token_id": PAD, **values}
+    return greedy(step, np.array([[START]]), GenerationConfig(**values), length)[0, 1:].tolist()
+
+
+# Rules
+
+
+@pytest.mark.parametrize(("shortest", "others"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3)])
+def test_the_end_token_comes_behind_as_many_tokens_as_are_the_least_the_prompt_s_included(shortest, others):
+    assert followed(always(eos=9, a=1), 9, min_length=shortest) == [A] * others + [EOS]
+
+
+def test_min_length_holds_back_every_end_token():
+    assert followed(always(b=9, c=8, a=1), 9, min_length=3, eos_token_id=[B, C]) == [A, A, B]
+
+
+def test_the_first_token_can_be_forced_and_the_last():
+    assert followed(always(a=9), 5, forced_bos_token_id=C) == [C, A, A, A]
+    assert followed(always(a=9), 5, forced_eos_token_id=EOS) == [A, A, A, EOS]
+    assert followed(always(a=9), 5, forced_bos_token_id=C, forced_eos_token_id=B) == [C, A, A, B]
+    assert followed(always(a=9), 2, forced_bos_token_id=C, forced_eos_token_id=EOS) == [EOS]
+
+
+def test_the_forced_last_token_comes_at_the_last_place_alone():
+    settings = GenerationConfig(forced_eos_token_id=EOS)
+    scores = np.arange(6.0)[None]
+    for length in (2, 3, 4, 5, 6):
+        after = processors.process(scores, np.full((1, length), A), settings, 5, 1)
+        np.testing.assert_array_equal(after, scores if length != 4 else [[-np.inf, 0, *[-np.inf] * 4]])
+
+
+def test_the_forced_first_token_comes_behind_the_prompt_alone():
+    settings = GenerationConfig(forced_bos_token_id=B)
+    scores = np.arange(6.0)[None]
+    for length in (1, 2, 3, 4):
+        after = processors.process(scores, np.full((1, length), A), settings, 9, 3)
+        np.testing.assert_array_equal(after, scores if length != 3 else [[*[-np.inf] * 3, 0, *[-np.inf] * 2]])
+
+
+def test_no_two_tokens_follow_each_other_twice():
+    # a a: "a a" is there, then b; behind b the likeliest is a again; "a a" and "a b" are there, so c; ...
+    assert followed(always(a=3, b=2, c=1, eos=-1), 9, no_repeat_ngram_size=2) == [A, A, B, A, C, A, PAD, A]
+
+
+def test_no_token_comes_twice_with_n_grams_of_one():
+    assert followed(always(a=3, b=2, c=1, eos=0.5), 9, no_repeat_ngram_size=1) == [A, B, C, EOS]
+
+
+def test_n_grams_are_forbidden_row_by_row_and_from_their_length_on():
+    scores = np.zeros((2, 6))
+    tokens = np.array([[A, B, C, A, B], [A, A, A, B, B]])
+    found = processors.forbid_repeated_ngrams(scores, tokens, 3)
+    assert np.argwhere(np.isneginf(found)).tolist() == [[0, C]]
+    found = processors.forbid_repeated_ngrams(scores, tokens, 2)
+    assert np.argwhere(np.isneginf(found)).tolist() == [[0, C], [1, B]]
+    np.testing.assert_array_equal(processors.forbid_repeated_ngrams(scores, tokens[:, :2], 3), scores)
+    found = processors.forbid_repeated_ngrams(scores[:1], np.array([[A, A]]), 2)
+    assert np.argwhere(np.isneginf(found)).tolist() == [[0, A]]
+    assert not np.isneginf(scores).any()
+
+
+def test_the_repetition_penalty_makes_what_was_there_less_likely_on_both_sides_of_zero():
+    scores = np.array([[4.0, -4.0, 4.0, -4.0, 0.0, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    found = processors.penalise_repetition(scores, np.array([[A, A, EOS], [START, START, B]]), 2.0)
+    np.testing.assert_array_equal(found, [[4, -8, 2, -4, 0, 1], [1, 2, 3, 2, 5, 3]])
+    assert scores[0, EOS] == -4.0
+
+
+def test_a_penalised_token_gives_way_and_rules_come_in_the_published_order():
+    assert followed(always(a=3, b=2, c=1.2, eos=-1), 5, repetition_penalty=2.0) == [A, B, A, A]
+    # The penalty changes a score that is then forced away, and never the other way round.
+    assert followed(always(a=3, b=2), 3, repetition_penalty=2.0, forced_eos_token_id=A) == [A, A]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"repetition_penalty": 1.2}, {"repetition_penalty": 0.9}, {"no_repeat_ngram_size": 1}, {"min_length": 1},
+        {"forced_bos_token_id": 0}, {"forced_eos_token_id": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_rule_needs_the_search_and_so_do_beams(setting):
+    assert processors.are_wanted(GenerationConfig(**setting))
+    assert arguments.needs_search(GenerationConfig(**setting))
+    assert arguments.needs_search(GenerationConfig(num_beams=2))
+    assert not arguments.needs_search(GenerationConfig())
+    assert not processors.are_wanted(GenerationConfig(num_beams=2))
+
+
+# Where settings come from
+
+
+def config(decoder=None, **values):
+    return SimpleNamespace(decoder=decoder and SimpleNamespace(**decoder), **values)
+
+
+@pytest.mark.parametrize("name", ["decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id"])
+def test_a_token_comes_from_the_call_then_the_settings_then_the_model_then_its_decoder(name):
+    others = {"decoder_start_token_id": 90}
+    model, decoder = config({name: 4}, **{name: 3}), config({name: 4}, **{name: None})
+    base = GenerationConfig(**others | {name: 2})
+    assert getattr(resolve(base, model, {name: 1}), name) == 1
+    assert getattr(resolve(base, model, {}), name) == 2
+    assert getattr(resolve(base, model, {name: None}), name) == 2
+    bare = GenerationConfig(**{k: v for k, v in others.items() if k != name})
+    assert getattr(resolve(bare, model, {}), name) == 3
+    assert getattr(resolve(bare, decoder, {}), name) == 4
+
+
+def test_settings_made_from_a_model_give_way_to_what_the_model_says_by_now():
+    base = GenerationConfig(eos_token_id=2, decoder_start_token_id=9, from_model_config=True)
+    assert resolve(base, config(eos_token_id=3), {}).eos_token_id == 3
+    assert resolve(base, config(eos_token_id=None), {}).eos_token_id == 2
+    assert resolve(base, config(eos_token_id=3), {"eos_token_id": 1}).eos_token_id == 1
+
+
+def test_zero_is_a_token_like_any_other():
+    base = GenerationConfig(decoder_start_token_id=5, pad_token_id=5, eos_token_id=5)
+    given = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 0}
+    found = resolve(base, config(), given)
+    assert (found.decoder_start_token_id, found.pad_token_id, found.eos_token_ids) == (0, 0, [0])
+
+
+def test_the_start_falls_back_to_the_beginning_and_the_pad_to_the_first_end_token():
+    found = resolve(GenerationConfig(bos_token_id=7, eos_token_id=[8, 9]), config(), {})
+    assert (found.decoder_start_token_id, found.pad_token_id) == (7, 8)
+    with pytest.raises(ValueError, match="decoder_start_token_id: expected one"):
+        resolve(GenerationConfig(eos_token_id=8), config(), {})
+    assert resolve(GenerationConfig(), config(), {}, needs_start=False).pad_token_id is None
+
+
+def test_resolving_changes_neither_the_base_nor_takes_what_it_does_not_know():
+    base = GenerationConfig(num_beams=3, bos_token_id=1)
+    found = resolve(base, config(), {"max_length": 7, "length_penalty": None})
+    assert (found.max_length, found.num_beams, found.length_penalty) == (7, 3, 1.0)
+    assert (base.max_length, base.decoder_start_token_id) == (20, None)
+    for name in ("top_q", "extras", "from_model_config"):
+        with pytest.raises(ValueError, match=f"unknown settings {name}"):
+            resolve(base, config(), {name: 1})
+
+
+def test_a_call_is_split_into_settings_and_arguments_of_the_model():
+    model = SimpleNamespace(generation_config=GenerationConfig(bos_token_id=1), config=config())
+    found, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5, "extras": 6})
+    assert (found.num_beams, found.bos_token_id, rest) == (2, 1, {"pixel_values": 5, "extras": 6})
+    found, _ = arguments.split(model, GenerationConfig(bos_token_id=8), {})
+    assert found.decoder_start_token_id == 8
+
+
+# Lengths
+
+
+@pytest.mark.parametrize(
+    ("values", "prompt", "length"),
+    [({"max_length": 9}, 4, 9), ({"max_new_tokens": 9}, 4, 13), ({"max_length": 5, "max_new_tokens": 1}, 4, 5)],
+)
+def test_new_tokens_count_without_the_prompt_and_win_over_the_whole_length(values, prompt, length):
+    assert arguments.total_length(GenerationConfig(**values), prompt, 50) == length
+
+
+def test_a_length_leaves_room_for_a_token_and_fits_the_positions():
+    assert arguments.total_length(GenerationConfig(max_length=5), 4, 4) == 5  # the last token needs no position
+    with pytest.raises(ValueError, match="at most 4, the decoder's positions, got 5"):
+        arguments.total_length(GenerationConfig(max_length=5), 4, 3)
+    with pytest.raises(ValueError, match="more than the prompt's 5 tokens, got 5"):
+        arguments.total_length(GenerationConfig(max_length=5), 5, 50)
+
+
+@pytest.mark.parametrize(
+    ("length", "largest", "expected"),
+    [(1, 99, 16), (16, 99, 16), (17, 99, 32), (32, 99, 32), (33, 99, 64), (65, 99, 99), (40, 39, 40), (5, 9, 9)],
+)
+def test_programs_are_compiled_for_powers_of_two_that_hold_the_length(length, largest, expected):
+    assert arguments.bucket(length, largest) == expected
+
+
+# Files and bad settings
+
+
+def test_what_is_written_is_what_differs_and_comes_back(tmp_path):
+    values = {"num_beams": 4, "early_stopping": "never", "eos_token_id": [3, 4], "future": {"x": 1}}
+    settings = GenerationConfig.from_dict({**values, "max_length": 20})
+    settings.save_pretrained(tmp_path / "made")
+    assert json.loads((tmp_path / "made" / "generation_config.json").read_text()) == values
+    assert GenerationConfig.from_pretrained(tmp_path / "made") == settings
+    made = GenerationConfig.from_model_config_values(SimpleNamespace(num_beams=2, eos_token_id=None, use_cache=False))
+    assert made.to_dict() == {"num_beams": 2, "_from_model_config": True}
+    assert GenerationConfig.from_dict(made.to_dict()).from_model_config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_length": 0}, "max_length: expected a positive integer, got 0"),
+        ({"max_new_tokens": 0}, "max_new_tokens: expected a positive integer"),
+        ({"min_length": -1}, "min_length: expected an integer of at least 0"),
+        ({"num_beams": 1.5}, "num_beams: expected a positive integer"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty: expected a positive number"),
+        ({"early_stopping": "always"}, "early_stopping: expected True, False or 'never'"),
+        ({"do_sample": True}, "do_sample: expected False"),
+        ({"num_beams": 2, "num_return_sequences": 3}, r"num_return_sequences: expected at most num_beams \(2\), got 3"),
+    ],
+    ids=str,
+)
+def test_settings_that_mean_nothing_are_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        GenerationConfig(**values)
+
+
+def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():
+    decoder, encoder = (SimpleNamespace(config=SimpleNamespace(is_decoder=is_one)) for is_one in (True, False))
+    arguments.check_text(decoder, {"attention_mask": 1, "encoder_hidden_states": 2})
+    with pytest.raises(ValueError, match=r"expected input_ids, attention_mask.*got 'pixel_values'"):
+        arguments.check_text(decoder, {"pixel_values": 1})
+    with pytest.raises(ValueError, match="is_decoder=True"):
+        arguments.check_text(encoder, {})
