@@ -15,12 +15,17 @@ BACKENDS = tuple(PREFIXES)
 
 @dataclass(frozen=True)
 class Family:
-    """Names of everything that belongs to one model_type. `models` maps an Auto class to one of ours."""
+    """Names of everything that belongs to one model_type: the one row that a family has in the registry.
+
+    `module` names its file everywhere (`configs`, `specs`, `parity/cases`, `pt/models`, ...); `models` maps an Auto class
+    to one of ours.
+    """
 
     config: str
     module: str
     models: dict[str, str]
-    classes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """Model classes that no Auto class builds."""
     tokenizers: tuple[str, str] | None = None
     """(slow, fast)"""
     image_processor: str | None = None
@@ -29,21 +34,24 @@ class Family:
     halves: dict[str, str] = field(default_factory=dict)
     """For a composite: which half {tokenizer, image_processor} come from."""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every model class, without a backend's prefix."""
+        return tuple(dict.fromkeys((*self.models.values(), *self.others)))
+
 
 FAMILIES: dict[str, Family] = {
-    "vit": Family("ViTConfig", "vit", {"AutoModel": "ViTModel"}, ("ViTModel",), image_processor="ViTImageProcessor"),
+    "vit": Family("ViTConfig", "vit", {"AutoModel": "ViTModel"}, image_processor="ViTImageProcessor"),
     "bert": Family(
         "BertConfig",
         "bert",
         {"AutoModel": "BertModel", "AutoModelForCausalLM": "BertLMHeadModel"},
-        ("BertModel", "BertLMHeadModel"),
         tokenizers=("BertTokenizer", "BertTokenizerFast"),
     ),
     "gpt2": Family(
         "GPT2Config",
         "gpt2",
         {"AutoModel": "GPT2Model", "AutoModelForCausalLM": "GPT2LMHeadModel"},
-        ("GPT2Model", "GPT2LMHeadModel"),
         tokenizers=("GPT2Tokenizer", "GPT2TokenizerFast"),
     ),
     "lxmert": Family(
@@ -54,7 +62,6 @@ FAMILIES: dict[str, Family] = {
             "AutoModelForPreTraining": "LxmertForPreTraining",
             "AutoModelForQuestionAnswering": "LxmertForQuestionAnswering",
         },
-        ("LxmertModel", "LxmertForPreTraining", "LxmertForQuestionAnswering"),
         tokenizers=("LxmertTokenizer", "LxmertTokenizerFast"),
     ),
     "data2vec-text": Family(
@@ -69,22 +76,12 @@ FAMILIES: dict[str, Family] = {
             "AutoModelForTokenClassification": "Data2VecTextForTokenClassification",
             "AutoModelForQuestionAnswering": "Data2VecTextForQuestionAnswering",
         },
-        (
-            "Data2VecTextModel",
-            "Data2VecTextForCausalLM",
-            "Data2VecTextForMaskedLM",
-            "Data2VecTextForSequenceClassification",
-            "Data2VecTextForMultipleChoice",
-            "Data2VecTextForTokenClassification",
-            "Data2VecTextForQuestionAnswering",
-        ),
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
         {"AutoModel": "VisionEncoderDecoderModel", "AutoModelForVision2Seq": "VisionEncoderDecoderModel"},
-        ("VisionEncoderDecoderModel",),
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
     ),
 }
@@ -104,17 +101,18 @@ PROCESSOR_MODULES = {
 }
 
 NEUTRAL_AUTO = ("AutoConfig", "AutoTokenizer", "AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
-MODEL_AUTO = (
-    "AutoModel",
-    "AutoModelForCausalLM",
-    "AutoModelForMaskedLM",
-    "AutoModelForSequenceClassification",
-    "AutoModelForMultipleChoice",
-    "AutoModelForTokenClassification",
-    "AutoModelForPreTraining",
-    "AutoModelForQuestionAnswering",
-    "AutoModelForVision2Seq",
-)
+MODEL_AUTO = {
+    "AutoModel": "The base model",
+    "AutoModelForCausalLM": "The causal language model",
+    "AutoModelForMaskedLM": "The masked language model",
+    "AutoModelForSequenceClassification": "The sequence classifier",
+    "AutoModelForMultipleChoice": "The classifier of choices",
+    "AutoModelForTokenClassification": "The token classifier",
+    "AutoModelForPreTraining": "The model with all pre-training heads",
+    "AutoModelForQuestionAnswering": "The question answering model",
+    "AutoModelForVision2Seq": "The image-to-text model",
+}
+"""{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 
 
 def family(model_type: str) -> Family:

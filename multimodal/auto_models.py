@@ -8,6 +8,24 @@ from typing import Any, ClassVar
 from multimodal import auto, hub
 
 
+def auto_classes(backend: str) -> dict[str, type]:
+    """{public name: class} of one backend, one for each of `auto.MODEL_AUTO`."""
+    prefix, module = auto.PREFIXES[backend], f"multimodal.{backend}.auto"
+    return {
+        prefix + name: type(
+            prefix + name,
+            (AutoModelBase,),
+            {
+                "__doc__": f"{what} of a checkpoint's architecture.",
+                "__module__": module,
+                "backend": backend,
+                "auto_class": name,
+            },
+        )
+        for name, what in auto.MODEL_AUTO.items()
+    }
+
+
 class AutoModelBase:
     """Chooses the class by the configuration's model_type."""
 

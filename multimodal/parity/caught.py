@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from multimodal.parity import gates
-from multimodal.parity.cases import CASES
-from multimodal.parity.faults import FAULTS, Fault
+from multimodal.parity.cases import case_named
+from multimodal.parity.faults import FAULTS
+from multimodal.parity.faults.base import Fault
 from multimodal.parity.workers import Worker, WorkerError, workers
 
 SEED = 3
@@ -41,8 +42,7 @@ def caught(
 
 def question(case_name: str, train: bool) -> gates.Question:
     """What is asked with a fault in it."""
-    case = next(case for case in CASES if case.name == case_name)
-    return gates.Question.drawn(case, SEED, train=train)
+    return gates.Question.drawn(case_named(case_name), SEED, train=train)
 
 
 def _sound(worker: Worker, question: gates.Question, truth: dict) -> bool:

@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from multimodal.parity.faults import CALLS
+from multimodal.parity.faults.base import CALLS
 
 BLOCKS = ("PreNormBlock", "PostNormBlock")
 """The classes (of `layers/encoder.py`) that a stack is made of."""

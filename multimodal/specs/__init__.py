@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 
+from multimodal import auto
 from multimodal.specs.base import Argument, Field, Specification
 from multimodal.specs.check import check
-
-FAMILIES = ("vit", "bert", "gpt2", "vision_encoder_decoder", "lxmert", "data2vec_text")
 
 
 def all_specifications() -> dict[str, Specification]:
     """{class name without a backend's prefix: specification} of every public model class."""
-    modules = [importlib.import_module(f"multimodal.specs.{family}") for family in FAMILIES]
-    return {s.name: s for module in modules for s in module.SPECIFICATIONS}
+    return {
+        name: getattr(importlib.import_module(f"multimodal.specs.{row.module}"), name)
+        for row in auto.FAMILIES.values()
+        for name in row.classes
+    }
 
 
 def of(name: str) -> Specification:

@@ -72,5 +72,3 @@ BertLMHeadModel = BertModel.with_arguments(
     head="model",
     loss="cross entropy of each position's logits with the next position's label; -100 is ignored",
 )
-
-SPECIFICATIONS = (BertModel, BertLMHeadModel)

@@ -115,13 +115,3 @@ Data2VecTextForQuestionAnswering = _head(
 Data2VecTextForQuestionAnswering = replace(
     Data2VecTextForQuestionAnswering, together=(("start_positions", "end_positions"),)
 )
-
-SPECIFICATIONS = (
-    Data2VecTextModel,
-    Data2VecTextForCausalLM,
-    Data2VecTextForMaskedLM,
-    Data2VecTextForSequenceClassification,
-    Data2VecTextForMultipleChoice,
-    Data2VecTextForTokenClassification,
-    Data2VecTextForQuestionAnswering,
-)

@@ -54,5 +54,3 @@ GPT2LMHeadModel = GPT2Model.with_arguments(
     head="model",
     loss="cross entropy of each position's logits with the next position's label; -100 is ignored",
 )
-
-SPECIFICATIONS = (GPT2Model, GPT2LMHeadModel)

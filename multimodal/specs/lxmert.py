@@ -159,5 +159,3 @@ LxmertForQuestionAnswering = LxmertModel.with_arguments(
     head="model",
     loss="cross entropy of class ids, or binary cross entropy of targets for every answer, summed over the answers",
 )
-
-SPECIFICATIONS = (LxmertModel, LxmertForPreTraining, LxmertForQuestionAnswering)

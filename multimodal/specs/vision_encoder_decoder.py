@@ -75,5 +75,3 @@ VisionEncoderDecoderModel = Specification(
         ),
     },
 )
-
-SPECIFICATIONS = (VisionEncoderDecoderModel,)

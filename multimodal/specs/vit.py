@@ -48,5 +48,3 @@ ViTModel = Specification(
     exactly_one=(("pixel_values",),),
     extra=EXTRA,
 )
-
-SPECIFICATIONS = (ViTModel,)

@@ -7,11 +7,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from multimodal.parity import draw
-from multimodal.parity.cases import CASES
+from multimodal.parity.cases import case_named
 from multimodal.parity.cells import ERROR, FAILED, NOT_APPLICABLE, PASSED, Cell, Measure, Point
 from multimodal.parity.store import Document
 
-CASE = next(case for case in CASES if case.name == "vit-gpt2")
+CASE = case_named("vit-gpt2")
 SECOND_BLOCK = "shifted matrix in the decoder's second block"
 HOSTILE = "<script>alert(1)</script> & \"'"
 

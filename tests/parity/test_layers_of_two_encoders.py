@@ -2,9 +2,9 @@
 
 from multimodal import specs
 from multimodal.parity import layers
-from multimodal.parity.cases import CASES
+from multimodal.parity.cases import case_named
 
-LXMERT = next(case for case in CASES if case.name == "lxmert-pretraining")
+LXMERT = case_named("lxmert-pretraining")
 STATES = [f"out.language_hidden_states.{i}" for i in range(4)] + [f"out.vision_hidden_states.{i}" for i in range(3)]
 ORDER = layers.in_order(specs.of("LxmertForPreTraining"), [*STATES, "out.prediction_logits", "out.loss"])
 

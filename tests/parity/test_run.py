@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from multimodal.auto import BACKENDS
-from multimodal.parity.cases import CASES
+from multimodal.parity.cases import case_named
 from multimodal.parity.gates import Question
 from multimodal.parity.training import settings_of
 from multimodal.parity.workers import LARGE, Shelf, shelved, taken
 
-CASE = next(case for case in CASES if case.name == "vit-gpt2")
+CASE = case_named("vit-gpt2")
 STEPS = 10
 
 

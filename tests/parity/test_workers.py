@@ -5,11 +5,11 @@ import pytest
 
 from multimodal.auto import BACKENDS
 from multimodal.parity import gates
-from multimodal.parity.cases import CASES
+from multimodal.parity.cases import case_named
 from multimodal.parity.faults import FAULTS
 from multimodal.parity.workers import FRAMEWORKS, Evidence, Worker, WorkerError
 
-CASE = next(case for case in CASES if case.name == "vit-bert")
+CASE = case_named("vit-bert")
 
 
 @pytest.fixture(scope="module")
