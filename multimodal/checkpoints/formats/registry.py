@@ -130,14 +130,14 @@ def to_dialect(source: Source, dialect: str, family: Family, where: Path) -> Sou
     if dialect == "published":
         return source
     shapes = source.shapes()
-    statistics = any(name.endswith((".running_mean", ".running_var")) for name in shapes)
+    has_state = any(flax_names.is_state(name, family) for name in shapes)
     places: dict[str, tuple[str, Change]] = {}
     for name, shape in shapes.items():
         if dialect == "keras":
             norm = len(shapes.get(f"{name.rpartition('.')[0]}.weight", ())) == 1
             key, change = keras_names.spelled(name, shape, norm, family)
         else:
-            key, change = flax_names.spelled(name, shape, statistics, family)
+            key, change = flax_names.spelled(name, shape, has_state, family)
         if key in places:
             raise CheckpointError(f"{where}: {places[key][0]} and {name} would both be {key}")
         places[key] = (name, change)
