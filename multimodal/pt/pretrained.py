@@ -51,7 +51,7 @@ class PretrainedModel(ModelBase, nn.Module):
         raise NotImplementedError
 
     def _build_empty(self) -> nn.Module:
-        with torch.device("meta"):
+        with weights.WithoutStorage():
             return self._build()
 
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -67,7 +67,7 @@ class PretrainedModel(ModelBase, nn.Module):
         """A new network in every place that holds the old one."""
         training, device, recompute = self.training, self.device, self.is_gradient_checkpointing
         network = self._build_empty()
-        network.to_empty(device=device)
+        weights.place(network, device)
         network.train(training)
         for owner, attribute in self._owners:
             setattr(owner, attribute, network)
@@ -84,7 +84,7 @@ class PretrainedModel(ModelBase, nn.Module):
         return next(self.network.parameters()).dtype
 
     def named_tensors(self) -> dict[str, torch.Tensor]:
-        """{our name: parameter}."""
+        """{our name: parameter, or buffer that is saved}."""
         return weights.named_tensors(self.network)
 
     def get_input_embeddings(self) -> Any:
