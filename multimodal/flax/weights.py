@@ -36,7 +36,8 @@ def part(params: Mapping[str, Any], side: str) -> dict[str, Any]:
 def with_part(params: Mapping[str, Any], side: str, new: Mapping[str, Any]) -> dict[str, Any]:
     """The `params` of a composite with others in one half."""
     whole, new = collections(params), collections(new)
-    return joined({name: {**whole.get(name, {}), side: new.get(name, {})} for name in {**whole, **new}})
+    others = {name: {k: v for k, v in tree.items() if k != side or name in new} for name, tree in whole.items()}
+    return joined(others | {name: {**others.get(name, {}), side: tree} for name, tree in new.items()})
 
 
 def named_tensors(params: Mapping[str, Any]) -> dict[str, jax.Array]:
