@@ -75,7 +75,7 @@ class KindRecord:
         """What a test draws for a tensor of `shape` (canonical) out of float64 `values` in [-1, 1)."""
         if self.summed:
             return values * np.sqrt(3.0 / np.prod([shape[axis] for axis in self.summed]))
-        values = self.center + self.spread * values
+        values = np.asarray(self.center + self.spread * values)
         return values if self.dtype is None else np.floor(values).astype(self.dtype)
 
 

@@ -35,7 +35,7 @@ def weights(rows: Iterable[Row], seed: int) -> dict[str, np.ndarray]:
 def rounded(tensors: Mapping[str, np.ndarray], unit: float, seed: int) -> dict[str, np.ndarray]:
     """`tensors` with relative noise of plus or minus `unit` on every floating value."""
     return {
-        name: values * (1.0 + unit * np.sign(uniform(seed, f"noise/{name}", values.shape)))
+        name: np.asarray(values * (1.0 + unit * np.sign(uniform(seed, f"noise/{name}", values.shape))))
         if values.dtype.kind == "f"
         else values
         for name, values in tensors.items()

@@ -73,12 +73,14 @@ def _recognised(start: bytes) -> str | None:
 
     if start.startswith(b"PK\x03\x04"):
         return "pt-bin"
-    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
-        return "pt-bin-legacy" if start.startswith(LEGACY_START[:16]) else None
+    if start.startswith(LEGACY_START[:16]):
+        return "pt-bin-legacy"
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "tf-h5"
-    if start[8:9] == b"{":
+    if start[8:9] == b"{":  # behind the length of the header, which may look like the start of a pickle
         return "safetensors"
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
+        return None
     if start[:1] and (0x80 < start[0] < 0x90 or start[0] in (0xDE, 0xDF)):
         return "flax-msgpack"
     return None
