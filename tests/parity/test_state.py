@@ -180,6 +180,26 @@ def test_what_the_backends_save_is_the_same_to_the_byte(answered, checkpoint):
     assert {name: array.dtype.name for name, array in half.items()} == types
 
 
+@pytest.mark.parametrize("format", ["pt-bin", "tf-h5", "tf-safetensors", "flax-msgpack"])
+def test_a_checkpoint_with_state_is_converted_to_the_bit_and_back(format, checkpoint, family, tmp_path):
+    from multimodal.checkpoints.convert import convert
+    from multimodal.checkpoints.proof import verify
+
+    convert(checkpoint[0], tmp_path / "there", format)
+    assert verify(checkpoint[0], tmp_path / "there").equal
+    convert(tmp_path / "there", tmp_path / "back", "safetensors")
+    source = (checkpoint[0] / "model.safetensors").read_bytes()
+    assert (tmp_path / "back" / "model.safetensors").read_bytes() == source
+
+
+def test_every_backend_reads_every_format(answered):
+    for backend in BACKENDS:
+        files = {
+            (answered[backend][2] / f"from {f}" / "model.safetensors").read_bytes() for f in ("tf-h5", "flax-msgpack")
+        }
+        assert files == {(answered[backend][2] / "saved" / "model.safetensors").read_bytes()}
+
+
 def test_fresh_tensors_start_from_what_their_row_or_kind_says(answered, family):
     fresh = load_file(answered["pt"][2] / "fresh" / "model.safetensors")
     assert fresh["temperature"] == np.float32(family[0].TEMPERATURE)
@@ -192,7 +212,7 @@ def test_fresh_tensors_start_from_what_their_row_or_kind_says(answered, family):
         assert 0.01 < fresh[name].std() < 0.03
 
 
-def test_state_is_told_from_parameters_as_each_framework_tells_it(answered):
+def test_state_is_told_from_parameters_as_each_framework_tells_it(answered, checkpoint):
     facts = {backend: answered[backend][1] for backend in BACKENDS}
     named = facts["pt"]["named"]
     assert set(named) > OURS
@@ -200,6 +220,7 @@ def test_state_is_told_from_parameters_as_each_framework_tells_it(answered):
         assert fact["named"] == named
         assert fact["parameters"] == sorted(set(named) - OURS)
         assert fact["moved"]
+        assert fact["count"] == sum(array.size for name, array in checkpoint[1].items() if name not in STATE)
     assert facts["tf"]["still"]
 
 
@@ -225,3 +246,4 @@ def test_in_flax_a_call_in_training_gives_the_new_state_and_changes_none_by_itse
     assert "variance float32" in fact["types"]
     assert "order int32" in fact["types"]
     assert "weight bfloat16" in fact["types"]
+    assert all(fact["halves"])

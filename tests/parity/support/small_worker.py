@@ -10,6 +10,7 @@ import small
 from safetensors.numpy import load_file, save_file
 
 from multimodal import auto
+from multimodal.checkpoints.convert import convert
 from multimodal.parity.run import harness_of, run
 
 
@@ -43,6 +44,10 @@ def main(backend, checkpoint, output):
     )
     model_class(small.SmallConfig(), seed=4).save_pretrained(output / "fresh")
     facts = FACTS[backend](model_class.from_pretrained(checkpoint), inputs["pixel_values"].astype(np.float32))
+    facts["count"] = model_class(small.SmallConfig()).num_parameters()
+    for format in ("tf-h5", "flax-msgpack"):
+        convert(checkpoint, output / format, format)
+        model_class.from_pretrained(output / format).save_pretrained(output / f"from {format}")
     (output / "facts.json").write_text(json.dumps(facts))
 
 
@@ -123,11 +128,28 @@ def in_flax(model, pixels):
         "gradients": sorted(weights.named_tensors(gradients)),
         "aside": sorted(aside),
         "output": type(output).__name__,
+        "halves": halves(params),
         "own state": bool(np.array_equal(plain, wrapped)),
         "types": sorted(
             {f"{name.split('.')[-1]} {array.dtype}" for name, array in weights.named_tensors(narrow).items()}
         ),
     }
+
+
+def halves(params):
+    """Whether a half of a composite's tree is what was put there, and the other half stays, with state and without."""
+    from multimodal.flax.weights import part, with_part
+
+    plain = {"dense": {"weight": 1}}
+    both = with_part(with_part({}, "encoder", params), "decoder", plain)
+    back = with_part(both, "encoder", plain)
+    return [
+        part(both, "encoder") == params,
+        part(both, "decoder") == plain,
+        sorted(both) == ["batch_stats", "params"],
+        back == {"encoder": plain, "decoder": plain},
+        with_part(back, "encoder", params) == both,
+    ]
 
 
 FACTS = {"pt": in_pt, "tf": in_tf, "flax": in_flax}
