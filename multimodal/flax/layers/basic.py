@@ -183,7 +183,8 @@ class BatchNorm(nn.Module):
         self.variance = self.variable("batch_stats", "variance", jnp.ones, (self.width,), wide)
 
     def __call__(self, x, train: bool = False):
-        x = jnp.asarray(x, jnp.promote_types(self.dtype, jnp.float32))
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        x = jnp.asarray(x, wide)
         mean, variance = self.moments(x) if train else (self.mean.value, self.variance.value)
         x = (x - mean) * (jax.lax.rsqrt(variance + self.epsilon) * self.weight) + self.offset
         return jnp.asarray(x, self.dtype)
@@ -194,6 +195,8 @@ class BatchNorm(nn.Module):
         mean = x.mean(axes)
         variance = jnp.square(x - mean).mean(axes)
         count = x.size // x.shape[-1]
+        if count < 2:
+            raise ValueError("x: expected more than one value of each channel in training, got one")
         for running, new in ((self.mean, mean), (self.variance, variance * (count / (count - 1)))):
             new = jax.lax.stop_gradient(jnp.asarray(new, running.value.dtype))
             running.value = running.value * self.momentum + new * (1.0 - self.momentum)

@@ -97,6 +97,8 @@ class BatchNorm(nn.Module):
         self.register_buffer("variance", torch.empty(width, dtype=wide))
 
     def forward(self, x):
+        if self.training and x.numel() == x.shape[1]:
+            raise ValueError("x: expected more than one value of each channel in training, got one")
         wide = self.mean.dtype
         normed = nn.functional.batch_norm(
             x.to(wide), self.mean, self.variance, self.weight.to(wide), self.bias.to(wide),

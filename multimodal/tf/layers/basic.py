@@ -160,6 +160,8 @@ class BatchNorm(Layer):
 
     def moments(self, x):
         """(mean, biased variance) of each channel of `x`, which the running statistics follow."""
+        if x.shape[:-1].num_elements() == 1:
+            raise ValueError("x: expected more than one value of each channel in training, got one")
         axes = list(range(x.shape.rank - 1))
         mean = tf.reduce_mean(x, axes)
         variance = tf.reduce_mean(tf.square(x - mean), axes)
