@@ -220,6 +220,7 @@ def test_state_is_told_from_parameters_as_each_framework_tells_it(answered, chec
         assert fact["named"] == named
         assert fact["parameters"] == sorted(set(named) - OURS)
         assert fact["moved"]
+        assert fact["single"] == "x: expected more than one value of each channel in training, got one"
         assert fact["count"] == sum(array.size for name, array in checkpoint[1].items() if name not in STATE)
     assert facts["tf"]["still"]
 

@@ -44,6 +44,7 @@ def main(backend, checkpoint, output):
     )
     model_class(small.SmallConfig(), seed=4).save_pretrained(output / "fresh")
     facts = FACTS[backend](model_class.from_pretrained(checkpoint), inputs["pixel_values"].astype(np.float32))
+    facts["single"] = refused(SINGLE[backend])
     facts["count"] = model_class(small.SmallConfig()).num_parameters()
     for format in ("tf-h5", "flax-msgpack"):
         convert(checkpoint, output / format, format)
@@ -150,6 +151,41 @@ def halves(params):
         back == {"encoder": plain, "decoder": plain},
         with_part(back, "encoder", params) == both,
     ]
+
+
+def single_in_pt(options):
+    import torch
+
+    from multimodal.pt.layers.basic import BatchNorm
+
+    BatchNorm(3, **options)(torch.zeros(1, 3))
+
+
+def single_in_tf(options):
+    import tensorflow as tf
+
+    from multimodal.tf.layers.basic import BatchNorm
+
+    BatchNorm(3, **options)(tf.zeros((1, 3)), training=True)
+
+
+def single_in_flax(options):
+    import jax
+
+    from multimodal.flax.layers.basic import BatchNorm
+
+    BatchNorm(3, **options).init(jax.random.key(0), jax.numpy.zeros((1, 3)), train=True)
+
+
+SINGLE = {"pt": single_in_pt, "tf": single_in_tf, "flax": single_in_flax}
+
+
+def refused(call):
+    """What a normalisation says of a batch that has one value of each channel, whose variance is not estimated."""
+    try:
+        call({"momentum": 0.9, "epsilon": 1e-3})
+    except ValueError as error:
+        return str(error)
 
 
 FACTS = {"pt": in_pt, "tf": in_tf, "flax": in_flax}
