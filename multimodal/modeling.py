@@ -171,7 +171,7 @@ class ModelBase:
         tensors = self.published_tensors()
         config = copy.deepcopy(self.config)
         config.architectures = [self.spec.name]
-        config.torch_dtype = next(iter(tensors.values())).dtype.name
+        config.torch_dtype = next(tensors[row.published].dtype.name for row in self.rows() if not row.kind.is_state)
         config.save_pretrained(folder)
         self.generation_config.save_pretrained(folder)
         folders.write_folder(folder, tensors, max_shard_size)
@@ -226,8 +226,8 @@ class ModelBase:
         self._load((row.name, to_backend(source.read(row.name), row.kind, self.backend)) for row in self.rows())
 
     def num_parameters(self) -> int:
-        """Number of values in all tensors."""
-        return sum(int(np.prod(row.shape)) for row in self.rows())
+        """Number of values in all tensors that are trained."""
+        return sum(int(np.prod(row.shape)) for row in self.rows() if not row.kind.is_state)
 
     @classmethod
     def can_generate(cls) -> bool:
@@ -244,7 +244,8 @@ def _own_options(cls: type) -> set[str]:
 
 def _dtype_of(source: Source) -> str:
     """The floating type that most of a checkpoint's first tensors have."""
-    floating = [source.read(name).dtype.name for name in list(source.shapes())[:8]]
+    dtypes = [source.dtype(name) for name in source.shapes()]
+    floating = [dtype.name for dtype in dtypes if dtype.kind not in "iub"][:8]
     return dtype_name(max(floating, key=floating.count))
 
 

@@ -18,6 +18,9 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/layers/basic.py", "+ Layer*"): "Keras' own way into a layer refuses caches that mix tensors and numbers",
     ("tf/layers/basic.py", "+ *_seed(*)"): "tf.recompute_grad does not restore random numbers; torch and JAX do",
     ("tf/layers/encoder.py", "+ recomputed(*)"): "tf.recompute_grad takes and gives flat lists of tensors",
+    ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
+    ("*/layers/basic.py", "+ BatchNorm.moments(x)"): "torch has nn.functional.batch_norm",
+    ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
     ("flax/layers/attention.py", "? RelativeKey*Attention(*)"): FIELDS,
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
@@ -47,6 +50,12 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/pretrained.py", "+ PretrainedModel.to_*"): "documented for Flax alone (seed 003)",
     ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
     ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",
+    ("*/weights.py", "- WithoutStorage*"): "elsewhere a network is made with its values, or has none",
+    ("*/weights.py", "- place(*)"): "elsewhere a network is made with its values, or has none",
+    **{
+        ("flax/weights.py", f"+ {name}(*)"): "linen's collections"
+        for name in ("collections", "joined", "part", "with_part")
+    },
     ("flax/weights.py", "? fetch(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? load(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "? named_tensors(*)"): "the parameters are a tree beside the network",

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row
 
 
@@ -53,7 +52,8 @@ class MemorySource:
 class FreshSource:
     """Fresh tensors, each a pure function of (seed, published name, shape): the same model in every backend.
 
-    Scales are one, biases zero, everything else is normal with standard deviation `initializer_range`.
+    What a row or its kind names an initial value for is filled with it (scales are one, biases zero); everything else is
+    normal with standard deviation `deviation` times the row's.
     """
 
     rows: Iterable[Row]
@@ -68,14 +68,14 @@ class FreshSource:
         return {name: row.published_shape for name, row in self._rows.items()}
 
     def dtype(self, name: str) -> np.dtype:
-        return self.element_type
+        own = self._rows[name].kind.record.dtype
+        return self.element_type if own is None else np.dtype(own)
 
     def read(self, name: str) -> np.ndarray:
         row = self._rows[name]
-        if row.kind == Kind.SCALE:
-            return np.ones(row.published_shape, self.element_type)
-        if row.kind == Kind.BIAS:
-            return np.zeros(row.published_shape, self.element_type)
+        initial = row.kind.record.initial if row.initial is None else row.initial
+        if initial is not None:
+            return np.full(row.published_shape, initial, self.dtype(name))
         key = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}".encode()).digest()[:16], "little")
         values = np.random.Generator(np.random.Philox(key=key)).standard_normal(row.published_shape, np.float32)
         return (values * np.float32(self.deviation * row.deviation)).astype(self.element_type, copy=False)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from multimodal.flax import weights
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
@@ -28,13 +29,12 @@ class GenerationMixin:
         """
         settings, inputs = arguments.split(self, generation_config, kwargs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
-        params = self.params if params is None else params
-        params = params.get("params", params)
+        params = self._variables(params)
         context = self._context(pixel_values, inputs, params)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
         given = {"encoder_hidden_states": context}
-        return generated(self.decoder, params["decoder"], given, prompt, mask, settings)
+        return generated(self.decoder, weights.part(params, "decoder"), given, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any], params: dict[str, Any]):
         """What the decoder attends to."""
@@ -57,8 +57,8 @@ class GenerationMixin:
 @functools.partial(jax.jit, static_argnames="module")
 def encode(module, params, pixel_values, inputs):
     """What the decoder attends to, compiled."""
-    x = module.apply({"params": params}, pixel_values, **inputs, method="encode").x
-    return module.apply({"params": params}, x, method="context")
+    x = module.apply(params, pixel_values, **inputs, method="encode").x
+    return module.apply(params, x, method="context")
 
 
 class TextGenerationMixin:
@@ -80,12 +80,12 @@ class TextGenerationMixin:
         mask = inputs.pop("attention_mask", None)
         if mask is None and settings.pad_token_id is not None:
             mask = np.asarray(input_ids) != settings.pad_token_id
-        params = self.params if params is None else params
-        return generated(self, params.get("params", params), inputs, input_ids, mask, settings)
+        return generated(self, self._variables(params), inputs, input_ids, mask, settings)
 
 
 def generated(model, params, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> GenerateOutput:
     """What `generate` answers: `given` are arrays (batch, ...) that the decoder, a public model, gets at each step."""
+    params = weights.collections(params)
     prompt, positions = jnp.asarray(prompt, jnp.int32), arguments.longest(model)
     length = arguments.total_length(settings, prompt.shape[1], positions)
     capacity = arguments.bucket(length, positions + 1)
@@ -123,7 +123,7 @@ class Stepper:
 @functools.partial(jax.jit, static_argnames="module")
 def advance(module, params, tokens, order, visible, given, cache):
     """(logits behind the new tokens, cache), compiled."""
-    answer = module.apply({"params": params}, tokens, visible, **given, cache=reorder(cache, order))
+    answer = module.apply(params, tokens, visible, **given, cache=reorder(cache, order))
     return answer.logits[:, -1], answer.cache
 
 
@@ -151,7 +151,7 @@ def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int)
     visible = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
-        return module.apply({"params": params}, tokens, visible, **given, cache=cache)
+        return module.apply(params, tokens, visible, **given, cache=cache)
 
     def append(tokens, ended, logits, at):
         new = jnp.where(ended, pad, logits[:, -1].argmax(-1)).astype(tokens.dtype)

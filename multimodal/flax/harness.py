@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from multimodal.dropout import is_replaced
-from multimodal.flax.weights import fetch, our_name
+from multimodal.flax.weights import collections, fetch, our_name
 from multimodal.parity.run import flatten, is_block, tap
 
 
@@ -29,16 +29,20 @@ def dtype_options(dtype: str) -> dict[str, Any]:
 
 
 def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: bool, cotangents: dict | None):
-    """({`out.<field>`: array}, {our name: gradient} or None) of one call, as one compiled program."""
+    """({`out.<field>`: array}, {our name: gradient} or None) of one call, as one compiled program.
+
+    The model keeps the new state of a call in training, as those of the other frameworks do.
+    """
     arrays = {k: v for k, v in arguments.items() if not isinstance(v, bool | int | float | str)}
     fixed = {k: v for k, v in arguments.items() if k not in arrays}
     own = {k: v for k, v in arrays.items() if k in model.spec.names()}
     model._check_given(own, prefix="")  # in the program nothing is checked
     program = _program(model, fixed, train, gradients)
-    if gradients:
-        (_, outputs), found = program(model.params, arrays, cotangents or {})
-    else:
-        (_, outputs), found = program(model.params, arrays, cotangents or {}), None
+    state = collections(model.params)
+    answered = program(state.pop("params"), state, arrays, cotangents or {})
+    (_, (outputs, changed)), found = answered if gradients else (answered, None)
+    if changed:
+        model.params = {**model.params, **changed}
     return {name: np.asarray(value) for name, value in outputs.items()}, None if found is None else fetch(found)
 
 
@@ -48,14 +52,15 @@ def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) ->
     programs = vars(model).setdefault("_programs", {})
     if key not in programs:
 
-        def objective(params, arrays, cotangents):
-            answer = model(**arrays, **fixed, params=params, train=train)
+        def objective(params, state, arrays, cotangents):
+            answer = model(**arrays, **fixed, params={"params": params, **state}, train=train)
+            answer, changed = answer if train and state else (answer, {})
             outputs: dict[str, jax.Array] = {}
             flatten("out", answer.everything(), outputs)
             total = answer.get("loss")
             if total is None:
                 total = sum((outputs[f"out.{name}"] * value).sum() for name, value in cotangents.items())
-            return jnp.asarray(total), outputs
+            return jnp.asarray(total), (outputs, changed)
 
         programs[key] = jax.jit(jax.value_and_grad(objective, has_aux=True) if gradients else objective)
     return programs[key]

@@ -31,7 +31,10 @@ for _cls in outputs.output_classes():
 class FlaxPretrainedModel(ModelBase):
     """A public model: a module, its parameters, its configuration, and loading and saving.
 
-    `params` is the parameter tree; every call also takes one as an argument, so that it works under jit, grad and vmap.
+    `params` is the parameter tree, or where the class has state {"params": tree, "batch_stats": tree}; every call also
+    takes one as an argument, so that it works under jit, grad and vmap (without state in it, the model's own counts). A
+    call with `train=True` of a class with state gives what linen's `apply` gives: (output, {"batch_stats": new tree}).
+    The model keeps its state until `model.params = {**model.params, **new_state}`.
     """
 
     backend = "flax"
@@ -64,7 +67,9 @@ class FlaxPretrainedModel(ModelBase):
         raise NotImplementedError
 
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
-        self.params = weights.load(jax.tree_util.tree_map(lambda leaf: leaf, self.params), pairs, self.param_dtype)
+        state = {row.name for row in self.rows() if row.kind.is_state}
+        params = jax.tree_util.tree_map(lambda leaf: leaf, self.params)
+        self.params = weights.load(params, pairs, self.param_dtype, state)
 
     def _fetch(self) -> dict[str, np.ndarray]:
         return weights.fetch(self.params)
@@ -87,20 +92,20 @@ class FlaxPretrainedModel(ModelBase):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameter tree; that of one half of a composite is the composite's."""
+        """The parameters, beside the state where there is some; those of one half of a composite are the composite's."""
         if self._parent is None:
             return self._params
         model, side = self._parent
-        return model.params[side]
+        return weights.part(model.params, side)
 
     @params.setter
     def params(self, params: dict[str, Any]) -> None:
-        params = flax.core.unfreeze(params)
+        params = weights.joined(weights.collections(flax.core.unfreeze(params)))
         if self._parent is None:
             self._params = params
         else:
             model, side = self._parent
-            model.params = {**model.params, side: params}
+            model.params = weights.with_part(model.params, side, params)
 
     # What Flax users expect
 
@@ -109,16 +114,16 @@ class FlaxPretrainedModel(ModelBase):
         return weights.named_tensors(self.params)
 
     def to_bf16(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of a parameter tree in bfloat16."""
-        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+        """A copy of parameters in bfloat16. Statistics keep their type."""
+        return _retyped(params, jnp.bfloat16)
 
     def to_fp16(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of a parameter tree in float16."""
-        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.float16), params)
+        """A copy of parameters in float16. Statistics keep their type."""
+        return _retyped(params, jnp.float16)
 
     def to_fp32(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of a parameter tree in float32."""
-        return jax.tree_util.tree_map(lambda leaf: leaf.astype(jnp.float32), params)
+        """A copy of parameters in float32. Statistics keep their type."""
+        return _retyped(params, jnp.float32)
 
     def get_input_embeddings(self) -> jax.Array:
         """The table of the token embeddings, or the kernel of the patch embeddings of a vision model."""
@@ -151,14 +156,23 @@ class FlaxPretrainedModel(ModelBase):
     # For the calls
 
     def _apply(self, params: Any, dropout_rng: Any, *args: Any, method: Any = None, **kwargs: Any) -> Any:
-        """The module's answer with these parameters, or the model's own."""
-        params = self.params if params is None else params
-        params = params.get("params", params)
+        """The module's answer with these parameters, or the model's own.
+
+        In training the answer's field `state` holds the new state of a class that has some.
+        """
+        variables = self._variables(params)
         rngs = None if dropout_rng is None else {"dropout": dropout_rng}
+        changes = [weights.STATE] if kwargs.get("train") and weights.STATE in variables else False
         try:
-            return self.module.apply({"params": params}, *args, rngs=rngs, method=method, **kwargs)
+            answer = self.module.apply(variables, *args, rngs=rngs, method=method, mutable=changes, **kwargs)
         except flax.errors.InvalidRngError as error:
             raise ValueError("dropout_rng: expected a random key for train=True with dropout, got None") from error
+        return answer[0]._replace(state=flax.core.unfreeze(answer[1])) if changes else answer
+
+    def _variables(self, params: Any) -> dict[str, Any]:
+        """linen's collections: those that were given, the model's own for the rest."""
+        own = weights.collections(self.params)
+        return own if params is None else {**own, **weights.collections(params)}
 
     def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
         """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
@@ -187,10 +201,11 @@ class FlaxPretrainedModel(ModelBase):
             "train": train,
         }
 
-    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
-        """The output of the class, or the tuple of its values."""
+    def _answer(self, return_dict: bool | None, state: dict[str, Any] | None = None, **fields: Any) -> Any:
+        """The output of the class, or the tuple of its values; (that, new state) where there is a new state."""
         out = getattr(outputs, self.spec.output)(**fields)
-        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+        out = out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+        return out if state is None else (out, state)
 
     def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:
         """`past_key_values`, where they are wanted."""
@@ -216,6 +231,13 @@ def extent(value: Any) -> tuple[float, float] | None:
         return None
     array = np.asarray(value)
     return (array.min().item(), array.max().item()) if array.size else (0, 0)
+
+
+def _retyped(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
+    variables = weights.collections(params)
+    return weights.joined(
+        variables | {"params": jax.tree_util.tree_map(lambda x: x.astype(dtype), variables["params"])}
+    )
 
 
 def _available(dtype: str) -> str:

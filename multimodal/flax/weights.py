@@ -1,21 +1,48 @@
-"""Tensors between NumPy and the parameter trees of this backend."""
+"""Tensors between NumPy and the trees of this backend.
+
+A model without state is a plain tree of parameters. One with state (running statistics) is linen's two collections,
+{"params": tree, "batch_stats": tree}. Whatever takes `params` takes both forms.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+STATE = "batch_stats"
 _LIST_ITEM = re.compile(r"(.*)_(\d+)")
 
 
+def collections(params: Mapping[str, Any]) -> dict[str, Any]:
+    """{collection: tree}: linen's variables, whichever form `params` has."""
+    return dict(params) if "params" in params else {"params": params}
+
+
+def joined(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The form of a model's `params`: both collections, or a plain tree where there is no state."""
+    return dict(variables) if variables.get(STATE) else dict(variables["params"])
+
+
+def part(params: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """The `params` of one half of a composite."""
+    return joined({name: tree.get(side, {}) for name, tree in collections(params).items()})
+
+
+def with_part(params: Mapping[str, Any], side: str, new: Mapping[str, Any]) -> dict[str, Any]:
+    """The `params` of a composite with others in one half."""
+    whole, new = collections(params), collections(new)
+    others = {name: {k: v for k, v in tree.items() if k != side or name in new} for name, tree in whole.items()}
+    return joined(others | {name: {**others.get(name, {}), side: tree} for name, tree in new.items()})
+
+
 def named_tensors(params: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """{our name: array} of a parameter tree, in which the list item `blocks.0` is the key `blocks_0`."""
-    return dict(_walk(params, ""))
+    """{our name: array} of parameters and state, in which the list item `blocks.0` is the key `blocks_0`."""
+    return {name: array for tree in collections(params).values() for name, array in _walk(tree, "")}
 
 
 def _walk(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, jax.Array]]:
@@ -32,19 +59,37 @@ def our_name(path: Iterable[str]) -> str:
     return ".".join(_LIST_ITEM.sub(r"\1.\2", key) for key in path)
 
 
-def load(params: dict[str, Any], pairs: Iterable[tuple[str, np.ndarray]], dtype: Any) -> dict[str, Any]:
-    """A tree with arrays under our names in place of, or beside, what `params` has."""
+def load(
+    params: dict[str, Any], pairs: Iterable[tuple[str, np.ndarray]], dtype: Any, state: Collection[str] = ()
+) -> dict[str, Any]:
+    """`params` with arrays under our names in place of, or beside, what it has.
+
+    Those named in `state` are state: integers, and floats in at least float32. Errors: ValueError for integers that JAX
+    cannot hold as it is set up.
+    """
+    variables = collections(params)
     for name, array in pairs:
         *path, leaf = tree_path(name)
-        level = params
+        level = variables.setdefault(STATE, {}) if name in state else variables["params"]
         for key in path:
             level = level.setdefault(key, {})
-        level[leaf] = jnp.array(array, dtype=dtype, copy=True)
-    return params
+        level[leaf] = _state(name, array, dtype) if name in state else jnp.array(array, dtype=dtype, copy=True)
+    return joined(variables)
+
+
+def _state(name: str, array: np.ndarray, dtype: Any) -> jax.Array:
+    if array.dtype.kind not in "iub":
+        return jnp.array(array, dtype=jnp.promote_types(dtype, jnp.float32), copy=True)
+    value = jnp.array(array.astype(jax.dtypes.canonicalize_dtype(array.dtype)), copy=True)
+    if not np.array_equal(value, array):
+        raise ValueError(
+            f"{name}: expected integers of 32 bits unless jax_enable_x64 is set, got {np.abs(array).max()}"
+        )
+    return value
 
 
 def fetch(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """{our name: array} of a parameter tree."""
+    """{our name: array} of parameters and state."""
     return {name: np.asarray(array) for name, array in named_tensors(params).items()}
 
 

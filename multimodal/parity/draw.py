@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names import Row
 
 
@@ -25,25 +24,18 @@ def integers(seed: int, name: str, shape: tuple[int, ...], low: int, high: int) 
 def weights(rows: Iterable[Row], seed: int) -> dict[str, np.ndarray]:
     """{published name: float64 array}, random in every tensor: with plain initial values swapped biases change nothing.
 
-    Products keep the scale of what goes through them; scales are near one, biases near zero.
+    The ranges are those of the kinds' records; integers are int64.
     """
-    tensors = {}
-    for row in rows:
-        values = uniform(seed, row.published, row.published_shape)
-        if row.kind == Kind.SCALE:
-            values = 1.0 + 0.1 * values
-        elif row.kind == Kind.BIAS:
-            values = 0.1 * values
-        elif row.kind in (Kind.LINEAR, Kind.CONV2D):
-            values = values * np.sqrt(3.0 / np.prod(row.shape[1:]))
-        tensors[row.published] = values
-    return tensors
+    return {
+        row.published: row.kind.record.drawn(uniform(seed, row.published, row.published_shape), row.shape)
+        for row in rows
+    }
 
 
 def rounded(tensors: Mapping[str, np.ndarray], unit: float, seed: int) -> dict[str, np.ndarray]:
     """`tensors` with relative noise of plus or minus `unit` on every floating value."""
     return {
-        name: values * (1.0 + unit * np.sign(uniform(seed, f"noise/{name}", values.shape)))
+        name: np.asarray(values * (1.0 + unit * np.sign(uniform(seed, f"noise/{name}", values.shape))))
         if values.dtype.kind == "f"
         else values
         for name, values in tensors.items()

@@ -45,7 +45,8 @@ def run(
     ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
     are cast to `dtype`; a dotted input name nests. `train` is the mode; with `dropout="mean"` every dropout of rate p
     multiplies by 1 - p in the place of drawing, so that training has one true answer. With `taps`, `tap.<our name>` is
-    what each block answered (numbered from its second call on: `tap.<our name>#1`). With `steps`, only
+    what each block answered (numbered from its second call on: `tap.<our name>#1`). A call with `train` also answers
+    `stat.<published name>` of a class with state: running statistics (and integers) after it. With `steps`, only
     `param.<published name>` and `stat.<published name>` (running statistics): the tensors after that many updates on
     `inputs` by `optimizer` (see `parity.training`).
     """
@@ -163,11 +164,12 @@ def answer(
             update(model, lambda: harness.evaluate(model, arguments, gradients=True, **options)[1], steps, optimizer)
             return _trained(model)
         outputs, gradient = harness.evaluate(model, arguments, gradients=gradients, **options)
+        state = _state(model) if train else {}
         if taps:
             with harness.taps(model) as seen:
                 harness.evaluate(model, arguments, gradients=False, **options)
             outputs = {**outputs, **seen}
-    return {**outputs, **({} if gradient is None else published_gradients(model, gradient))}
+    return {**outputs, **({} if gradient is None else published_gradients(model, gradient)), **state}
 
 
 def _is_mean(dropout: str | None) -> bool:
@@ -177,9 +179,17 @@ def _is_mean(dropout: str | None) -> bool:
 
 
 def _trained(model: Any) -> dict[str, np.ndarray]:
-    """The tensors of a model: `param.<published name>`, and `stat.<published name>` of running statistics."""
-    kinds = {row.published: "stat" if row.kind == "running statistic" else "param" for row in model.rows()}
-    return {f"{kinds[name]}.{name}": np.array(array) for name, array in model.published_tensors().items()}
+    """The tensors of a model: `param.<published name>`, and `stat.<published name>` of its state."""
+    state = _state(model)
+    tensors = model.published_tensors()
+    return {f"param.{k}": np.array(v) for k, v in tensors.items() if f"stat.{k}" not in state} | state
+
+
+def _state(model: Any) -> dict[str, np.ndarray]:
+    """{`stat.<published name>`: array} of the tensors that are not trained."""
+    names = {row.published for row in model.rows() if row.kind.is_state}
+    tensors = model.published_tensors() if names else {}
+    return {f"stat.{name}": np.array(tensors[name]) for name in tensors if name in names}
 
 
 def tap(seen: dict[str, np.ndarray], name: str, answer: Any, to_numpy: Callable[[Any], np.ndarray]) -> None:

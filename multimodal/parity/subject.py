@@ -64,7 +64,10 @@ class Subject:
         sizes, arguments = drawn(spec, auto.AutoConfig.from_dict(config))
         case = Case(path.resolve().name, spec.name, config, arguments, sizes, seed=seed)
         if drawn_weights:
-            stored = {name: array.astype(np.float32) for name, array in draw.weights(case.rows(), seed).items()}
+            stored = {
+                name: array.astype(np.float32) if array.dtype == np.float64 else array
+                for name, array in draw.weights(case.rows(), seed).items()
+            }
             notes = ["the weights are drawn, not the checkpoint's own"]
         else:
             stored, notes = _stored(path, case)
@@ -80,7 +83,10 @@ class Subject:
 
     def question(self, gradients: bool) -> Question:
         """What the workers are asked, in float64: the checkpoint's own values, whatever type they are stored in."""
-        weights = {name: array.astype(np.float64) for name, array in self.stored.items()}
+        weights = {
+            name: array if array.dtype.kind in "iub" else array.astype(np.float64)
+            for name, array in self.stored.items()
+        }
         return Question(self.case, weights, self.inputs, self.seed, gradients=gradients, held=False)
 
     def prompt(self) -> dict[str, np.ndarray]:

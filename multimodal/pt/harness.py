@@ -51,7 +51,7 @@ def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
         objective = sum(
             (outputs[f"out.{name}"] * from_numpy(value)).sum() for name, value in (cotangents or {}).items()
         )
-    named = model.named_tensors()
+    named = {name: tensor for name, tensor in model.named_tensors().items() if tensor.requires_grad}
     found = torch.autograd.grad(objective, list(named.values()), allow_unused=True)
     return {name: to_numpy(value) for name, value in zip(named, found) if value is not None}
 

@@ -51,7 +51,7 @@ class PretrainedModel(ModelBase, nn.Module):
         raise NotImplementedError
 
     def _build_empty(self) -> nn.Module:
-        with torch.device("meta"):
+        with weights.WithoutStorage():
             return self._build()
 
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -69,7 +69,7 @@ class PretrainedModel(ModelBase, nn.Module):
         modes = {name: module.training for name, module in self.network.named_modules()}
         learns = {name: parameter.requires_grad for name, parameter in self.network.named_parameters()}
         network = self._build_empty()
-        network.to_empty(device=device)
+        weights.place(network, device)
         for name, module in network.named_modules():
             module.training = modes[name]
         for name, parameter in network.named_parameters():
@@ -89,7 +89,7 @@ class PretrainedModel(ModelBase, nn.Module):
         return next(self.network.parameters()).dtype
 
     def named_tensors(self) -> dict[str, torch.Tensor]:
-        """{our name: parameter}."""
+        """{our name: parameter, or buffer that is saved}."""
         return weights.named_tensors(self.network)
 
     def get_input_embeddings(self) -> Any:

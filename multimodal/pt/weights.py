@@ -8,23 +8,49 @@ import ml_dtypes
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from multimodal.checkpoints.layout import copy_into
 
 
 def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
-    """{our name: parameter} of a network."""
-    return dict(network.named_parameters())
+    """{our name: parameter, or buffer that is saved} of a network. Buffers that a constructor computes are no weights."""
+    saved = network.state_dict(keep_vars=True).keys()
+    buffers = {name: buffer for name, buffer in network.named_buffers() if name in saved}
+    return {**dict(network.named_parameters()), **buffers}
 
 
 def load(network: nn.Module, pairs: Iterable[tuple[str, np.ndarray]], dtype: torch.dtype) -> None:
-    """Put arrays under our names into a network, whose own tensors may be without storage so far."""
+    """Put arrays under our names into a network, whose own tensors may be without storage so far.
+
+    Parameters get the type `dtype`; buffers stay buffers and keep the type that their module gave them.
+    """
     for name, array in pairs:
         path, _, leaf = name.rpartition(".")
         module = network.get_submodule(path)
         old = getattr(module, leaf)
-        value = from_numpy(array).to(device="cpu" if old.is_meta else old.device, dtype=dtype)
-        setattr(module, leaf, nn.Parameter(value.contiguous(), requires_grad=old.requires_grad))
+        trained = isinstance(old, nn.Parameter)
+        device = "cpu" if old.is_meta else old.device
+        value = from_numpy(array).to(device=device, dtype=dtype if trained else old.dtype).contiguous()
+        setattr(module, leaf, nn.Parameter(value, requires_grad=old.requires_grad) if trained else value)
+
+
+class WithoutStorage(TorchFunctionMode):
+    """Inside, `torch.empty` takes no memory: what is made of it is loaded later. Whatever has values keeps them.
+
+    (Inside `torch.device("meta")` an index that a constructor counts out would lose them.)
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+def place(network: nn.Module, device: torch.device) -> None:
+    """Give everything in a network memory on `device`; what has values keeps them."""
+    network._apply(lambda x: torch.empty_like(x, device=device) if x.is_meta else x.to(device))
 
 
 def fetch(network: nn.Module) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def _objective(answer, outputs, cotangents) -> tf.Tensor:
 
 
 def _gradients(model, tape, objective) -> dict[str, np.ndarray]:
-    named = model.named_tensors()
+    named = {name: variable for name, variable in model.named_tensors().items() if variable.trainable}
     found = tape.gradient(objective, [variable.value for variable in named.values()])
     pairs = zip(named, found)
     return {name: np.asarray(tf.convert_to_tensor(value)) for name, value in pairs if value is not None}

@@ -11,7 +11,10 @@ import tensorflow as tf
 
 from multimodal.checkpoints.layout import copied
 
-_LEAVES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
+_LEAVES = {
+    **{"kernel": "weight", "depthwise_kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"},
+    **{"moving_mean": "mean", "moving_variance": "variance"},
+}
 """Keras' names of variables in ours; others keep theirs."""
 
 

@@ -84,6 +84,19 @@ def test_safetensors_are_the_bytes_of_the_safetensors_library(tmp_path):
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "library").read_bytes()
 
 
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_header_whose_length_looks_like_a_pickle_is_one_of_safetensors(length, tmp_path):
+    tensors = {"a": np.arange(3.0)}
+    for size in range(length - 200, length):
+        save_file(tensors, tmp_path / "file", metadata={"filler": "x" * size})
+        if int.from_bytes((tmp_path / "file").read_bytes()[:8], "little") == length:
+            break
+    name, read = registry.open_file(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes()[:2] == length.to_bytes(2, "little")
+    assert name == "safetensors"
+    np.testing.assert_array_equal(read.read("a"), tensors["a"])
+
+
 WRITERS = {
     "safetensors": (safetensors_file.write_file, ()),
     "pt-bin": (torch_writer.write_file, ("float8_e4m3fn", "float8_e5m2", "uint64", "uint32", "uint16")),

@@ -192,14 +192,21 @@ def test_a_slice_that_is_missing_is_an_error_that_names_the_tensor():
 
 @pytest.mark.parametrize("backend", ["pt", "tf", "flax"])
 def test_a_layout_is_a_view_that_is_undone(backend):
-    shapes = {Kind.CONV2D: (2, 3, 4, 5), Kind.TABLE: (1, 4, 6), Kind.SCALE: (24,), Kind.BIAS: (24,)}
+    shapes = {Kind.TABLE: (1, 4, 6), Kind.LINEAR: (4, 6), Kind.EMBEDDING: (4, 6), Kind.SCALAR: ()}
+    shapes |= {Kind.CONV1D: (2, 3, 4), Kind.GROUPED_CONV1D: (2, 3, 4), Kind.CONV2D: (2, 3, 4, 5)}
+    shapes |= {
+        Kind.GROUPED_CONV2D: (2, 3, 4, 5),
+        Kind.TRANSPOSED_CONV2D: (2, 3, 4, 5),
+        Kind.DEPTHWISE_CONV2D: (6, 1, 2, 3),
+    }
     for kind in Kind:
-        shape = shapes.get(kind, (4, 6))
+        shape = shapes.get(kind, (24,))
         array = np.arange(float(np.prod(shape))).reshape(shape)
         there = to_backend(array, kind, backend)
         assert np.shares_memory(there, array)
         np.testing.assert_array_equal(from_backend(there, kind, backend), array)
-        if backend == "pt" or kind not in (Kind.LINEAR, Kind.CONV2D):
+        assert from_backend(there, kind, backend).dtype == (np.int64 if kind == Kind.INTEGERS else array.dtype)
+        if backend == "pt" or len(shape) < 2 or kind in (Kind.EMBEDDING, Kind.TABLE):
             assert there is array
     kernel = np.arange(120.0).reshape(2, 3, 4, 5)
     if backend != "pt":

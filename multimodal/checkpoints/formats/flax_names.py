@@ -10,19 +10,13 @@ from collections.abc import Iterable
 
 from multimodal.checkpoints.formats.family import Family
 from multimodal.checkpoints.formats.relaid import SAME, Change
-from multimodal.checkpoints.layout import ORDERS, Kind
+from multimodal.checkpoints.layout import KINDS, Kind
 
 _COLLECTIONS = ("params", "batch_stats")
-_PUBLISHED = {
-    "kernel": "weight",
-    "scale": "weight",
-    "embedding": "weight",
-    "mean": "running_mean",
-    "var": "running_var",
-}
-_STATISTICS = {"running_mean": "mean", "running_var": "var"}
-# Of kernels that no table knows, by rank: a dense layer's, a one- and a two-dimensional convolution's.
-_KERNELS = {2: Change((1, 0)), 3: Change((2, 1, 0)), 4: Change((2, 3, 1, 0))}
+_PUBLISHED = {record.leaves["flax"]: record.published for record in KINDS.values() if "flax" in record.leaves}
+# Statistics that no table knows are told by their names, kernels by their rank.
+_STATISTICS = {KINDS[kind].published: kind for kind in (Kind.RUNNING_MEAN, Kind.RUNNING_VARIANCE)}
+_KERNELS = {2: Kind.LINEAR, 3: Kind.CONV1D, 4: Kind.CONV2D}
 
 
 def has_collections(keys: Iterable[str]) -> bool:
@@ -37,25 +31,41 @@ def published(key: str, shape: tuple[int, ...], collections: bool, family: Famil
     name = family.canonical(".".join(parts))
     if leaf in _PUBLISHED and name not in family.rows:
         name = family.canonical(".".join([*path, _PUBLISHED[leaf]]))
-    if family.kind(name) is not None:
-        change = Change(ORDERS["flax"].get(family.kind(name)))
-    else:
-        change = _KERNELS.get(len(shape), SAME) if leaf == "kernel" else SAME
+    kind = family.kind(name)
+    if kind is None and leaf == "kernel":
+        kind = _KERNELS.get(len(shape))
+    change = _change(kind)
     fits = change.order is None or len(change.order) == len(shape)
     return name, change.inverse if fits else SAME
 
 
-def spelled(name: str, shape: tuple[int, ...], has_statistics: bool, family: Family) -> tuple[str, Change]:
-    """(key, how the published tensor becomes the file's). Statistics make a second tree beside the parameters' one."""
+def spelled(name: str, shape: tuple[int, ...], has_state: bool, family: Family) -> tuple[str, Change]:
+    """(key, how the published tensor becomes the file's). State makes a second tree beside the parameters' one."""
     *path, leaf = name.split(".")
+    kind = _kind(name, leaf, shape, family)
+    collection = [] if not has_state else ["batch_stats"] if is_state(name, family) else ["params"]
+    if kind is not None and leaf == kind.record.published:
+        leaf = kind.record.leaves.get("flax", leaf)
+    elif kind is None and leaf == "weight":
+        leaf = "kernel"
+    return "/".join([*collection, *path, leaf]), _change(kind)
+
+
+def is_state(name: str, family: Family) -> bool:
+    """Whether a published tensor is state, which lies in the collection `batch_stats`."""
     kind = family.kind(name)
-    change = Change(ORDERS["flax"].get(kind)) if kind is not None else SAME
-    collection = ["params"] if has_statistics else []
-    if leaf == "weight" and kind is None:
-        change = _KERNELS.get(len(shape), SAME)
-        leaf = "scale" if len(shape) == 1 else "kernel"
-    elif leaf == "weight":
-        leaf = {Kind.EMBEDDING: "embedding", Kind.SCALE: "scale"}.get(kind, "kernel")
-    elif leaf in _STATISTICS:
-        collection, leaf = ["batch_stats"], _STATISTICS[leaf]
-    return "/".join([*collection, *path, leaf]), change
+    return name.rpartition(".")[2] in _STATISTICS if kind is None else kind.is_state
+
+
+def _kind(name: str, leaf: str, shape: tuple[int, ...], family: Family) -> Kind | None:
+    """What a published tensor is: what its table says, or without one what its name and rank suggest."""
+    kind = family.kind(name)
+    if kind is None and leaf == "weight":
+        return Kind.SCALE if len(shape) == 1 else _KERNELS.get(len(shape))
+    return _STATISTICS.get(leaf) if kind is None else kind
+
+
+def _change(kind: Kind | None) -> Change:
+    """How a published tensor becomes a file's."""
+    order = None if kind is None else kind.record.files.get("flax")
+    return SAME if order is None else Change(order)

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 
 from multimodal.checkpoints.formats.family import Family
 from multimodal.checkpoints.formats.relaid import SAME, Change
-from multimodal.checkpoints.layout import ORDERS, Kind
+from multimodal.checkpoints.layout import KINDS, Kind
 
 _PUBLISHED = {
-    "kernel": "weight", "gamma": "weight", "embeddings": "weight", "depthwise_kernel": "weight", "beta": "bias",
-    "moving_mean": "running_mean", "moving_variance": "running_var",
-}  # fmt: skip
-_STATISTICS = {"running_mean": "moving_mean", "running_var": "moving_variance"}
-# Of kernels that no table knows, by rank: a dense layer's, a one- and a two-dimensional convolution's.
-_KERNELS = {2: Change((1, 0)), 3: Change((2, 1, 0)), 4: Change((2, 3, 1, 0))}
-_DEPTHWISE = Change((2, 3, 0, 1))  # (outputs, 1, height, width) as (height, width, outputs, 1)
+    **{record.leaves["keras"]: record.published for record in KINDS.values() if "keras" in record.leaves},
+    "beta": "bias",
+}
+# Statistics that no table knows are told by their names, kernels by their rank.
+_STATISTICS = {KINDS[kind].published: kind for kind in (Kind.RUNNING_MEAN, Kind.RUNNING_VARIANCE)}
+_KERNELS = {2: Kind.LINEAR, 3: Kind.CONV1D, 4: Kind.CONV2D}
 
 _SPELLING: dict[str, tuple[tuple[str, str], ...]] = {
     "bert": (
@@ -59,10 +58,11 @@ def spelled(name: str, shape: tuple[int, ...], is_norm: bool, family: Family) ->
     change = _change(name, family)
     if leaf == "weight":
         leaf = _weight_name(stem, known, family.is_transposed(name), len(shape))
-        change = change if known is not None else _KERNELS.get(len(shape), SAME)
+        change = change if known is not None else _of_kind(_KERNELS.get(len(shape)))
     elif leaf == "bias" and (is_norm if family.is_of_norm(name) is None else family.is_of_norm(name)):
         leaf = "beta"
-    leaf = _STATISTICS.get(leaf, leaf)
+    elif (kind := known or _STATISTICS.get(leaf)) is not None and leaf == kind.record.published:
+        leaf = kind.record.leaves.get("keras", leaf)
     path = _joined([*family.under_prefix(name).split(".")[:-1], leaf])
     for scope in family.scopes:
         start = scope.start.replace(".", "/")
@@ -87,25 +87,29 @@ def _change(name: str, family: Family) -> Change:
     if family.is_transposed(name):
         # This layer is not Keras' own: its matrix lies as it is published, its bias is a row.
         return Change(row="add") if kind == Kind.BIAS else SAME
-    return Change(ORDERS["tf"].get(kind)) if kind is not None else SAME
+    return _of_kind(kind)
+
+
+def _of_kind(kind: Kind | None) -> Change:
+    order = None if kind is None else kind.record.files.get("keras")
+    return SAME if order is None else Change(order)
 
 
 def _weight_name(stem: str, kind: Kind | None, transposed: bool, rank: int) -> str:
-    if kind == Kind.EMBEDDING:
-        # The table of the words is a variable of the model, because its head uses it too.
-        return "weight" if stem.endswith("word_embeddings") else "embeddings"
-    if kind == Kind.SCALE or (kind is None and rank == 1):
-        return "gamma"
-    return "weight" if transposed else "kernel"
+    # The table of the words is a variable of the model, because its head uses it too.
+    if transposed or (kind == Kind.EMBEDDING and stem.endswith("word_embeddings")):
+        return "weight"
+    kind = Kind.SCALE if kind is None and rank == 1 else kind or Kind.LINEAR
+    return kind.record.leaves.get("keras", "weight")
 
 
 def _guess(key: str, leaf: str, shapes: Mapping[str, tuple[int, ...]]) -> Change:
     """How a published tensor became a variable, from what the file says alone."""
     rank = len(shapes[key])
     if leaf == "kernel":
-        return _KERNELS.get(rank, SAME)
+        return _of_kind(_KERNELS.get(rank))
     if leaf == "depthwise_kernel":
-        return _DEPTHWISE
+        return _of_kind(Kind.DEPTHWISE_CONV2D)
     beside = re.sub(r"bias(:\d+)?$", r"weight\1", key)
     is_row = leaf == "bias" and rank == 2 and shapes[key][0] == 1 and len(shapes.get(beside, ())) == 2
     return Change(row="add") if is_row else SAME

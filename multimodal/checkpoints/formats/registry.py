@@ -73,12 +73,14 @@ def _recognised(start: bytes) -> str | None:
 
     if start.startswith(b"PK\x03\x04"):
         return "pt-bin"
-    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
-        return "pt-bin-legacy" if start.startswith(LEGACY_START[:16]) else None
+    if start.startswith(LEGACY_START[:16]):
+        return "pt-bin-legacy"
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return "tf-h5"
-    if start[8:9] == b"{":
+    if start[8:9] == b"{":  # behind the length of the header, which may look like the start of a pickle
         return "safetensors"
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
+        return None
     if start[:1] and (0x80 < start[0] < 0x90 or start[0] in (0xDE, 0xDF)):
         return "flax-msgpack"
     return None
@@ -130,14 +132,14 @@ def to_dialect(source: Source, dialect: str, family: Family, where: Path) -> Sou
     if dialect == "published":
         return source
     shapes = source.shapes()
-    statistics = any(name.endswith((".running_mean", ".running_var")) for name in shapes)
+    has_state = any(flax_names.is_state(name, family) for name in shapes)
     places: dict[str, tuple[str, Change]] = {}
     for name, shape in shapes.items():
         if dialect == "keras":
             norm = len(shapes.get(f"{name.rpartition('.')[0]}.weight", ())) == 1
             key, change = keras_names.spelled(name, shape, norm, family)
         else:
-            key, change = flax_names.spelled(name, shape, statistics, family)
+            key, change = flax_names.spelled(name, shape, has_state, family)
         if key in places:
             raise CheckpointError(f"{where}: {places[key][0]} and {name} would both be {key}")
         places[key] = (name, change)

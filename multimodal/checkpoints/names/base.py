@@ -38,6 +38,8 @@ class Row:
     transposed: bool = False
     """Whether the published file stores the transpose."""
     deviation: float = 1.0
+    initial: float | None = None
+    """What a fresh tensor is filled with, where that is not what its kind says: a layer scale of 0.1, a temperature."""
 
     @property
     def published_shape(self) -> tuple[int, ...]:
@@ -168,6 +170,18 @@ def norm(name: str, published: str, width: int, part: str = "base") -> list[Row]
     return [
         Row(f"{name}.weight", f"{published}.weight", (width,), Kind.SCALE, ("embed",), part=part),
         Row(f"{name}.bias", f"{published}.bias", (width,), Kind.BIAS, ("embed",), part=part),
+    ]
+
+
+def batch_norm(name: str, published: str, width: int, part: str = "base") -> list[Row]:
+    """Scale, bias and running statistics of a batch normalisation."""
+    statistics = {"mean": ("running_mean", Kind.RUNNING_MEAN), "variance": ("running_var", Kind.RUNNING_VARIANCE)}
+    return [
+        *norm(name, published, width, part),
+        *(
+            Row(f"{name}.{ours}", f"{published}.{theirs}", (width,), kind, ("embed",), part=part)
+            for ours, (theirs, kind) in statistics.items()
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.flax import weights
 from multimodal.flax.generation import GenerationMixin
 from multimodal.flax.layers.basic import Linear
 from multimodal.flax.losses import cross_entropy, shift_right
@@ -70,7 +71,7 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
                 arguments = {"dtype": self.dtype, "param_dtype": self.param_dtype, "_do_init": False}
                 self.halves[side] = self.half_class(side)(getattr(config, side), **arguments)
         for side, half in self.halves.items():
-            self._params[side] = half.params
+            self._params = weights.with_part(self._params, side, half.params)
             half._parent = (self, side)
         if _do_init:
             self._initialise(
@@ -142,9 +143,11 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
         rngs = (None, None) if dropout_rng is None else jax.random.split(dropout_rng)
         encoded = self._encode(pixel_values, encoder_outputs, options, encoder_kwargs, params, rngs[0])
         cache = grow(past_key_values, self.config.decoder, decoder_input_ids, decoder_inputs_embeds)
-        answer = self._apply(params, rngs[1], encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
+        variables = {**self._variables(params), **(encoded.state or {})}  # each half's call changes its own state
+        answer = self._apply(variables, rngs[1], encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
         return self._answer(
             return_dict,
+            state=answer.state,
             loss=None if labels is None else cross_entropy(answer.logits, jnp.asarray(labels)),
             logits=answer.logits,
             past_key_values=self.decoder._past(answer.cache, use_cache),

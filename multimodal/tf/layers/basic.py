@@ -67,17 +67,108 @@ class Embedding(layers.Embedding):
         return tf.where(tf.equal(ids, self.padding_id)[..., None], tf.stop_gradient(x), x)
 
 
-class Conv2D(layers.Conv2D):
-    """Convolution of images (batch, height, width, channels), without padding."""
+class Conv1D(layers.Conv1D):
+    """Convolution of sequences (batch, length, channels); `padding` are the zeros (before, behind)."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], dtype=None, name=None
-    ):
+    def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: tuple[int, int] = (0, 0),
+                 groups: int = 1, dilation: int = 1, bias: bool = True, dtype=None, name=None):  # fmt: skip
         super().__init__(
-            outputs, kernel, strides=stride, padding="valid", data_format="channels_last",
-            kernel_initializer=unset, dtype=dtype, name=name,
+            outputs, kernel, strides=stride, padding="valid", data_format="channels_last", dilation_rate=dilation,
+            groups=groups, use_bias=bias, kernel_initializer=unset, dtype=dtype, name=name,
         )  # fmt: skip
+        self.margins = (padding,)
+        self.build((None, None, inputs))
+
+    def call(self, x):
+        x = padded(x, self.margins)
+        return super().call(x) if self.groups == 1 else grouped(x, self)
+
+
+class Conv2D(layers.Conv2D):
+    """Convolution of images (batch, height, width, channels); `padding` are the zeros ((above, below), (left, right))."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], dtype=None, name=None,
+                 *, padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), groups: int = 1,
+                 dilation: tuple[int, int] = (1, 1), bias: bool = True):  # fmt: skip
+        super().__init__(
+            outputs, kernel, strides=stride, padding="valid", data_format="channels_last", dilation_rate=dilation,
+            groups=groups, use_bias=bias, kernel_initializer=unset, dtype=dtype, name=name,
+        )  # fmt: skip
+        self.margins = padding
         self.build((None, None, None, inputs))
+
+    def call(self, x):
+        x = padded(x, self.margins)
+        return super().call(x) if self.groups == 1 else grouped(x, self)
+
+
+class DepthwiseConv2D(layers.DepthwiseConv2D):
+    """Convolution of each channel of images (batch, height, width, channels) by itself; `padding` as in `Conv2D`."""
+
+    def __init__(self, channels: int, kernel: tuple[int, int], *, stride: int = 1,
+                 padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), dilation: int = 1,
+                 bias: bool = True, dtype=None, name=None):  # fmt: skip
+        super().__init__(
+            kernel, strides=stride, padding="valid", depth_multiplier=1, data_format="channels_last",
+            dilation_rate=dilation, use_bias=bias, depthwise_initializer=unset, dtype=dtype, name=name,
+        )  # fmt: skip
+        self.margins = padding
+        self.build((None, None, None, channels))
+
+    def call(self, x):
+        return super().call(padded(x, self.margins))
+
+
+def padded(x, margins: tuple[tuple[int, int], ...]):
+    """(batch, ..., channels) with zeros (before, behind) each of the axes between."""
+    return tf.pad(x, ((0, 0), *margins, (0, 0))) if any(map(any, margins)) else x
+
+
+def grouped(x, layer: layers.Conv1D | layers.Conv2D):
+    """What a convolution in groups computes, group by group: TensorFlow has no gradient of the whole on a CPU."""
+    parts = [
+        tf.nn.convolution(part, kernel, layer.strides, "VALID", dilations=layer.dilation_rate)
+        for part, kernel in zip(tf.split(x, layer.groups, -1), tf.split(layer.kernel.value, layer.groups, -1))
+    ]
+    x = tf.concat(parts, -1)
+    return x if layer.bias is None else x + layer.bias
+
+
+class BatchNorm(Layer):
+    """Normalisation of each channel of (batch, ..., channels) over all else: Ioffe & Szegedy (2015), algorithms 1 and 2.
+
+    In training by the mean and (biased) variance of what is there, which also move the running mean and the (unbiased)
+    running variance: these keep the share `momentum` of what they were. Otherwise by those two. Statistics are computed
+    and held in at least float32.
+    """
+
+    def __init__(self, width: int, *, momentum: float, epsilon: float, dtype=None, name=None):
+        super().__init__(dtype=dtype, name=name)
+        self.momentum, self.epsilon = momentum, epsilon
+        self.wide = keras.backend.result_type(self.variable_dtype, "float32")
+        held = {"shape": (width,), "dtype": self.wide, "trainable": False, "autocast": False}
+        self.gamma = self.add_weight(name="gamma", shape=(width,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(width,), initializer="zeros")
+        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **held)
+        self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **held)
+
+    def call(self, x, training=False):
+        wide = tf.cast(x, self.wide)
+        mean, variance = self.moments(wide) if training else (self.moving_mean.value, self.moving_variance.value)
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, self.wide)
+        return tf.cast((wide - mean) * scale + tf.cast(self.beta, self.wide), x.dtype)
+
+    def moments(self, x):
+        """(mean, biased variance) of each channel of `x`, which the running statistics follow."""
+        if x.shape[:-1].num_elements() == 1:
+            raise ValueError("x: expected more than one value of each channel in training, got one")
+        axes = list(range(x.shape.rank - 1))
+        mean = tf.reduce_mean(x, axes)
+        variance = tf.reduce_mean(tf.square(x - mean), axes)
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
+        for running, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count / (count - 1.0)))):
+            running.assign(running.value * self.momentum + tf.stop_gradient(new) * (1.0 - self.momentum))
+        return mean, variance
 
 
 class Dropout(Layer):
