@@ -24,9 +24,9 @@ BATCH, HEIGHT, COLUMNS = 3, 7, 6
 @pytest.fixture(scope="module")
 def family():
     """(the neutral half, its truth), without a trace of them in the registry afterwards: other tests go by it."""
-    from multimodal import auto, specs
+    from multimodal import auto
 
-    before = dict(auto.FAMILIES), specs.FAMILIES, dict(sys.modules)
+    before = dict(auto.FAMILIES)
     sys.path.insert(0, str(SUPPORT))
     import small
     import small_truth
@@ -34,8 +34,7 @@ def family():
     yield small, small_truth
     sys.path.remove(str(SUPPORT))
     auto.FAMILIES.clear()
-    auto.FAMILIES.update(before[0])
-    specs.FAMILIES = before[1]
+    auto.FAMILIES.update(before)
     for name in [n for n in sys.modules if n.rpartition(".")[2] in ("small", "small_truth")]:
         del sys.modules[name]
 
