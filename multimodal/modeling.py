@@ -122,7 +122,12 @@ class ModelBase:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *model_args: Any, config: Any = None, dtype: Any = None, **kwargs: Any
+        cls,
+        name_or_path: str | Path,
+        *model_args: Any,
+        config: PretrainedConfig | str | Path | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
     ) -> Self:
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 

@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 
 from multimodal import outputs, specs
-from multimodal.configs.base import FrozenConfig
+from multimodal.configs.base import FrozenConfig, PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import ModelBase
@@ -38,14 +38,14 @@ class FlaxPretrainedModel(ModelBase):
 
     def __init__(
         self,
-        config,
+        config: PretrainedConfig,
         input_shape: tuple | None = None,  # documented; our modules need no example to know their shapes
         seed: int = 0,
-        dtype=jnp.float32,
+        dtype: Any = jnp.float32,
         _do_init: bool = True,
         *,
-        parts=None,
-        param_dtype=jnp.float32,
+        parts: tuple[str, ...] | None = None,
+        param_dtype: Any = jnp.float32,
     ):
         """A fresh model. `dtype` is the type of the computation, `param_dtype` that of the parameters."""
         self._prepare(config, parts)

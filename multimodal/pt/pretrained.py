@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils import _pytree
 
 from multimodal import outputs, specs
+from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import ModelBase
 from multimodal.pt import weights
@@ -34,7 +35,15 @@ class PretrainedModel(ModelBase, nn.Module):
     backend = "pt"
     network: nn.Module
 
-    def __init__(self, config, *, parts=None, seed: int = 0, dtype=None, _do_init: bool = True):
+    def __init__(
+        self,
+        config: PretrainedConfig,
+        *,
+        parts: tuple[str, ...] | None = None,
+        seed: int = 0,
+        dtype: Any = None,
+        _do_init: bool = True,
+    ):
         """A fresh model in training mode. `dtype` is the type of the parameters, float32 where it is not given."""
         nn.Module.__init__(self)
         self._prepare(config, parts)

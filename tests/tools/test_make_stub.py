@@ -16,7 +16,9 @@ from multimodal.tf import TFGPT2Model
 names = (AutoTokenizer, BertConfig, FlaxViTModel, LxmertModel, TFBertModel, TFGPT2Model)
 reveal_type(names)
 reveal_type(TFBertModel.from_pretrained("folder"))
-reveal_type(LxmertModel.from_pretrained("folder").forward().language_output)
+reveal_type(LxmertModel.from_pretrained("folder")(input_ids=None))
+reveal_type(FlaxViTModel.from_pretrained("folder")(pixel_values=None))
+reveal_type(TFBertModel.call)
 """
 WRONG = """
 import multimodal
@@ -60,11 +62,15 @@ def seen(tmp_path_factory):
 def test_a_type_checker_resolves_public_names_to_classes(seen):
     names = ("AutoTokenizer", "BertConfig", "FlaxViTModel", "LxmertModel", "TFBertModel", "TFGPT2Model")
     classes = ", ".join(f"type[{name}]" for name in names)
-    assert [message.split(" is ")[1] for _, message in seen["right.py"]] == [
+    *told, call = [message.split(" is ")[1] for _, message in seen["right.py"]]
+    assert told == [
         f'"tuple[{classes}]"',
         '"TFBertModel"',
-        '"Any"',
+        '"LxmertModelOutput | Any"',
+        '"BaseModelOutputWithPooling | Any"',
     ]
+    assert "training: bool = False" in call
+    assert call.endswith('-> (BaseModelOutputWithPoolingAndCrossAttentions | Any)"')
 
 
 def test_a_type_checker_flags_a_misspelt_name(seen):

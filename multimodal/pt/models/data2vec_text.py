@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from multimodal.outputs import (
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+    Values,
+)
+from multimodal.pt.annotations import Tensor
 from multimodal.pt.generation import TextGenerationMixin
 from multimodal.pt.layers.heads import Classifier, SequenceClassifier
 from multimodal.pt.layers.text import ClassifierNetwork, LanguageNetwork
@@ -37,19 +48,19 @@ class Data2VecTextForMaskedLM(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> MaskedLMOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMaskedLM`."""
         inputs = {
             "input_ids": input_ids,
@@ -71,6 +82,9 @@ class Data2VecTextForMaskedLM(PretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class Data2VecTextForSequenceClassification(PretrainedModel):
     """A classifier of texts, or a regression."""
@@ -82,17 +96,17 @@ class Data2VecTextForSequenceClassification(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> SequenceClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -112,6 +126,9 @@ class Data2VecTextForSequenceClassification(PretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class Data2VecTextForMultipleChoice(PretrainedModel):
     """A classifier of which text of several is right."""
@@ -123,17 +140,17 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        token_type_ids=None,
-        attention_mask=None,
-        labels=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> MultipleChoiceModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMultipleChoice`."""
         inputs = {
             "input_ids": input_ids,
@@ -156,6 +173,9 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class Data2VecTextForTokenClassification(PretrainedModel):
     """A classifier of every token."""
@@ -167,17 +187,17 @@ class Data2VecTextForTokenClassification(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> TokenClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -197,6 +217,9 @@ class Data2VecTextForTokenClassification(PretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class Data2VecTextForQuestionAnswering(PretrainedModel):
     """A model that finds the first and the last position of an answer in a text."""
@@ -208,18 +231,18 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        start_positions=None,
-        end_positions=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> QuestionAnsweringModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,
@@ -240,6 +263,9 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:

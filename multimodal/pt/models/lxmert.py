@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
+from multimodal.pt.annotations import ObjectLabels, Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.activations import ACTIVATIONS
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
@@ -234,17 +238,17 @@ class LxmertModel(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> LxmertModelOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -265,6 +269,9 @@ class LxmertModel(PretrainedModel):
             **states_of(answer),
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class LxmertForPreTraining(PretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
@@ -276,22 +283,22 @@ class LxmertForPreTraining(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        obj_labels=None,
-        matched_label=None,
-        ans=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        masked_lm_labels=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        obj_labels: ObjectLabels | None = None,
+        matched_label: Tensor | None = None,
+        ans: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        masked_lm_labels: Tensor | None = None,
+    ) -> LxmertForPreTrainingOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
         inputs = {
             "input_ids": input_ids,
@@ -318,6 +325,9 @@ class LxmertForPreTraining(PretrainedModel):
             **losses,
         )
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class LxmertForQuestionAnswering(PretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
@@ -329,18 +339,18 @@ class LxmertForQuestionAnswering(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> LxmertForQuestionAnsweringOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,
@@ -359,6 +369,9 @@ class LxmertForQuestionAnswering(PretrainedModel):
             question_answering_score=answer.answer_scores,
             **states_of(answer),
         )
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def states_of(answer) -> dict:
