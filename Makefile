@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all check test nightly demo bench clean
+.PHONY: all check test nightly mutants demo bench clean
 
 all: .venv/ready
 
@@ -25,9 +25,14 @@ test: check
 # Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report.
 nightly: check
 	$(BIN)/python -m pytest
+	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
 	$(BIN)/python tools/check_core.py
 	$(BIN)/python tools/eval_digits.py
 	$(BIN)/python tools/check_reference_formats.py
+
+# Faults put into the code one at a time, each of which a test of `make test` must feel.
+mutants: all
+	$(BIN)/python tools/mutate.py --table build/mutants.md
 
 demo: all
 	$(BIN)/python tools/demo.py

@@ -19,7 +19,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/layers/basic.py", "+ *_seed(*)"): "tf.recompute_grad does not restore random numbers; torch and JAX do",
     ("tf/layers/encoder.py", "+ recomputed(*)"): "tf.recompute_grad takes and gives flat lists of tensors",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
-    ("*/layers/attention.py", "+ Attention.dropout: a submodule"): "torch's fused kernel drops by itself",
     ("flax/layers/attention.py", "? RelativeKey*Attention(*)"): FIELDS,
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
     ("*/layers/patches.py", "+ PatchEmbeddings.table(*)"): "torch has nn.Parameter",

@@ -34,6 +34,7 @@ class GenerationMixin:
         settings, inputs = arguments.split(self, generation_config, kwargs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         params = self.params if params is None else params
+        params = params.get("params", params)
         context = self._context(pixel_values, inputs, params)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)

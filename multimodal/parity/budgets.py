@@ -54,10 +54,13 @@ def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> di
     """{name: relative L2 error} of every tensor of either side; infinite where one is missing, misshapen or not finite.
 
     A gradient that only one side has is zero on the other: PyTorch gives none to a tensor that nothing depends on, JAX
-    gives zeros.
+    gives zeros, which then are nothing to compare.
     """
     cancelling = cancelling_biases(truth)
     got, truth = _with_zeros(got, truth), _with_zeros(truth, got)
+    got, truth = (
+        {n: v for n, v in side.items() if (n in got and n in truth) or not _is_zero(n, v)} for side in (got, truth)
+    )
     truth = grouped({name: truth[name] for name in sorted(truth)}, cancelling)
     got = grouped({name: got[name] for name in sorted(got)}, cancelling)
     typical = _typical_gradient(truth)
@@ -67,8 +70,12 @@ def errors(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> di
 
 def _with_zeros(answers: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`answers` with zeros for the gradients that only `others` have."""
-    zeros = {n: np.zeros(v.shape) for n, v in others.items() if n.startswith("grad.") and n not in answers}
-    return {**answers, **zeros}
+    lacking = {name: value for name, value in others.items() if name.startswith("grad.") and name not in answers}
+    return {**answers, **{name: np.zeros(value.shape) for name, value in lacking.items() if not _is_zero(name, value)}}
+
+
+def _is_zero(name: str, value: np.ndarray) -> bool:
+    return name.startswith("grad.") and not np.any(value)
 
 
 def _typical_gradient(truth: Mapping[str, np.ndarray]) -> float:

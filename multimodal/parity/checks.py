@@ -166,7 +166,7 @@ class _Bench:
             cell.note = ITSELF
         errors = budgets.errors({name: value for name, value in got.items() if name.startswith(kind)}, truth)
         budget = self.budget(dtype, list(errors))
-        cell.tensors = measured(errors, {name: budget[name] for name in errors})
+        cell.tensors = measured(errors, {name: budget.get(name, 0.0) for name in errors})
         _judge(cell)
         if kind == "out.":
             self.localise(cell, dtype, truth)

@@ -159,12 +159,9 @@ def _rate(path: str) -> Callable[[str], contextlib.AbstractContextManager]:
 
 def _undropped(backend: str) -> contextlib.AbstractContextManager:
     """Attention weights that are not dropped."""
-    module = _module(backend, "layers.attention")
-    if backend == "pt":
-        return mock.patch.object(module, "dropout", lambda x, rate: x)
-    return mock.patch.object(
-        module, "Dropout", lambda rate, *a, **k: _module(backend, "layers.basic").Dropout(0.0, *a, **k)
-    )
+    dropout = _module(backend, "layers.basic").Dropout
+    attention = _module(backend, "layers.attention")
+    return mock.patch.object(attention, "Dropout", lambda rate, *a, **k: dropout(0.0, *a, **k))
 
 
 COMPOSITE, LXMERT = "models.vision_encoder_decoder", "models.lxmert"

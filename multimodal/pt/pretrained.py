@@ -73,11 +73,16 @@ class PretrainedModel(ModelBase, nn.Module):
         self.eval()
 
     def _replace_network(self) -> None:
-        """A new network in every place that holds the old one."""
-        training, device, recompute = self.training, self.device, self.is_gradient_checkpointing
+        """A new network in every place that holds the old one; what was frozen, or in inference mode, stays so."""
+        device, recompute = self.device, self.is_gradient_checkpointing
+        modes = {name: module.training for name, module in self.network.named_modules()}
+        learns = {name: parameter.requires_grad for name, parameter in self.network.named_parameters()}
         network = self._build_empty()
         network.to_empty(device=device)
-        network.train(training)
+        for name, module in network.named_modules():
+            module.training = modes[name]
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(learns[name])
         for owner, attribute in self._owners:
             setattr(owner, attribute, network)
         self._set_recompute(recompute)

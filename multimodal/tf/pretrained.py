@@ -75,8 +75,11 @@ class TFPretrainedModel(ModelBase, keras.Model):
         """A Keras model is in inference mode unless it is called for training."""
 
     def _replace_network(self) -> None:
-        """A new network in every place that holds the old one."""
+        """A new network in every place that holds the old one; what was frozen stays so."""
+        learns = {name: layer.trainable for name, layer in weights.named_layers(self.network)}
         network, recompute = self._build(), self.is_gradient_checkpointing
+        for name, layer in weights.named_layers(network):
+            layer.trainable = learns[name]
         for owner, attribute in self._owners:
             exchange(owner, attribute, network)
         self._set_recompute(recompute)

@@ -6,8 +6,8 @@ import zoo
 
 from multimodal import specs
 
-PRUNABLE = ("ViTModel", *zoo.TEXT_CLASSES, *zoo.CLASSIFIERS)
-RESIZABLE = (*zoo.TEXT_CLASSES, *zoo.ENCODERS, "LxmertModel", "LxmertForPreTraining", zoo.COMPOSITE)
+PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name))
+RESIZABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name))
 
 
 def tokens_of(name):
@@ -142,6 +142,15 @@ def test_gradient_checkpointing_changes_neither_loss_nor_gradients(public, kit, 
     assert found.keys() == recomputed.keys()
     for key, gradient in found.items():
         np.testing.assert_allclose(recomputed[key], gradient, rtol=1e-3, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_gradient_checkpointing_computes_every_block_anew(public, kit, name):
+    model = trained(public, name)
+    given = zoo.inputs(name, model.config, 1, *zoo.LABELS)
+    assert kit.computations(model, given) == 1
+    model.gradient_checkpointing_enable()
+    assert kit.computations(model, given) == 2
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -122,10 +122,16 @@ class TestDecoder:
         assert tokens.shape[0] == 1
         assert tokens[0, 0] == 0
 
-    def test_new_tokens_are_generated_after_resizing(self, public, kit):
+    def test_generation_follows_a_change_of_architecture(self, public, kit, tmp_path):
         model = made(public, CAUSAL, is_decoder=True)
-        generate(kit, model, input_ids=IDS[:1, :4], max_length=6)
+        before = generate(kit, model, input_ids=IDS[:1, :4], max_length=8)
+        model.prune_heads({0: [1, 2], 1: [0]})
         model.resize_token_embeddings(zoo.VOCABULARY + 3)
+        model.save_pretrained(tmp_path)
+        again = public(CAUSAL).from_pretrained(tmp_path)
+        after, expected = (generate(kit, each, input_ids=IDS[:1, :4], max_length=8) for each in (model, again))
+        np.testing.assert_array_equal(after, expected)
+        assert not np.array_equal(after, before)
         ids = np.array([[0, zoo.VOCABULARY + 2]], np.int32)
         assert generate(kit, model, input_ids=ids, max_length=6).shape == (1, 6)
 

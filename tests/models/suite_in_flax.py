@@ -118,3 +118,25 @@ def test_documented_arguments_bind_by_position(loaded, kit):
     named = {"decoder_attention_mask": mask, "decoder_position_ids": positions, "output_hidden_states": True}
     np.testing.assert_array_equal(answer.logits, model(**given, **named).logits)
     assert len(answer.decoder_hidden_states) == 3
+
+
+@pytest.mark.parametrize("name", ["Data2VecTextForCausalLM", zoo.COMPOSITE])
+@pytest.mark.parametrize("mode", [{}, {"num_beams": 2}], ids=["greedy", "beams"])
+def test_what_is_generated_follows_from_the_parameters_that_are_given(public, name, mode):
+    wide = {"initializer_range": 0.4}
+    halves = (
+        {"encoder": zoo.half("vit", **wide), "decoder": zoo.half("bert", **wide)} if name == zoo.COMPOSITE else wide
+    )
+    model, other = (public(name)(zoo.config(name, **halves), seed=seed) for seed in (1, 2))
+    given = zoo.inputs(name, model.config) | mode | {"max_length": 9}
+    own, expected = (each.generate(**given).sequences for each in (model, other))
+    assert not np.array_equal(own, expected)
+    for params in (other.params, {"params": other.params}, flax.core.freeze(other.params)):
+        np.testing.assert_array_equal(model.generate(**given, params=params).sequences, expected)
+    np.testing.assert_array_equal(model.generate(**given).sequences, own)
+    if name == zoo.COMPOSITE:
+        image, params = given.pop("pixel_values"), {"params": other.params}
+        encoded = other.encoder(image)
+        np.testing.assert_array_equal(
+            model.generate(**given, encoder_outputs=encoded, params=params).sequences, expected
+        )

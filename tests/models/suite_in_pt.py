@@ -59,6 +59,33 @@ def test_the_halves_of_a_composite_have_its_mode(load):
     assert not model.decoder.training
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+def test_a_change_of_architecture_keeps_the_mode_of_every_module(load, class_name, training):
+    model = load(class_name).train(training)
+    if zoo.resizes(class_name):
+        model.resize_token_embeddings(zoo.VOCABULARY + 2)
+    for part in zoo.prunes(class_name):
+        (getattr(model, part) if part else model).prune_heads({0: [1]})
+    assert {module.training for module in model.modules()} == {training}
+    for half in getattr(model, "halves", {}).values():
+        assert {module.training for module in half.modules()} == {training}
+
+
+@pytest.mark.parametrize("name", ["BertLMHeadModel", zoo.COMPOSITE])
+def test_a_change_of_architecture_keeps_what_is_frozen_and_what_alone_is_in_inference_mode(load, name):
+    model = load(name).train()
+    decoder = model.decoder.network if name == zoo.COMPOSITE else model.network
+    for frozen in (decoder.model.embeddings, decoder.model.transformer.blocks[1].mlp):
+        frozen.requires_grad_(False).eval()
+    modes = {key: module.training for key, module in model.named_modules()}
+    learns = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
+    model.resize_token_embeddings(zoo.VOCABULARY + 2)
+    (model.decoder if name == zoo.COMPOSITE else model).prune_heads({0: [1]})
+    assert {key: module.training for key, module in model.named_modules()} == modes
+    assert {key: parameter.requires_grad for key, parameter in model.named_parameters()} == learns
+    assert len(set(learns.values())) == len(set(modes.values())) == 2
+
+
 def test_parameters_are_listed_once_under_their_names(model):
     named = dict(model.named_parameters())
     assert {key.removeprefix("network.") for key in named} == set(model.named_tensors())

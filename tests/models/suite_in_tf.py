@@ -125,6 +125,25 @@ def test_variables_are_those_of_the_new_network_after_a_change(load):
     assert {id(variable) for variable in model.trainable_variables} == own
 
 
+@pytest.mark.parametrize("name", ["BertLMHeadModel", zoo.COMPOSITE])
+def test_a_change_of_architecture_keeps_what_is_frozen(load, name):
+    model = load(name)
+    decoder = model.decoder.network if name == zoo.COMPOSITE else model.network
+    for frozen in (decoder.model.embeddings, decoder.model.transformer.blocks[1].mlp):
+        frozen.trainable = False
+    before = learning(model)
+    model.resize_token_embeddings(zoo.VOCABULARY + 2)
+    (model.decoder if name == zoo.COMPOSITE else model).prune_heads({0: [1]})
+    assert learning(model) == before
+    assert 0 < len(before) < len(model.named_tensors())
+
+
+def learning(model):
+    """Our names of the variables that training changes."""
+    own = {id(variable) for variable in model.trainable_variables}
+    return {name for name, variable in model.named_tensors().items() if id(variable) in own}
+
+
 def test_an_output_is_a_tree_to_keras(model, kit, class_name):
     out = kit.call(model, **zoo.inputs(class_name, model.config), output_hidden_states=True)
     again = keras.tree.map_structure(lambda leaf: leaf + 0, out)

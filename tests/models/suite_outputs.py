@@ -5,6 +5,7 @@ import pytest
 import zoo
 
 from multimodal import specs
+from multimodal.checkpoints.layout import from_backend
 
 ALL = {"output_attentions": True, "output_hidden_states": True}
 
@@ -122,3 +123,42 @@ def test_a_narrow_type_is_near_float32(load, kit, class_name, dtype):
     assert error < {"bfloat16": 2e-2, "float16": 3e-3}[dtype]
     if "loss" in out:
         assert float(out.loss) == pytest.approx(float(expected.loss), rel=2e-2)
+
+
+TENSORS = ("weight", "bias")
+POOLED = ("pooler_output", "pooled_output")
+POOLING = {name: field.name for name in zoo.CLASSES for field in specs.of(name).fields if field.name in POOLED}
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_what_is_pooled_is_the_first_position_behind_a_layer_and_tanh(loaded, kit, name):
+    model = loaded(name)
+    out = kit.call(model, **zoo.inputs(name, model.config))
+    kinds, tensors = {row.name: row.kind for row in model.rows()}, kit.fetch(model)
+    weight, bias = (from_backend(tensors[f"pooler.dense.{n}"], kinds[f"pooler.dense.{n}"], kit.NAME) for n in TENSORS)
+    expected = np.tanh(kit.numpy(zoo.main(out))[:, 0] @ weight.T + bias)
+    np.testing.assert_allclose(kit.numpy(out[POOLING[name]]), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "GPT2Model", "Data2VecTextModel", "GPT2LMHeadModel"])
+def test_the_last_hidden_state_of_a_text_model_is_what_its_head_gets(loaded, kit, name):
+    model = loaded(name)
+    out = kit.call(model, **zoo.inputs(name, model.config), output_hidden_states=True)
+    last = kit.numpy(out.hidden_states[-1])
+    if "last_hidden_state" in out:
+        np.testing.assert_array_equal(kit.numpy(out.last_hidden_state), last)
+    else:
+        table = kit.fetch(model)["model.embeddings.tokens.weight"]
+        np.testing.assert_allclose(kit.numpy(out.logits), last @ table.T, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["Data2VecTextForQuestionAnswering", "Data2VecTextForTokenClassification"])
+def test_scores_of_tokens_are_products_with_the_last_hidden_state(loaded, kit, name):
+    model = loaded(name)
+    out = kit.call(model, **zoo.inputs(name, model.config), output_hidden_states=True)
+    kinds, tensors = {row.name: row.kind for row in model.rows()}, kit.fetch(model)
+    weight, bias = (from_backend(tensors[f"head.out.{n}"], kinds[f"head.out.{n}"], kit.NAME) for n in TENSORS)
+    expected = kit.numpy(out.hidden_states[-1]) @ weight.T + bias
+    found = [out.logits] if "logits" in out else [out.start_logits, out.end_logits]
+    found = [kit.numpy(scores).reshape(expected.shape[0], expected.shape[1], -1) for scores in found]
+    np.testing.assert_allclose(np.concatenate(found, axis=-1), expected, rtol=1e-4, atol=1e-4)

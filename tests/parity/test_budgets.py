@@ -61,7 +61,7 @@ def test_a_gradient_that_only_one_side_has_is_zero_on_the_other():
     assert budgets.errors(some, none)["grad.b"] > 1.0
     assert budgets.errors(none, some)["grad.b"] == pytest.approx(1.0, rel=1e-2)
     zeros = {"grad.a": one(1.0), "grad.b": one(0.0)}
-    assert budgets.errors(zeros, none) == budgets.errors(none, zeros) == {"grad.a": 0.0, "grad.b": 0.0}
+    assert budgets.errors(zeros, none) == budgets.errors(none, zeros) == {"grad.a": 0.0}
 
 
 @pytest.mark.parametrize("weight", ["query", "key", "value"])

@@ -28,13 +28,38 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cells(folder):
-    """All checks in PyTorch; two in Flax, with a fault in the decoder's second block."""
+    """All checks in PyTorch; three in Flax, with a fault in the decoder's second block."""
     subject = Subject.load(folder)
     faults = {"flax": dashboard.SECOND_BLOCK}
     arguments = command_arguments("tiny")
     found = run_checks(subject, ("pt",), arguments=arguments, faults=faults)
-    found += run_checks(subject, ("flax",), ("a-forward", "weights"), arguments=arguments, faults=faults)
+    found += run_checks(subject, ("flax",), ("a-forward", "weights", "generation"), arguments=arguments, faults=faults)
     return {(cell.backend, cell.check): cell for cell in found}
+
+
+def outcome(cell):
+    """Everything that a cell says but how long it took and how it was asked for."""
+    return {k: v for k, v in vars(cell).items() if k not in ("seconds", "command")}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_alone_says_what_it_says_behind_the_others(check, cells, folder):
+    """The model has dropout, so that a mode left over from another check shows."""
+    assert max(dashboard.CASE.config["decoder"][rate] for rate in ("resid_pdrop", "embd_pdrop", "attn_pdrop")) > 0
+    (alone,) = run_checks(Subject.load(folder), ("pt",), (check,))
+    assert outcome(alone) == outcome(cells["pt", check])
+
+
+def test_checks_say_the_same_in_the_opposite_order(cells, folder):
+    found = run_checks(Subject.load(folder), ("pt",), tuple(reversed(CHECKS)))
+    assert [outcome(cell) for cell in found] == [outcome(cells["pt", cell.check]) for cell in found]
+
+
+def test_generation_with_a_fault_fails_at_a_token(cells):
+    cell = cells["flax", "generation"]
+    assert cell.state == FAILED
+    assert cell.where.startswith("token ")
+    assert cell.how.startswith("expected ")
 
 
 def test_a_sound_backend_passes_every_check(cells):
@@ -47,6 +72,23 @@ def test_pytorch_in_float64_says_that_it_is_held_against_itself(cells):
     assert "fused attention" in cell.note
     assert cell.worst.error > 0, "the second path is another program, not the same one again"
     assert not any("attentions" in name for name in cell.tensors)
+
+
+def test_fused_attention_in_training_has_the_mean_of_the_explicit_one(workers):
+    """PyTorch's two paths, where a dropout that one of them lacks would show."""
+    question = Question.drawn(dashboard.CASE, seed=7, train=True)
+    worker = workers["pt", "float64"]
+    explicit, fused = (question.ask(worker, gradients=False, output_attentions=shown) for shown in (True, False))
+    assert "out.decoder_attentions.0" in explicit
+    assert "out.decoder_attentions.0" not in fused
+    still = worker.answer(question.case, question.weights, question.inputs)
+    assert np.linalg.norm(explicit["out.logits"] - still["out.logits"]) > 1e-3 * np.linalg.norm(still["out.logits"])
+    np.testing.assert_allclose(fused["out.logits"], explicit["out.logits"], rtol=1e-11, atol=1e-13)
+
+
+def test_precision_runs_in_float32_and_semantics_in_float64(cells):
+    assert cells["pt", "b-forward"].worst.error > 1e-9
+    assert cells["pt", "a-forward"].worst.error < 1e-12
 
 
 def test_the_first_wrong_layer_is_named(cells):

@@ -4,6 +4,7 @@ In `make test` six draws of each case, two of which go through gate B too, and o
 case (the training cases of tests/golden cover the others); nightly 50 draws of each class, all of this drawn too.
 """
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,3 +57,64 @@ def test_every_backend_agrees_with_the_float64_truth_on_fifty_draws(class_name, 
         hold(case, workers, record, seed, scale, padding, train, rounded=True)
 
     holds()
+
+
+class Scripted:
+    """A worker whose one output is `value`."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def answer(self, case, weights, inputs, **options):
+        return {"out.x": np.array([1.0, self.value])}
+
+
+@pytest.mark.parametrize("wrong", [("tf", "float64"), ("tf", "float32"), ("flax", "float64"), ("flax", "float32")])
+def test_a_gate_yields_what_its_own_worker_gives(wrong):
+    running = {(b, dtype): Scripted(0.0) for b in BACKENDS for dtype in ("float64", "float32")}
+    running[wrong] = Scripted(1e-3)
+    found = list(gates.verdicts(gates.Question.drawn(CASES[0], 1), running, BACKENDS))
+    assert [(backend, verdict.gate) for backend, verdict in found] == [(b, g) for b in BACKENDS for g in "AB"]
+    gate = {"float64": "A", "float32": "B"}[wrong[1]]
+    assert [(b, v.gate) for b, v in found if not v.passed] == [(wrong[0], gate)]
+    semantics = list(gates.verdicts(gates.Question.drawn(CASES[0], 1), running, BACKENDS, rounded=False))
+    assert [verdict.gate for _, verdict in semantics] == ["A"] * 3
+
+
+def test_noise_is_on_weights_inputs_and_cotangents_and_another_in_each_draw():
+    seen = []
+
+    class Recording:
+        def answer(self, case, weights, inputs, *, cotangents, **options):
+            seen.append({**weights, **inputs, **cotangents})
+            return {}
+
+    question = gates.Question.drawn(CASES[0], 1)
+    question.cotangents = {"last_hidden_state": np.ones((2, 3))}
+    for noise in (None, 0, 1):
+        question.ask(Recording(), noise)
+    plain, first, second = seen
+    floating = [name for name, array in plain.items() if array.dtype.kind == "f"]
+    assert {"pixel_values", "last_hidden_state"} < set(floating)
+    for name in floating:
+        for one, other in ((plain, first), (plain, second)):
+            moved = np.abs(other[name] - one[name]) / np.maximum(np.abs(one[name]), 1e-300)
+            np.testing.assert_allclose(moved, 2.0**-24, rtol=1e-6)
+        assert not np.array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_drawn_weights_are_random_in_every_tensor(case):
+    for name, array in gates.Question.drawn(case, 1).weights.items():
+        assert array.size == 1 or len(np.unique(array)) == array.size, name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_drawn_masks_and_labels_hide_and_ignore_something(case):
+    arguments = {a.name: a for a in case.spec.arrays()}
+    for name, array in case.inputs(seed=1, padding=2).items():
+        if arguments[name].kind == "mask":
+            assert set(np.unique(array)) == {0, 1}, name
+        elif arguments[name].low == -100 and array.dtype.kind == "i" and array.size > 2:
+            assert (array == -100).any(), name
+            assert (array >= 0).any(), name

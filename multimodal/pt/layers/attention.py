@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from multimodal.dropout import is_replaced
-from multimodal.pt.layers.basic import Embedding, Linear, dropout
+from multimodal.pt.layers.basic import Dropout, Embedding, Linear
 from multimodal.structures import KeyValue
 
 
@@ -35,7 +35,7 @@ class Attention(nn.Module):
         self.key = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
         self.value = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
         self.out = Linear(num_heads * head_size, hidden_size, dtype=dtype)
-        self.dropout_rate = dropout_rate
+        self.dropout = Dropout(dropout_rate)
 
     def split_heads(self, x):  # b s (n h) -> b n s h
         return x.view(*x.shape[:2], self.num_heads, self.head_size).transpose(1, 2)
@@ -51,18 +51,17 @@ class Attention(nn.Module):
     def attend(self, query, key, value, visible, head_mask, position, weights):  # -> b q (n h), b n q k or None
         """Weighted sums of values. The fused kernel does it unless the weights, or something it cannot do, are wanted."""
         bias = self.position_bias(query, key, position)
-        rate = self.dropout_rate if self.training else 0.0
         if not weights and head_mask is None and bias is None:
-            drawn = 0.0 if is_replaced() else rate
+            rate = self.dropout.p if self.training and not is_replaced() else 0.0
             x = nn.functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=visible, dropout_p=drawn, scale=self.scale
+                query, key, value, attn_mask=visible, dropout_p=rate, scale=self.scale
             )
-            x = dropout(x, rate) if is_replaced() else x  # the mean of what is linear in the probabilities
+            x = self.dropout(x) if is_replaced() else x  # the result is linear in the weights, and so is the mean
             return x.transpose(1, 2).flatten(2), None
         scores = query @ key.mT  # b n q k
         if bias is not None:
             scores = scores + bias
-        probabilities = dropout(softmax(scores * self.scale, visible), rate)
+        probabilities = self.dropout(softmax(scores * self.scale, visible))
         if head_mask is not None:
             probabilities = probabilities * head_mask.to(probabilities.dtype)
         return (probabilities @ value).transpose(1, 2).flatten(2), probabilities if weights else None

@@ -42,9 +42,4 @@ class Dropout(nn.Dropout):
         super().__init__(rate)
 
     def forward(self, x):
-        return dropout(x, self.p) if self.training else x
-
-
-def dropout(x, rate: float):
-    """`x` in training: zeroed with probability `rate`, the rest divided by the share that is kept."""
-    return x * (1.0 - rate) if is_replaced() else nn.functional.dropout(x, rate)
+        return x * (1.0 - self.p) if self.training and is_replaced() else super().forward(x)

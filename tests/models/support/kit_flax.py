@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,6 +12,8 @@ import numpy as np
 
 import multimodal.flax
 from multimodal.flax.weights import fetch as fetch_params
+from multimodal.flax.weights import load as load_params
+from multimodal.flax.weights import named_tensors
 
 NAME, PREFIX = "flax", "Flax"
 MODULE = multimodal.flax
@@ -66,6 +70,20 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(value), fetch_params(found)
 
 
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+
+    def loss(params):
+        return model(**inputs, params=params, train=True, dropout_rng=jax.random.key(1)).loss
+
+    def activations(function):
+        program = str(jax.make_jaxpr(function)(model.params))
+        return program.count(" = erfc ") + program.count(" = tanh ")
+
+    layers = sum(name.endswith("mlp.up.weight") for name in model.named_tensors())
+    return 1 + (activations(jax.grad(loss)) - activations(loss)) / layers
+
+
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
 
@@ -74,6 +92,54 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
 
     program = jax.jit(loss)
     return [float(program(model.params, inputs, jax.random.key(seed, impl="rbg"))) for seed in seeds]
+
+
+def drawn(model: Any, seed: int, **inputs: Any) -> Any:
+    """One call in training mode, with NumPy arguments and a seed."""
+    return model(**inputs, train=True, dropout_rng=jax.random.key(seed, impl="rbg"))
+
+
+def layer(path: str) -> Any:
+    """What stands in `multimodal/flax/layers` under a path such as `basic.Dropout`."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"multimodal.flax.layers.{module}"), name)
+
+
+def types(dtype: str) -> dict[str, Any]:
+    """Keywords of a layer whose tensors and computation are of one type."""
+    return {"dtype": dtype, "param_dtype": dtype}
+
+
+def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
+    """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})
+    named = {name: (fill(name, leaf.shape), leaf.dtype) for name, leaf in named_tensors(shapes).items()}
+    params: dict[str, Any] = {}
+    for name, (value, dtype) in named.items():
+        load_params(params, [(name, value)], dtype)
+    mode = {} if seed is None else {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
+    return made.apply({"params": params}, *arrays, **keywords, **mode)
+
+
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    _, back = jax.vjp(function, array(x))
+    return numpy(back(array(cotangent))[0])
+
+
+def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
+    """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
+
+    def objective(values):
+        return (model(**inputs | values)[field] * cotangent).sum()
+
+    program = jax.jit(jax.value_and_grad(objective))
+
+    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+        total, found = program(values)
+        return float(total), {name: numpy(gradient) for name, gradient in found.items()}
+
+    return answer
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

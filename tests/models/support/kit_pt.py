@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,9 +59,69 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(loss.detach()), {name: to_numpy(g) for name, g in zip(named, found) if g is not None}
 
 
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+    modules = [module for module in model.modules() if isinstance(module, layer("mlp.MLP"))]
+    calls: list[Any] = []
+    hooks = [module.register_forward_hook(lambda *called: calls.append(called[0])) for module in modules]
+    gradients(model, inputs, seed=1)
+    for hook in hooks:
+        hook.remove()
+    return len(calls) / len(modules)
+
+
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
     return [gradients(model, inputs, seed)[0] for seed in seeds]
+
+
+def drawn(model: Any, seed: int, **inputs: Any) -> Any:
+    """One call in training mode, with NumPy arguments and a seed."""
+    model.train()
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        return model(**{k: array(v) for k, v in inputs.items()})
+
+
+def layer(path: str) -> Any:
+    """What stands in `multimodal/pt/layers` under a path such as `basic.Dropout`."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"multimodal.pt.layers.{module}"), name)
+
+
+def types(dtype: str) -> dict[str, Any]:
+    """Keywords of a layer whose tensors and computation are of one type."""
+    return {"dtype": getattr(torch, dtype)}
+
+
+def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
+    """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    for name, tensor in made.named_parameters():
+        tensor.data.copy_(from_numpy(fill(name, tuple(tensor.shape))))
+    made.train(seed is not None)
+    torch.manual_seed(seed or 0)
+    with torch.no_grad():
+        return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()})
+
+
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    variable = array(x).requires_grad_()
+    return numpy(torch.autograd.grad(function(variable), variable, array(cotangent))[0])
+
+
+def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
+    """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
+
+    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+        model.eval()
+        given = {name: array(value).requires_grad_() for name, value in values.items()}
+        out = model(**{k: array(v) for k, v in inputs.items()} | given)
+        total = (out[field] * array(cotangent)).sum()
+        found = torch.autograd.grad(total, list(given.values()), allow_unused=True)
+        return float(total.detach()), {name: None if g is None else to_numpy(g) for name, g in zip(given, found)}
+
+    return answer
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import multimodal.tf
+from multimodal.tf.weights import named_tensors
 
 NAME, PREFIX = "tf", "TF"
 MODULE = multimodal.tf
@@ -52,9 +56,66 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     return float(loss), {n: np.asarray(tf.convert_to_tensor(g)) for n, g in zip(named, found) if g is not None}
 
 
+def computations(model: Any, inputs: dict[str, Any]) -> float:
+    """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
+    kind, calls = layer("mlp.MLP"), []
+    original = kind.call
+    with mock.patch.object(kind, "call", lambda self, x: calls.append(self) or original(self, x)):
+        gradients(model, inputs, seed=1)
+    return len(calls) / len({id(made) for made in calls})
+
+
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
     return [gradients(model, inputs, seed)[0] for seed in seeds]
+
+
+def drawn(model: Any, seed: int, **inputs: Any) -> Any:
+    """One call in training mode, with NumPy arguments; Keras goes on drawing from the seed that the layers have."""
+    return model(**{k: array(v) for k, v in inputs.items()}, training=True)
+
+
+def layer(path: str) -> Any:
+    """What stands in `multimodal/tf/layers` under a path such as `basic.Dropout`."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"multimodal.tf.layers.{module}"), name)
+
+
+def types(dtype: str) -> dict[str, Any]:
+    """Keywords of a layer whose tensors and computation are of one type."""
+    return {"dtype": dtype}
+
+
+def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
+    """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    for name, variable in named_tensors(made).items():
+        variable.assign(fill(name, tuple(variable.shape)))
+    mode = {} if seed is None else {"training": True}
+    return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()}, **mode)
+
+
+def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+    """The gradient with respect to `x` of what a function makes of it, for a cotangent of that."""
+    variable = array(x)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        answer = function(variable)
+    return numpy(tape.gradient(answer, variable, array(cotangent)))
+
+
+def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
+    """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
+
+    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+        given = {name: array(value) for name, value in values.items()}
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            out = model(**{k: array(v) for k, v in inputs.items()} | given)
+            total = tf.reduce_sum(out[field] * cotangent)
+        found = tape.gradient(total, given)
+        return float(total), {name: None if g is None else numpy(g) for name, g in found.items()}
+
+    return answer
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

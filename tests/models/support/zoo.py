@@ -99,6 +99,18 @@ def drops(model_type: str) -> dict[str, float]:
     return {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
 
 
+def resizes(name: str) -> bool:
+    """Whether a class has a vocabulary that can get another size."""
+    return any(argument.endswith("input_ids") for argument in specs.of(name).names())
+
+
+def prunes(name: str) -> tuple[str, ...]:
+    """The parts of a model whose heads can be pruned: the model itself (""), or halves of it."""
+    if name == COMPOSITE:
+        return ("encoder", "decoder")
+    return () if name.startswith("Lxmert") else ("",)
+
+
 def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
     """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
     rng = np.random.default_rng(seed)

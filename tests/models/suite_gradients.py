@@ -1,0 +1,55 @@
+"""Gradients with respect to what a model is given: every input of floats reaches every answer."""
+
+import numpy as np
+import pytest
+import zoo
+
+from multimodal import specs
+
+STEP = 1e-2
+EMBEDDED = {"inputs_embeds": "input_ids", "decoder_inputs_embeds": "decoder_input_ids"}
+WIDE = {"initializer_range": 0.4}
+"""With the published deviation, what an input does would be lost in float32's rounding."""
+
+
+def made(public, name):
+    """A model of one layer: compiling gradients is slow."""
+    if name == zoo.COMPOSITE:
+        encoder, decoder = zoo.half("vit", num_hidden_layers=1, **WIDE), zoo.half("gpt2", n_layer=1, **WIDE)
+        return public(name)(zoo.config(name, encoder=encoder, decoder=decoder), seed=1)
+    few = {"l_layers": 1, "r_layers": 1, "x_layers": 1} if name.startswith("Lxmert") else {"num_hidden_layers": 1}
+    return public(name)(zoo.config(name, **few, **WIDE), seed=1)
+
+
+def floats(name, of):
+    """(arguments that are no floats, arguments that are) of a call in which embeddings take the tokens' place."""
+    known = specs.of(name).names()
+    embeds = [argument for argument in EMBEDDED if argument in known]
+    given = zoo.inputs(name, of, 1, *embeds)
+    for argument in embeds:
+        given.pop(EMBEDDED[argument])
+    return (
+        {k: v for k, v in given.items() if v.dtype != np.float32},
+        {k: v for k, v in given.items() if v.dtype == np.float32},
+    )
+
+
+def test_the_gradient_of_every_input_of_floats_is_that_of_finite_differences(public, kit, class_name):
+    model = made(public, class_name)
+    fixed, values = floats(class_name, model.config)
+    assert values
+    rng = np.random.default_rng(0)
+    main = zoo.main(kit.outline(model, **fixed, **values))
+    fields = [field.name for field in specs.of(class_name).fields]
+    field = next(name for name in zoo.MAIN if name in fields)
+    answer = kit.input_gradients(model, fixed, field, rng.normal(size=tuple(main.shape)).astype(np.float32))
+    _, found = answer(values)
+    assert found.keys() == values.keys()
+    for name, gradient in found.items():
+        assert gradient is not None, name
+        assert np.linalg.norm(gradient) > 0, name
+        along = rng.normal(size=values[name].shape)
+        direction = (gradient / np.linalg.norm(gradient) + along / np.linalg.norm(along)).astype(np.float32)
+        up, down = (answer(values | {name: values[name] + sign * STEP * direction})[0] for sign in (1, -1))
+        expected = float((gradient.astype(np.float64) * direction).sum())
+        assert (up - down) / (2 * STEP) == pytest.approx(expected, rel=2e-2), name
