@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
 import torch
 
@@ -17,3 +17,12 @@ Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
 """What an encoder answered."""
 ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
 """{kind of label: (labels, confidences)}."""
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer", covariant=True)
+
+
+class Call(Protocol[Given, Answer]):
+    """A model: calling it takes and gives what this does."""
+
+    def forward(self, *args: Given.args, **kwargs: Given.kwargs) -> Answer: ...

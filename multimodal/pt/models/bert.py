@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from multimodal.configs.base import PretrainedConfig
 from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
@@ -65,9 +65,6 @@ class BertModel(PretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class BertLMHeadModel(PretrainedModel):
     """A causal language model."""
@@ -117,6 +114,3 @@ class BertLMHeadModel(PretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from multimodal.outputs import (
     MaskedLMOutput,
     MultipleChoiceModelOutput,
@@ -82,9 +80,6 @@ class Data2VecTextForMaskedLM(PretrainedModel):
             attentions=answer.attentions,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class Data2VecTextForSequenceClassification(PretrainedModel):
     """A classifier of texts, or a regression."""
@@ -125,9 +120,6 @@ class Data2VecTextForSequenceClassification(PretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class Data2VecTextForMultipleChoice(PretrainedModel):
@@ -173,9 +165,6 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
             attentions=answer.attentions,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class Data2VecTextForTokenClassification(PretrainedModel):
     """A classifier of every token."""
@@ -216,9 +205,6 @@ class Data2VecTextForTokenClassification(PretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 class Data2VecTextForQuestionAnswering(PretrainedModel):
@@ -263,9 +249,6 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:

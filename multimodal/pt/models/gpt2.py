@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
@@ -136,9 +134,6 @@ class GPT2Model(PretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class GPT2LMHeadModel(PretrainedModel):
     """A causal language model."""
@@ -188,6 +183,3 @@ class GPT2LMHeadModel(PretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward

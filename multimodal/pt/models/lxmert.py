@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -269,9 +267,6 @@ class LxmertModel(PretrainedModel):
             **states_of(answer),
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class LxmertForPreTraining(PretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
@@ -325,9 +320,6 @@ class LxmertForPreTraining(PretrainedModel):
             **losses,
         )
 
-    if TYPE_CHECKING:
-        __call__ = forward
-
 
 class LxmertForQuestionAnswering(PretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
@@ -369,9 +361,6 @@ class LxmertForQuestionAnswering(PretrainedModel):
             question_answering_score=answer.answer_scores,
             **states_of(answer),
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
 
 def states_of(answer) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
@@ -132,9 +132,6 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward
 
     def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs) -> NetworkOutput:
         """What the encoder says of the image, or what was given in its place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
@@ -88,6 +88,3 @@ class ViTModel(PretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
-
-    if TYPE_CHECKING:
-        __call__ = forward

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal.configs.base import PretrainedConfig
 from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
@@ -66,6 +66,10 @@ class TFBertModel(TFPretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPoolingAndCrossAttentions | Values: ...
+
 
 class TFBertLMHeadModel(TFPretrainedModel):
     """A causal language model."""
@@ -116,3 +120,7 @@ class TFBertLMHeadModel(TFPretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> CausalLMOutputWithCrossAttentions | Values: ...

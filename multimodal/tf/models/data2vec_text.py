@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from multimodal.outputs import (
@@ -83,6 +85,10 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MaskedLMOutput | Values: ...
+
 
 class TFData2VecTextForSequenceClassification(TFPretrainedModel):
     """A classifier of texts, or a regression."""
@@ -124,6 +130,10 @@ class TFData2VecTextForSequenceClassification(TFPretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> SequenceClassifierOutput | Values: ...
 
 
 class TFData2VecTextForMultipleChoice(TFPretrainedModel):
@@ -170,6 +180,10 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MultipleChoiceModelOutput | Values: ...
+
 
 class TFData2VecTextForTokenClassification(TFPretrainedModel):
     """A classifier of every token."""
@@ -211,6 +225,10 @@ class TFData2VecTextForTokenClassification(TFPretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> TokenClassifierOutput | Values: ...
 
 
 class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
@@ -256,6 +274,10 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> QuestionAnsweringModelOutput | Values: ...
 
 
 def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
 from multimodal.specs import gpt2 as specs
@@ -163,6 +165,10 @@ class TFGPT2Model(TFPretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions | Values: ...
+
 
 class TFGPT2LMHeadModel(TFPretrainedModel):
     """A causal language model."""
@@ -213,3 +219,7 @@ class TFGPT2LMHeadModel(TFPretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> CausalLMOutputWithCrossAttentions | Values: ...

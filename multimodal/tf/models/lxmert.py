@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
@@ -277,6 +279,10 @@ class TFLxmertModel(TFPretrainedModel):
             **states_of(answer),
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertModelOutput | Values: ...
+
 
 class TFLxmertForPreTraining(TFPretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
@@ -331,6 +337,10 @@ class TFLxmertForPreTraining(TFPretrainedModel):
             **losses,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertForPreTrainingOutput | Values: ...
+
 
 class TFLxmertForQuestionAnswering(TFPretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
@@ -373,6 +383,10 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
             question_answering_score=answer.answer_scores,
             **states_of(answer),
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertForQuestionAnsweringOutput | Values: ...
 
 
 def states_of(answer) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multimodal.composite import EncoderDecoderBase, given_encoding
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
@@ -128,6 +128,10 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Seq2SeqLMOutput | Values: ...
 
     def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs) -> NetworkOutput:
         """What the encoder says of the image, or what was given in its place."""
