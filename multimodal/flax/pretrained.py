@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax.core import unfreeze
 
 from multimodal import outputs, specs
 from multimodal.configs.base import FrozenConfig, PretrainedConfig
@@ -95,7 +96,7 @@ class FlaxPretrainedModel(ModelBase):
 
     @params.setter
     def params(self, params: dict[str, Any]) -> None:
-        params = flax.core.unfreeze(params)
+        params = unfreeze(params)
         if self._parent is None:
             self._params = params
         else:
