@@ -17,6 +17,7 @@ check: all
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/python tools/check_mirror.py
+	$(BIN)/python tools/make_stub.py --check
 
 test: check
 	$(BIN)/python -m pytest -m "not nightly"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
@@ -179,7 +180,7 @@ class AutoConfig:
         return config_class_of(values["model_type"]).from_dict(values, **overrides)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> Any:
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         """Read `config.json` of a folder or hub name; keywords are hub options or override fields."""
         from multimodal import hub
         from multimodal.configs.base import PretrainedConfig
@@ -201,7 +202,7 @@ class _AutoProcessorBase:
         raise ValueError(f"{type(self).__name__}: use {type(self).__name__}.from_pretrained(name_or_path)")
 
     @classmethod
-    def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> Any:
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         """Load the processor that fits the checkpoint; keywords go to its own `from_pretrained`."""
         from multimodal import hub
 
@@ -214,7 +215,6 @@ class _AutoProcessorBase:
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
         import json
-        from pathlib import Path
 
         from multimodal import hub
 
@@ -271,7 +271,7 @@ class AutoProcessor(_AutoProcessorBase):
     kind = "processor"
 
     @classmethod
-    def from_pretrained(cls, name_or_path: Any, **kwargs: Any) -> Any:
+    def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         config = AutoConfig.from_pretrained(name_or_path)
         row = family(config.model_type)
         if "image_processor" in row.halves or row.image_processor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from multimodal import auto, hub
+from multimodal.configs.base import PretrainedConfig
 
 
 def auto_classes(backend: str) -> dict[str, type]:
@@ -46,7 +47,7 @@ class AutoModelBase:
         return cls._class_for(config).from_pretrained(name_or_path, *model_args, **kwargs)
 
     @classmethod
-    def from_config(cls, config: Any, **kwargs: Any) -> Any:
+    def from_config(cls, config: PretrainedConfig, **kwargs: Any) -> Any:
         """A fresh model of a configuration's architecture."""
         return cls._class_for(config)(config, **kwargs)
 

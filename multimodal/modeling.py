@@ -26,6 +26,7 @@ from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
 from multimodal.specs import Specification
+from multimodal.specs.documentation import document
 
 logger = logging.getLogger("multimodal")
 
@@ -62,6 +63,11 @@ class ModelBase:
     load_report: LoadReport
     validate: bool = True
     """Whether the values of arguments are checked in every call; shapes and values are never checked in a trace."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "spec" in vars(cls):
+            document(cls)
 
     def _prepare(self, config: PretrainedConfig, parts: tuple[str, ...] | None = None) -> None:
         """Set what does not depend on the framework."""
@@ -122,7 +128,12 @@ class ModelBase:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *model_args: Any, config: Any = None, dtype: Any = None, **kwargs: Any
+        cls,
+        name_or_path: str | Path,
+        *model_args: Any,
+        config: PretrainedConfig | str | Path | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
     ) -> Self:
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 

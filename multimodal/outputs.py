@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
+
+Tensor: TypeAlias = Any
+"""Of the framework of the model that answers."""
+Tensors: TypeAlias = tuple[Any, ...]
+MaybeNone: TypeAlias = Any
+"""None where a call did not ask for the field or could not have it; who asked for it need not check."""
+Values: TypeAlias = Any
+"""With `return_dict=False` a call answers the tuple of the values instead."""
 
 
 class ModelOutput(OrderedDict):
-    """Base of all outputs: `out.logits`, `out["logits"]`, `out[0]`, `out[:2]`, `tuple(out.values())`."""
+    """Base of all outputs: `out.logits`, `out["logits"]`, `out[0]`, `out[:2]`, `tuple(out.values())`.
+
+    A class annotates its fields in order, behind those that it inherits.
+    """
 
     fields: ClassVar[tuple[str, ...]] = ()
     beside: ClassVar[tuple[str, ...]] = ()
@@ -20,6 +31,10 @@ class ModelOutput(OrderedDict):
 
     A `tf.function` returns the items of a mapping; inside of it (or with `everything()`) the others are there too.
     """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.fields = (*cls.fields, *(name for name in cls.__annotations__ if name not in cls.beside))
 
     def __init__(self, pairs: Iterable = (), /, **named: Any):
         given = dict(pairs, **named)
@@ -64,87 +79,143 @@ class ModelOutput(OrderedDict):
 
 
 class BaseModelOutput(ModelOutput):
-    fields = ("last_hidden_state", "hidden_states", "attentions")
+    last_hidden_state: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class BaseModelOutputWithPooling(ModelOutput):
-    fields = ("last_hidden_state", "pooler_output", "hidden_states", "attentions")
+    last_hidden_state: Tensor
+    pooler_output: Tensor | MaybeNone
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
-    fields = ("last_hidden_state", "past_key_values", "hidden_states", "attentions", "cross_attentions")
+    last_hidden_state: Tensor
+    past_key_values: tuple[Tensors, ...] | MaybeNone
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
+    cross_attentions: Tensors | MaybeNone
 
 
 class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
-    fields = (
-        *("last_hidden_state", "pooler_output", "past_key_values"),
-        *("hidden_states", "attentions", "cross_attentions"),
-    )
+    last_hidden_state: Tensor
+    pooler_output: Tensor | MaybeNone
+    past_key_values: tuple[Tensors, ...] | MaybeNone
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
+    cross_attentions: Tensors | MaybeNone
 
 
 class CausalLMOutputWithCrossAttentions(ModelOutput):
-    fields = ("loss", "logits", "past_key_values", "hidden_states", "attentions", "cross_attentions")
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    past_key_values: tuple[Tensors, ...] | MaybeNone
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
+    cross_attentions: Tensors | MaybeNone
 
 
 class MaskedLMOutput(ModelOutput):
-    fields = ("loss", "logits", "hidden_states", "attentions")
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class SequenceClassifierOutput(ModelOutput):
-    fields = ("loss", "logits", "hidden_states", "attentions")
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class MultipleChoiceModelOutput(ModelOutput):
-    fields = ("loss", "logits", "hidden_states", "attentions")
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class TokenClassifierOutput(ModelOutput):
-    fields = ("loss", "logits", "hidden_states", "attentions")
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class QuestionAnsweringModelOutput(ModelOutput):
-    fields = ("loss", "start_logits", "end_logits", "hidden_states", "attentions")
+    loss: Tensor | MaybeNone
+    start_logits: Tensor
+    end_logits: Tensor
+    hidden_states: Tensors | MaybeNone
+    attentions: Tensors | MaybeNone
 
 
 class Seq2SeqLMOutput(ModelOutput):
-    fields = (
-        *("loss", "logits", "past_key_values", "decoder_hidden_states", "decoder_attentions", "cross_attentions"),
-        *("encoder_last_hidden_state", "encoder_hidden_states", "encoder_attentions"),
-    )
+    loss: Tensor | MaybeNone
+    logits: Tensor
+    past_key_values: tuple[Tensors, ...] | MaybeNone
+    decoder_hidden_states: Tensors | MaybeNone
+    decoder_attentions: Tensors | MaybeNone
+    cross_attentions: Tensors | MaybeNone
+    encoder_last_hidden_state: Tensor | MaybeNone
+    encoder_hidden_states: Tensors | MaybeNone
+    encoder_attentions: Tensors | MaybeNone
 
 
 class LxmertModelOutput(ModelOutput):
-    fields = (
-        *("language_output", "vision_output", "pooled_output", "language_hidden_states", "vision_hidden_states"),
-        *("language_attentions", "vision_attentions", "cross_encoder_attentions"),
-    )
+    language_output: Tensor
+    vision_output: Tensor
+    pooled_output: Tensor
+    language_hidden_states: Tensors | MaybeNone
+    vision_hidden_states: Tensors | MaybeNone
+    language_attentions: Tensors | MaybeNone
+    vision_attentions: Tensors | MaybeNone
+    cross_encoder_attentions: Tensors | MaybeNone
 
 
 class LxmertForPreTrainingOutput(ModelOutput):
     """`loss` is the sum of the losses that stand beside the fields."""
 
-    fields = (
-        *("loss", "prediction_logits", "cross_relationship_score", "question_answering_score"),
-        *("language_hidden_states", "vision_hidden_states"),
-        *("language_attentions", "vision_attentions", "cross_encoder_attentions"),
-    )
+    loss: Tensor | MaybeNone
+    prediction_logits: Tensor
+    cross_relationship_score: Tensor
+    question_answering_score: Tensor | MaybeNone
+    language_hidden_states: Tensors | MaybeNone
+    vision_hidden_states: Tensors | MaybeNone
+    language_attentions: Tensors | MaybeNone
+    vision_attentions: Tensors | MaybeNone
+    cross_encoder_attentions: Tensors | MaybeNone
+
     beside = (
         *("masked_lm_loss", "matched_loss", "visual_obj_loss", "visual_attr_loss", "visual_feat_loss"),
         "question_answering_loss",
     )
+    masked_lm_loss: Tensor | MaybeNone
+    matched_loss: Tensor | MaybeNone
+    visual_obj_loss: Tensor | MaybeNone
+    visual_attr_loss: Tensor | MaybeNone
+    visual_feat_loss: Tensor | MaybeNone
+    question_answering_loss: Tensor | MaybeNone
 
 
 class LxmertForQuestionAnsweringOutput(ModelOutput):
-    fields = (
-        *("loss", "question_answering_score", "language_hidden_states", "vision_hidden_states"),
-        *("language_attentions", "vision_attentions", "cross_encoder_attentions"),
-    )
+    loss: Tensor | MaybeNone
+    question_answering_score: Tensor
+    language_hidden_states: Tensors | MaybeNone
+    vision_hidden_states: Tensors | MaybeNone
+    language_attentions: Tensors | MaybeNone
+    vision_attentions: Tensors | MaybeNone
+    cross_encoder_attentions: Tensors | MaybeNone
 
 
 class GenerateOutput(ModelOutput):
     """What `generate` answers with `return_dict_in_generate=True`, and in Flax always."""
 
-    fields = ("sequences", "sequences_scores")
+    sequences: Tensor
+    sequences_scores: Tensor | MaybeNone
 
 
 def output_classes() -> list[type[ModelOutput]]:

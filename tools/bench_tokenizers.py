@@ -46,7 +46,8 @@ def measure(name: str, texts: list[str], rounds: int) -> dict:
     tokenizer = cls.from_pretrained(VOCABULARIES / vocabulary)
     engine = tokenizer.backend_tokenizer
     ours, bare = lambda: tokenizer(texts), lambda: engine.encode_batch(texts)
-    ours(), bare()
+    ours()
+    bare()
     pairs = [(seconds(ours), seconds(bare)) for _ in range(rounds)]
     found = {"ours": [pair[0] for pair in pairs], "bare": [pair[1] for pair in pairs]}
     return {**found, "ratio_of_minima": min(found["ours"]) / min(found["bare"])}

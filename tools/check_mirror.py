@@ -25,10 +25,10 @@ sys.path[:0] = [
 from mirror_differences import DIFFERENCES  # noqa: E402
 
 from multimodal import auto, specs  # noqa: E402
+from multimodal.specs.documentation import CALLS  # noqa: E402
 
 REFERENCE = "pt"
 PUBLIC = specs.all_specifications()
-CALLS = {"pt": "forward", "tf": "call", "flax": "__call__"}
 BUILDS = ("__init__", "setup")
 MODES = {"self", "dtype", "device", "train", "training"}
 """Parameters that any function may have in any backend: each framework has its own way to say them."""

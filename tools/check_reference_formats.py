@@ -10,6 +10,7 @@ the ones that it gave for its own files. Exit status 0 only where everything loa
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -98,8 +99,7 @@ def load(framework: str, folders: list[dict[str, str]]) -> int:
 
 def class_of(framework: str, folder: str):
     """The reference's class for a folder, None where it has none in that framework."""
-    import transformers
-
+    transformers = importlib.import_module("transformers")  # the reference's own environment has it
     name = json.loads((Path(folder) / "config.json").read_text())["architectures"][0]
     return getattr(transformers, {"pt": "", "tf": "TF", "flax": "Flax"}[framework] + name, None)
 

@@ -36,6 +36,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/models/vision_encoder_decoder.py", "? *._encode(*)"): LINEN,
     ("flax/models/vision_encoder_decoder.py", "+ *gradient_checkpointing*"): LINEN,
     # Adapters
+    ("*/annotations.py", "- Call*"): "Keras' types hide it; in Flax `__call__` is the method itself",
     ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
     ("tf/pretrained.py", "+ *.compute_loss(*)"): KERAS,
     ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,

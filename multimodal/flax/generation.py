@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from multimodal.flax import weights
+from multimodal.flax.annotations import Tensor
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
@@ -20,8 +21,12 @@ class GenerationMixin:
     """`generate` for image-to-text models."""
 
     def generate(
-        self, pixel_values=None, generation_config: GenerationConfig | None = None, params=None, **kwargs: Any
-    ) -> Any:
+        self,
+        pixel_values: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        params: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> GenerateOutput:
         """`sequences`, token ids (batch, length), for images (batch, channels, height, width).
 
         A sequence is the prompt, what follows, pads. Keywords are settings (`GenerationConfig`), `decoder_input_ids` as
@@ -65,8 +70,12 @@ class TextGenerationMixin:
     """`generate` for causal language models."""
 
     def generate(
-        self, input_ids=None, generation_config: GenerationConfig | None = None, params=None, **kwargs: Any
-    ) -> Any:
+        self,
+        input_ids: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        params: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> GenerateOutput:
         """`sequences`, token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
 
         Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's

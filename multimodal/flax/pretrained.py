@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax.core import unfreeze
 
 from multimodal import outputs, specs
-from multimodal.configs.base import FrozenConfig
+from multimodal.configs.base import FrozenConfig, PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import ModelBase
@@ -41,14 +42,14 @@ class FlaxPretrainedModel(ModelBase):
 
     def __init__(
         self,
-        config,
+        config: PretrainedConfig,
         input_shape: tuple | None = None,  # documented; our modules need no example to know their shapes
         seed: int = 0,
-        dtype=jnp.float32,
+        dtype: Any = jnp.float32,
         _do_init: bool = True,
         *,
-        parts=None,
-        param_dtype=jnp.float32,
+        parts: tuple[str, ...] | None = None,
+        param_dtype: Any = jnp.float32,
     ):
         """A fresh model. `dtype` is the type of the computation, `param_dtype` that of the parameters."""
         self._prepare(config, parts)
@@ -100,7 +101,7 @@ class FlaxPretrainedModel(ModelBase):
 
     @params.setter
     def params(self, params: dict[str, Any]) -> None:
-        params = weights.joined(weights.collections(flax.core.unfreeze(params)))
+        params = weights.joined(weights.collections(unfreeze(params)))
         if self._parent is None:
             self._params = params
         else:
@@ -167,7 +168,7 @@ class FlaxPretrainedModel(ModelBase):
             answer = self.module.apply(variables, *args, rngs=rngs, method=method, mutable=changes, **kwargs)
         except flax.errors.InvalidRngError as error:
             raise ValueError("dropout_rng: expected a random key for train=True with dropout, got None") from error
-        return answer[0]._replace(state=flax.core.unfreeze(answer[1])) if changes else answer
+        return answer[0]._replace(state=unfreeze(answer[1])) if changes else answer
 
     def _variables(self, params: Any) -> dict[str, Any]:
         """linen's collections: those that were given, the model's own for the rest."""

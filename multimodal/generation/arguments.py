@@ -6,9 +6,10 @@ import dataclasses
 from typing import Any
 
 from multimodal.generation import processors
-from multimodal.generation.config import GenerationConfig, resolve
+from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
 
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
+_SETTINGS |= OF_SAMPLING.keys() | UNAVAILABLE.keys()
 
 
 TEXT = ("attention_mask", "encoder_hidden_states", "encoder_attention_mask")

@@ -11,11 +11,28 @@ from multimodal import hub
 from multimodal.files import write_text
 
 CONFIG_NAME = "generation_config.json"
+OF_SAMPLING = {
+    "temperature": 1.0, "top_k": 50, "top_p": 1.0, "min_p": None,
+    "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
+}  # fmt: skip
+"""{published setting that only counts while sampling: its default}."""
+UNAVAILABLE = {
+    "num_beam_groups": 1, "diversity_penalty": 0.0, "penalty_alpha": None, "min_new_tokens": None, "max_time": None,
+    "stop_strings": None, "encoder_no_repeat_ngram_size": 0, "encoder_repetition_penalty": 1.0, "guidance_scale": 1.0,
+    "bad_words_ids": None, "force_words_ids": None, "constraints": None, "sequence_bias": None, "suppress_tokens": None,
+    "begin_suppress_tokens": None, "forced_decoder_ids": None, "exponential_decay_length_penalty": None,
+    "renormalize_logits": False, "remove_invalid_values": False, "watermarking_config": None, "token_healing": False,
+    "dola_layers": None,
+}  # fmt: skip
+"""{published setting that `generate` does not have yet: its default}. Files keep them."""
 
 
 @dataclasses.dataclass
 class GenerationConfig:
-    """Settings of `generate` under their published names. Unknown keys of a file are kept in `extras`."""
+    """Settings of `generate` under their published names. Unknown keys of a file are kept in `extras`.
+
+    Settings that are published but not available yet, sampling among them, are kept too: `generate` refuses them.
+    """
 
     max_length: int = 20
     max_new_tokens: int | None = None
@@ -44,7 +61,7 @@ class GenerationConfig:
         self.validate()
 
     def validate(self) -> None:
-        """Raise ValueError for settings that mean nothing, or that cannot be had yet."""
+        """Raise ValueError for settings that mean nothing."""
         for name in ("max_length", "num_beams", "num_return_sequences"):
             _expect(name, getattr(self, name), "a positive integer", lambda v: isinstance(v, int) and v > 0)
         if self.max_new_tokens is not None:
@@ -53,8 +70,8 @@ class GenerationConfig:
             _expect(name, getattr(self, name), "an integer of at least 0", lambda v: isinstance(v, int) and v >= 0)
         _expect("repetition_penalty", self.repetition_penalty, "a positive number", lambda v: v > 0)
         _expect("early_stopping", self.early_stopping, "True, False or 'never'", lambda v: v in (True, False, "never"))
-        _expect("do_sample", self.do_sample, "False: sampling is not available", lambda v: not v)
-        if self.num_return_sequences > self.num_beams:
+        _expect("do_sample", self.do_sample, "True or False", lambda v: v in (True, False, None))
+        if self.num_return_sequences > self.num_beams and not self.do_sample:
             raise ValueError(
                 f"num_return_sequences: expected at most num_beams ({self.num_beams}), got {self.num_return_sequences}"
             )
@@ -120,8 +137,10 @@ def resolve(
 ) -> GenerationConfig:
     """The settings of one call: argument > generation config > config > config.decoder > bos (pad: > eos).
 
-    Raises ValueError for unknown settings, and where no start token is left that is needed.
+    Raises ValueError for settings that are unknown or not available, and where no start token is left that is needed.
     """
+    given = dict(given)
+    _check_available(base, model_config, given)
     known = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
     unknown = sorted(given.keys() - known)
     if unknown:
@@ -147,6 +166,22 @@ def resolve(
     if settings.pad_token_id is None and settings.eos_token_ids:
         settings.pad_token_id = settings.eos_token_ids[0]
     return settings
+
+
+def _check_available(base: GenerationConfig, model_config: Any, given: dict[str, Any]) -> None:
+    """Take published settings that are not available out of `given`; ValueError where one would change the answer.
+
+    What a file or a configuration asks for is overridden by the call: `do_sample=False`, `num_beam_groups=1`, ...
+    """
+    sample = base.do_sample if given.get("do_sample") is None else given["do_sample"]
+    if sample:
+        raise ValueError(f"do_sample: expected False (sampling is not available yet), got {sample!r}")
+    elsewhere = {**(vars(model_config) if base.from_model_config else {}), **base.extras}
+    for name, default in (*OF_SAMPLING.items(), *UNAVAILABLE.items()):
+        value = given.pop(name, None if name in OF_SAMPLING else elsewhere.get(name))
+        if value and value != default:
+            why = "it needs sampling, which" if name in OF_SAMPLING else "it"
+            raise ValueError(f"{name}: expected {default!r} ({why} is not available yet), got {value!r}")
 
 
 def _expect(name: str, value: Any, wanted: str, holds: Any) -> None:

@@ -10,6 +10,7 @@ import torch
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
 from multimodal.outputs import GenerateOutput
+from multimodal.pt.annotations import Tensor
 from multimodal.pt.weights import to_numpy
 from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
 
@@ -18,7 +19,9 @@ class GenerationMixin:
     """`generate` for image-to-text models."""
 
     @torch.no_grad()
-    def generate(self, pixel_values=None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+    def generate(
+        self, pixel_values: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+    ) -> Tensor | GenerateOutput:
         """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
 
         Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt, `encoder_outputs`, and arguments of
@@ -52,7 +55,9 @@ class TextGenerationMixin:
     """`generate` for causal language models."""
 
     @torch.no_grad()
-    def generate(self, input_ids=None, generation_config: GenerationConfig | None = None, **kwargs: Any) -> Any:
+    def generate(
+        self, input_ids: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+    ) -> Tensor | GenerateOutput:
         """Token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
 
         Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's

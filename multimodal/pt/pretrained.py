@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from torch import nn
 from torch.utils import _pytree
 
 from multimodal import outputs, specs
+from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import ModelBase
 from multimodal.pt import weights
+from multimodal.pt.annotations import Answer, Call, Given
 from multimodal.pt.layers.encoder import Stack
 from multimodal.specs.check import check_names
 from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
@@ -34,7 +36,15 @@ class PretrainedModel(ModelBase, nn.Module):
     backend = "pt"
     network: nn.Module
 
-    def __init__(self, config, *, parts=None, seed: int = 0, dtype=None, _do_init: bool = True):
+    def __init__(
+        self,
+        config: PretrainedConfig,
+        *,
+        parts: tuple[str, ...] | None = None,
+        seed: int = 0,
+        dtype: Any = None,
+        _do_init: bool = True,
+    ):
         """A fresh model in training mode. `dtype` is the type of the parameters, float32 where it is not given."""
         nn.Module.__init__(self)
         self._prepare(config, parts)
@@ -124,6 +134,12 @@ class PretrainedModel(ModelBase, nn.Module):
                 module.recompute = value
 
     # For the calls
+
+    if TYPE_CHECKING:
+
+        def __call__(self: Call[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+            """Hooks, and then `forward`."""
+            ...
 
     def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
         """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""

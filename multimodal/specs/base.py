@@ -41,6 +41,8 @@ class Argument:
     """What a warning adds where floats lie outside [`low`, `high`]; without it any float is as good."""
     inside: tuple[Argument, ...] = ()
     """Of a structure that is a mapping of tuples, every array of it by its dotted name: `obj_labels.feat.0`."""
+    meaning: str = ""
+    """What it is, where the class means something else than `specs.meanings` says of the name."""
 
     def of(self, config: Any, value: Any = None) -> Argument:
         """The argument as it is for one configuration and value."""
@@ -55,6 +57,8 @@ class Field:
     shape: Shape = ()
     each: str = ""
     when: str = "always"
+    meaning: str = ""
+    """What it is, where the class means something else than `specs.meanings` says of the name."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Specification:
     """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
+    keywords: str = ""
+    """What becomes of keywords that are none of the arguments; without it there are none."""
 
     def argument(self, name: str) -> Argument:
         """The argument, or by its dotted name an array inside one."""

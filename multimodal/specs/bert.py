@@ -60,7 +60,7 @@ BertModel = Specification(
     extra=EXTRA,
 )
 
-LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size")
+LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size", meaning="the right tokens; -100 is ignored")
 
 BertLMHeadModel = BertModel.with_arguments(
     LABELS,

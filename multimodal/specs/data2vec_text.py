@@ -77,7 +77,7 @@ Data2VecTextForMultipleChoice = _head(
     "Data2VecTextForMultipleChoice",
     (
         *(_CHOICE[name] for name in ("input_ids", "token_type_ids", "attention_mask")),
-        Argument("labels", "int", ("batch",), low=-100, high="choices"),
+        Argument("labels", "int", ("batch",), low=-100, high="choices", meaning="the right choice; -100 is ignored"),
         *(_CHOICE[name] for name in ("position_ids", "head_mask", "inputs_embeds")),
     ),
     "MultipleChoiceModelOutput",
@@ -95,7 +95,10 @@ Data2VecTextForMultipleChoice = replace(
 )
 Data2VecTextForTokenClassification = _head(
     "Data2VecTextForTokenClassification",
-    (*_TEXT, Argument("labels", "int", TEXT, low=-100, high="labels")),
+    (
+        *_TEXT,
+        Argument("labels", "int", TEXT, low=-100, high="labels", meaning="the class of each token; -100 is ignored"),
+    ),
     "TokenClassifierOutput",
     (Field("logits", (*TEXT, "labels")),),
     "token_classifier",
@@ -113,5 +116,7 @@ Data2VecTextForQuestionAnswering = _head(
     "the mean of the cross entropies of the first and of the last position; those outside the sequence are ignored",
 )
 Data2VecTextForQuestionAnswering = replace(
-    Data2VecTextForQuestionAnswering, together=(("start_positions", "end_positions"),)
+    Data2VecTextForQuestionAnswering,
+    fields=(Field("loss", when="start_positions, end_positions"), *Data2VecTextForQuestionAnswering.fields[1:]),
+    together=(("start_positions", "end_positions"),),
 )

@@ -85,14 +85,14 @@ BOTH_KINDS = "one class id for each question, or of every answer how right it is
 
 def _answer(name: str) -> Argument:
     """Class ids, or for a matrix the share of every answer: one-hot, or softer."""
-    ids = Argument(name, "int", ("batch",), low=-100, high="num_qa_labels", note=BOTH_KINDS)
+    ids = Argument(name, "int", ("batch",), low=-100, high="num_qa_labels", note=BOTH_KINDS, meaning=BOTH_KINDS)
     shares = replace(ids, kind="share", shape=ANSWERS)
     return replace(ids, chosen=lambda _, value: shares if value is not None and len(value.shape) == 2 else ids)
 
 
 SCORES = Field("question_answering_score", ANSWERS)
 CONFIDENCE = "what each object shall be, and the detector's confidence in it"
-LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size")
+LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size", meaning="the right tokens; -100 is ignored")
 OBJECT_LABELS = Argument(
     "obj_labels",
     "structure",
@@ -106,7 +106,7 @@ OBJECT_LABELS = Argument(
         Argument("obj_labels.feat.1", "float", OBJECTS),
     ),
 )
-MASKED_LABELS = replace(LABELS, name="masked_lm_labels")
+MASKED_LABELS = replace(LABELS, name="masked_lm_labels", meaning="")
 """TensorFlow's documented name; every backend takes both."""
 
 LxmertForPreTraining = LxmertModel.with_arguments(

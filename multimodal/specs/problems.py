@@ -35,5 +35,9 @@ def of_sequences(config: Any, labels: Any) -> Argument:
     return replace(SEQUENCE_LABELS, kind="float", shape=("batch", "labels"), other_shape=several)
 
 
-SEQUENCE_LABELS = Argument("labels", "int", ("batch",), low=-100, high="labels", chosen=of_sequences)
+SEQUENCE_LABELS = Argument(
+    "labels", "int", ("batch",), low=-100, high="labels", chosen=of_sequences,
+    meaning="the class of each text (-100: ignored); by problem_type also the share (batch, labels) of each class in "
+    "[0, 1], or in a regression floats (batch, labels) to come close to",
+)  # fmt: skip
 """Class ids (-100: ignored), shares in [0, 1] of every label, or numbers to come close to."""

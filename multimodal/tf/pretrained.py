@@ -12,6 +12,7 @@ import optree
 import tensorflow as tf
 
 from multimodal import outputs, specs
+from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import ModelBase
 from multimodal.specs.check import check_names
@@ -34,7 +35,16 @@ class TFPretrainedModel(ModelBase, keras.Model):
     backend = "tf"
     network: keras.layers.Layer
 
-    def __init__(self, config, *, parts=None, seed: int = 0, dtype=None, name=None, _do_init: bool = True):
+    def __init__(
+        self,
+        config: PretrainedConfig,
+        *,
+        parts: tuple[str, ...] | None = None,
+        seed: int = 0,
+        dtype: Any = None,
+        name: str | None = None,
+        _do_init: bool = True,
+    ):
         """A fresh model. `dtype` is the type of the variables and of the computation, float32 where it is not given."""
         self.parameter_dtype = dtype_name(dtype or "float32")
         keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)

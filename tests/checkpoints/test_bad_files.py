@@ -317,7 +317,7 @@ def test_hdf5_elements_that_are_no_numbers_and_keras_3_s_own_format(tmp_path):
         b"\x82\xa1a\x80\xa1a\x80",
         b"\x81\xa1a\xc1",
         b"\x81\xa1\xff\x01",
-        msgpack.packb({"a": 1}) * 2,
+        bytes(msgpack.packb({"a": 1})) * 2,
         msgpack.packb({"a": msgpack.ExtType(9, b"abc")}),
         msgpack.packb({"a": msgpack.ExtType(1, b"abc")}),
         msgpack.packb({"a": msgpack.ExtType(1, msgpack.packb([[2], "float32", b"1234"]))}),

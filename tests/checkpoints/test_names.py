@@ -3,11 +3,14 @@
 Tensors of one shape could change places unnoticed by anything but numbers: they are spelled out here.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, specs
+from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, auto, specs
 from multimodal.checkpoints import names
+from multimodal.checkpoints.formats import family
 from multimodal.checkpoints.layout import Kind, copied, from_backend, to_backend
 from multimodal.checkpoints.names.base import pack
 from multimodal.checkpoints.plan import LoadReport, make_plan
@@ -337,3 +340,17 @@ def test_a_renamed_source_is_the_other_under_new_names():
     assert source.shapes() == {"x": (2, 1)}
     assert source.dtype("x") == np.float16
     np.testing.assert_array_equal(source.read("x"), 0)
+
+
+@pytest.mark.parametrize("named", [{"architectures": ["BertLMHeadModel"]}, {}])
+def test_an_architecture_without_a_base_model_of_its_own_has_names(monkeypatch, named):
+    whole = auto.FAMILIES["bert"]
+    row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"}, classes=("BertLMHeadModel",))
+    values = {**CONFIGS["BertLMHeadModel"].to_dict(), "architectures": None} | named
+    with_base = family.of_config(values | {"architectures": ["BertLMHeadModel"]})
+    monkeypatch.setitem(auto.FAMILIES, "bert", row)
+    without = family.of_config(values)
+    assert without.class_name == "BertLMHeadModel"
+    assert without.rows == with_base.rows
+    assert without.scopes == with_base.scopes
+    assert without.canonical("embeddings.word_embeddings.weight") == "bert.embeddings.word_embeddings.weight"

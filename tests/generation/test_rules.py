@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from multimodal.generation import arguments, processors
-from multimodal.generation.config import GenerationConfig, resolve
+from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
 from multimodal.generation.search import greedy
 
 PAD, EOS, A, B, C, START = range(6)
@@ -223,7 +223,7 @@ def test_what_is_written_is_what_differs_and_comes_back(tmp_path):
         ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected"),
         ({"repetition_penalty": 0.0}, "repetition_penalty: expected a positive number"),
         ({"early_stopping": "always"}, "early_stopping: expected True, False or 'never'"),
-        ({"do_sample": True}, "do_sample: expected False"),
+        ({"do_sample": "yes"}, "do_sample: expected True or False, got 'yes'"),
         ({"num_beams": 2, "num_return_sequences": 3}, r"num_return_sequences: expected at most num_beams \(2\), got 3"),
     ],
     ids=str,
@@ -231,6 +231,68 @@ def test_what_is_written_is_what_differs_and_comes_back(tmp_path):
 def test_settings_that_mean_nothing_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         GenerationConfig(**values)
+
+
+# Settings that are published and not available yet
+
+MODEL = SimpleNamespace(bos_token_id=1)
+
+
+def test_settings_that_are_not_available_yet_are_kept(tmp_path):
+    values = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "num_return_sequences": 3, "bad_words_ids": [[5]]}
+    (tmp_path / "generation_config.json").write_text(json.dumps(values))
+    settings = GenerationConfig.from_pretrained(tmp_path)
+    settings.save_pretrained(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "generation_config.json").read_text()) == values
+
+
+def test_generate_refuses_to_sample_unless_the_call_says_otherwise():
+    base = GenerationConfig.from_dict({"do_sample": True, "temperature": 0.6, "top_k": 5, "num_beams": 2})
+    with pytest.raises(ValueError, match=r"do_sample: expected False \(sampling is not available yet\), got True"):
+        resolve(base, MODEL, {})
+    with pytest.raises(ValueError, match="do_sample: expected False"):
+        resolve(GenerationConfig(), MODEL, {"do_sample": True})
+    with pytest.raises(ValueError, match="do_sample: expected False"):
+        resolve(base, MODEL, {"do_sample": None})
+    settings = resolve(base, MODEL, {"do_sample": False})
+    assert (settings.do_sample, settings.num_beams) == (False, 2)
+    assert base.do_sample
+    with pytest.raises(ValueError, match=r"num_return_sequences: expected at most num_beams \(1\), got 3"):
+        resolve(GenerationConfig(do_sample=True, num_return_sequences=3), MODEL, {"do_sample": False})
+
+
+@pytest.mark.parametrize("name", sorted(UNAVAILABLE))
+def test_generate_refuses_a_setting_that_is_not_available_unless_the_call_says_otherwise(name):
+    base = GenerationConfig.from_dict({name: 7})
+    message = rf"{name}: expected {UNAVAILABLE[name]!r} \(it is not available yet\), got 7"
+    with pytest.raises(ValueError, match=message):
+        resolve(base, MODEL, {})
+    with pytest.raises(ValueError, match=message):
+        resolve(GenerationConfig(), MODEL, {name: 7})
+    assert resolve(base, MODEL, {name: UNAVAILABLE[name]}).extras == {name: 7}
+    resolve(GenerationConfig.from_dict({name: UNAVAILABLE[name]}), MODEL, {})
+    old = SimpleNamespace(bos_token_id=1, **{name: 7})  # settings in a config.json, as files had them once
+    with pytest.raises(ValueError, match=message):
+        resolve(GenerationConfig.from_model_config_values(old), old, {})
+    resolve(GenerationConfig(), old, {})
+
+
+@pytest.mark.parametrize("name", sorted(OF_SAMPLING))
+def test_a_setting_of_sampling_is_refused_in_a_call_and_means_nothing_in_a_file_that_does_not_sample(name):
+    resolve(GenerationConfig.from_dict({name: 7}), MODEL, {name: OF_SAMPLING[name]})
+    resolve(GenerationConfig.from_dict({name: 7}), MODEL, {})
+    with pytest.raises(
+        ValueError, match=rf"{name}: expected .* \(it needs sampling, which is not available yet\), got 7"
+    ):
+        resolve(GenerationConfig(), MODEL, {name: 7})
+
+
+def test_settings_that_are_not_available_are_no_arguments_of_the_model():
+    model = SimpleNamespace(config=MODEL, generation_config=GenerationConfig())
+    names = dict.fromkeys((*OF_SAMPLING, *UNAVAILABLE))
+    assert arguments.split(model, None, {**names, "pixel_values": 1})[1] == {"pixel_values": 1}
+    with pytest.raises(ValueError, match=r"top_p: expected 1\.0"):
+        arguments.split(model, None, {"top_p": 0.5})
 
 
 def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():

@@ -1,11 +1,12 @@
 """What JAX's users expect of a model."""
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import zoo
+from flax import linen as nn
+from flax.core import freeze
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_parameters_that_are_given_are_those_that_count(load, kit, class_name):
     plain = zoo.main(model(**given))
     assert not np.allclose(zoo.main(model(**given, params=zero)), plain)
     np.testing.assert_array_equal(zoo.main(model(**given, params={"params": model.params})), plain)
-    np.testing.assert_array_equal(zoo.main(model(**given, params=flax.core.freeze(model.params))), plain)
+    np.testing.assert_array_equal(zoo.main(model(**given, params=freeze(model.params))), plain)
     model.params = zero
     np.testing.assert_array_equal(zoo.main(model(**given)), zoo.main(model(**given, params=zero)))
 
@@ -95,7 +96,7 @@ def test_a_model_without_parameters_takes_them_with_each_call(load, public, kit,
 
 
 def test_the_module_is_a_linen_module_that_compiled_programs_find_again(model):
-    assert isinstance(model.module, flax.linen.Module)
+    assert isinstance(model.module, nn.Module)
     assert model.module == model.module
     assert hash(model.module) == hash(model.module)
 
@@ -131,7 +132,7 @@ def test_what_is_generated_follows_from_the_parameters_that_are_given(public, na
     given = zoo.inputs(name, model.config) | mode | {"max_length": 9}
     own, expected = (each.generate(**given).sequences for each in (model, other))
     assert not np.array_equal(own, expected)
-    for params in (other.params, {"params": other.params}, flax.core.freeze(other.params)):
+    for params in (other.params, {"params": other.params}, freeze(other.params)):
         np.testing.assert_array_equal(model.generate(**given, params=params).sequences, expected)
     np.testing.assert_array_equal(model.generate(**given).sequences, own)
     if name == zoo.COMPOSITE:

@@ -36,14 +36,14 @@ BROKEN = {
     "a function": ("pt/losses.py", "def next_token(", "def following(", "next_token(logits, labels)"),
     "an argument of a public class": (
         "flax/models/vit.py",
-        "        bool_masked_pos=None,\n        head_mask=None,\n        output",
-        "        head_mask=None,\n        output",
+        "        bool_masked_pos: Tensor | None = None,\n        head_mask",
+        "        head_mask",
         "its specification says",
     ),
     "the order of a public class": (
         "pt/models/gpt2.py",
-        "        past_key_values=None,\n        attention_mask=None,",
-        "        attention_mask=None,\n        past_key_values=None,",
+        "        past_key_values: Past | None = None,\n        attention_mask: Tensor | None = None,",
+        "        attention_mask: Tensor | None = None,\n        past_key_values: Past | None = None,",
         "its specification says",
     ),
 }

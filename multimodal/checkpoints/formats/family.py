@@ -108,7 +108,7 @@ def of_config(values: Mapping[str, Any] | None) -> Family:
     scopes, rows = [], {}
     for start, part, part_class in parts:
         table = names.table(part)
-        inside = part_class != auto.family(part.model_type).models["AutoModel"]
+        inside = part_class != auto.family(part.model_type).models.get("AutoModel")
         base = under(table.base, "", start + (table.published_prefix if inside else ""))
         rows |= {row.published: row for row in (*base, *under(table.heads, "", start))}
         scopes.append(
@@ -130,13 +130,14 @@ def _has_table(values: Mapping[str, Any]) -> bool:
 
 
 def _class_name(config: Any, values: Mapping[str, Any]) -> str:
-    """The class that the configuration names; the base model where it names none."""
+    """The class that the configuration names; the base model, or a family's first class, where it names none."""
     named = (values.get("architectures") or [""])[0]
     known = specs.all_specifications()
     for prefix in ("", "TF", "Flax"):
         if named.startswith(prefix) and named.removeprefix(prefix) in known:
             return named.removeprefix(prefix)
-    return named or auto.family(config.model_type).models["AutoModel"]
+    row = auto.family(config.model_type)
+    return named or row.models.get("AutoModel", row.classes[0])
 
 
 def _halves(config: Any) -> list[tuple[str, Any, str]]:

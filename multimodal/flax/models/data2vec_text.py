@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from multimodal.flax.annotations import Tensor
 from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers.heads import Classifier, SequenceClassifier
 from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.flax.losses import by_problem, cross_entropy, span
 from multimodal.flax.models.bert import FlaxBertLMHeadModel, FlaxBertModel
 from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.outputs import (
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+    Values,
+)
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
 
@@ -37,22 +48,22 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> MaskedLMOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMaskedLM`."""
         inputs = {
             "input_ids": input_ids,
@@ -86,20 +97,20 @@ class FlaxData2VecTextForSequenceClassification(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> SequenceClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -131,20 +142,20 @@ class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        token_type_ids=None,
-        attention_mask=None,
-        labels=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> MultipleChoiceModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMultipleChoice`."""
         inputs = {
             "input_ids": input_ids,
@@ -179,20 +190,20 @@ class FlaxData2VecTextForTokenClassification(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> TokenClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -224,21 +235,21 @@ class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        start_positions=None,
-        end_positions=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> QuestionAnsweringModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.flax.annotations import Past, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
@@ -17,6 +18,7 @@ from multimodal.flax.layers.heads import LanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import next_token
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
 from multimodal.specs import gpt2 as specs
 from multimodal.structures import NetworkOutput
 
@@ -135,23 +137,23 @@ class FlaxGPT2Model(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        past_key_values=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        past_key_values: Past | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> BaseModelOutputWithPastAndCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2Model`."""
         inputs = {
             "input_ids": input_ids,
@@ -187,24 +189,24 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        past_key_values=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        past_key_values: Past | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
         inputs = {
             "input_ids": input_ids,

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.flax.annotations import ObjectLabels, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.activations import ACTIVATIONS
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
@@ -17,6 +18,7 @@ from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
 from multimodal.specs import lxmert as specs
 from multimodal.structures import TwoStreamOutput
 
@@ -276,20 +278,20 @@ class FlaxLxmertModel(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> LxmertModelOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -323,25 +325,25 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        obj_labels=None,
-        matched_label=None,
-        ans=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        masked_lm_labels=None,
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        obj_labels: ObjectLabels | None = None,
+        matched_label: Tensor | None = None,
+        ans: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        masked_lm_labels: Tensor | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> LxmertForPreTrainingOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
         inputs = {
             "input_ids": input_ids,
@@ -379,21 +381,21 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
 
     def __call__(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> LxmertForQuestionAnsweringOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,

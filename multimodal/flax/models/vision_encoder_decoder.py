@@ -9,11 +9,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.flax import weights
+from multimodal.flax.annotations import Encoding, Past, Tensor
 from multimodal.flax.generation import GenerationMixin
 from multimodal.flax.layers.basic import Linear
 from multimodal.flax.losses import cross_entropy, shift_right
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.outputs import Seq2SeqLMOutput, Values
 from multimodal.specs import vision_encoder_decoder as specs
 from multimodal.structures import NetworkOutput
 
@@ -49,15 +52,15 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
 
     def __init__(
         self,
-        config=None,
-        input_shape=None,
+        config: VisionEncoderDecoderConfig | None = None,
+        input_shape: tuple | None = None,
         seed: int = 0,
-        dtype=None,
+        dtype: Any = None,
         _do_init: bool = True,
         *,
-        encoder=None,
-        decoder=None,
-        param_dtype=None,
+        encoder: FlaxPretrainedModel | None = None,
+        decoder: FlaxPretrainedModel | None = None,
+        param_dtype: Any = None,
     ):
         """From a configuration, from two live models, or from both (the live models win)."""
         config = self._composite_config(config, encoder, decoder)
@@ -107,24 +110,24 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
 
     def __call__(
         self,
-        pixel_values=None,
-        decoder_input_ids=None,
-        decoder_attention_mask=None,
-        decoder_position_ids=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
+        pixel_values: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        decoder_position_ids: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
         *,
-        encoder_outputs=None,
-        past_key_values=None,
-        decoder_inputs_embeds=None,
-        labels=None,
-        use_cache=None,
-        **kwargs,
-    ):
+        encoder_outputs: Encoding | None = None,
+        past_key_values: Past | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput | Values:
         """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
         encoder_kwargs, decoder_kwargs = self.route({**kwargs, "decoder_position_ids": decoder_position_ids})
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:

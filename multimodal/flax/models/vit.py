@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.configs.base import PretrainedConfig
+from multimodal.flax.annotations import Tensor
 from multimodal.flax.layers.attention import SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
 from multimodal.flax.layers.encoder import PreNormBlock, Stack
@@ -15,6 +17,7 @@ from multimodal.flax.layers.heads import Pooler
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.layers.patches import PatchEmbeddings
 from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.outputs import BaseModelOutputWithPooling, Values
 from multimodal.specs import vit as specs
 from multimodal.structures import NetworkOutput
 
@@ -73,7 +76,9 @@ class FlaxViTModel(FlaxPretrainedModel):
 
     spec = specs.ViTModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, use_mask_token: bool = False, **options):
+    def __init__(
+        self, config: PretrainedConfig, add_pooling_layer: bool = True, use_mask_token: bool = False, **options: Any
+    ):
         parts = ("base", *(("pooler",) if add_pooling_layer else ()), *(("mask_token",) if use_mask_token else ()))
         super().__init__(config, parts=parts, **options)
 
@@ -82,17 +87,17 @@ class FlaxViTModel(FlaxPretrainedModel):
 
     def __call__(
         self,
-        pixel_values=None,
-        bool_masked_pos=None,
-        head_mask=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        interpolate_pos_encoding=None,
-        return_dict=None,
+        pixel_values: Tensor | None = None,
+        bool_masked_pos: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        return_dict: bool | None = None,
         train: bool = False,
-        params=None,
-        dropout_rng=None,
-    ):
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+    ) -> BaseModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from multimodal.configs.base import PretrainedConfig
+from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.pt.annotations import Past, Tensor
 from multimodal.pt.layers.text import LanguageNetwork, TextNetwork
 from multimodal.pt.losses import next_token
 from multimodal.pt.pretrained import PretrainedModel, grow
@@ -13,7 +18,7 @@ class BertModel(PretrainedModel):
 
     spec = specs.BertModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, **options):
+    def __init__(self, config: PretrainedConfig, add_pooling_layer: bool = True, **options: Any):
         parts = ("base", "cross_attention", *(("pooler",) if add_pooling_layer else ()))
         super().__init__(config, parts=parts, **options)
 
@@ -22,20 +27,20 @@ class BertModel(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        past_key_values: Past | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPoolingAndCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -71,21 +76,21 @@ class BertLMHeadModel(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        past_key_values: Past | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertLMHeadModel`."""
         inputs = {
             "input_ids": input_ids,

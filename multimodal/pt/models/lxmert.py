@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
+from multimodal.pt.annotations import ObjectLabels, Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.activations import ACTIVATIONS
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
@@ -234,17 +236,17 @@ class LxmertModel(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> LxmertModelOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -276,22 +278,22 @@ class LxmertForPreTraining(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        obj_labels=None,
-        matched_label=None,
-        ans=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        masked_lm_labels=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        obj_labels: ObjectLabels | None = None,
+        matched_label: Tensor | None = None,
+        ans: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        masked_lm_labels: Tensor | None = None,
+    ) -> LxmertForPreTrainingOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
         inputs = {
             "input_ids": input_ids,
@@ -329,18 +331,18 @@ class LxmertForQuestionAnswering(PretrainedModel):
 
     def forward(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-    ):
+        input_ids: Tensor | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> LxmertForQuestionAnsweringOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.outputs import Seq2SeqLMOutput, Values
+from multimodal.pt.annotations import Encoding, Past, Tensor
 from multimodal.pt.generation import GenerationMixin
 from multimodal.pt.layers.basic import Linear
 from multimodal.pt.losses import cross_entropy, shift_right
@@ -37,7 +42,16 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
     spec = specs.VisionEncoderDecoderModel
     halves: dict[str, PretrainedModel]
 
-    def __init__(self, config=None, encoder=None, decoder=None, *, seed: int = 0, dtype=None, _do_init: bool = True):
+    def __init__(
+        self,
+        config: VisionEncoderDecoderConfig | None = None,
+        encoder: PretrainedModel | None = None,
+        decoder: PretrainedModel | None = None,
+        *,
+        seed: int = 0,
+        dtype: Any = None,
+        _do_init: bool = True,
+    ):
         """From a configuration, from two live models, or from both (the live models win)."""
         config = self._composite_config(config, encoder, decoder)
         given = {side: half for side, half in (("encoder", encoder), ("decoder", decoder)) if half is not None}
@@ -75,19 +89,19 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
 
     def forward(
         self,
-        pixel_values=None,
-        decoder_input_ids=None,
-        decoder_attention_mask=None,
-        encoder_outputs=None,
-        past_key_values=None,
-        decoder_inputs_embeds=None,
-        labels=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        **kwargs,
-    ):
+        pixel_values: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Encoding | None = None,
+        past_key_values: Past | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput | Values:
         """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
         encoder_kwargs, decoder_kwargs = self.route(kwargs)
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.configs.base import PretrainedConfig
+from multimodal.outputs import BaseModelOutputWithPooling, Values
+from multimodal.pt.annotations import Tensor
 from multimodal.pt.layers.attention import SelfAttention
 from multimodal.pt.layers.basic import LayerNorm
 from multimodal.pt.layers.encoder import PreNormBlock, Stack
@@ -53,7 +58,9 @@ class ViTModel(PretrainedModel):
 
     spec = specs.ViTModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, use_mask_token: bool = False, **options):
+    def __init__(
+        self, config: PretrainedConfig, add_pooling_layer: bool = True, use_mask_token: bool = False, **options: Any
+    ):
         parts = ("base", *(("pooler",) if add_pooling_layer else ()), *(("mask_token",) if use_mask_token else ()))
         super().__init__(config, parts=parts, **options)
 
@@ -62,14 +69,14 @@ class ViTModel(PretrainedModel):
 
     def forward(
         self,
-        pixel_values=None,
-        bool_masked_pos=None,
-        head_mask=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        interpolate_pos_encoding=None,
-        return_dict=None,
-    ):
+        pixel_values: Tensor | None = None,
+        bool_masked_pos: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> BaseModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)

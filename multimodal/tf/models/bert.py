@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from multimodal.configs.base import PretrainedConfig
+from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
 from multimodal.specs import bert as specs
+from multimodal.tf.annotations import Inputs, Past, Tensor
 from multimodal.tf.layers.text import LanguageNetwork, TextNetwork
 from multimodal.tf.losses import next_token
 from multimodal.tf.pretrained import TFPretrainedModel, grow
@@ -13,7 +18,7 @@ class TFBertModel(TFPretrainedModel):
 
     spec = specs.BertModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, **options):
+    def __init__(self, config: PretrainedConfig, add_pooling_layer: bool = True, **options: Any):
         parts = ("base", "cross_attention", *(("pooler",) if add_pooling_layer else ()))
         super().__init__(config, parts=parts, **options)
 
@@ -22,21 +27,21 @@ class TFBertModel(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        past_key_values: Past | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> BaseModelOutputWithPoolingAndCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -61,6 +66,10 @@ class TFBertModel(TFPretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPoolingAndCrossAttentions | Values: ...
+
 
 class TFBertLMHeadModel(TFPretrainedModel):
     """A causal language model."""
@@ -72,22 +81,22 @@ class TFBertLMHeadModel(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        past_key_values=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        past_key_values: Past | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertLMHeadModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -111,3 +120,7 @@ class TFBertLMHeadModel(TFPretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> CausalLMOutputWithCrossAttentions | Values: ...

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
+from multimodal.outputs import (
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+    Values,
+)
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
+from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.generation import TextGenerationMixin
 from multimodal.tf.layers.heads import Classifier, SequenceClassifier
 from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork
@@ -39,20 +50,20 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> MaskedLMOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMaskedLM`."""
         inputs = {
             "input_ids": input_ids,
@@ -74,6 +85,10 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MaskedLMOutput | Values: ...
+
 
 class TFData2VecTextForSequenceClassification(TFPretrainedModel):
     """A classifier of texts, or a regression."""
@@ -85,18 +100,18 @@ class TFData2VecTextForSequenceClassification(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> SequenceClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -116,6 +131,10 @@ class TFData2VecTextForSequenceClassification(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> SequenceClassifierOutput | Values: ...
+
 
 class TFData2VecTextForMultipleChoice(TFPretrainedModel):
     """A classifier of which text of several is right."""
@@ -127,18 +146,18 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        token_type_ids=None,
-        attention_mask=None,
-        labels=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        token_type_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> MultipleChoiceModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForMultipleChoice`."""
         inputs = {
             "input_ids": input_ids,
@@ -161,6 +180,10 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MultipleChoiceModelOutput | Values: ...
+
 
 class TFData2VecTextForTokenClassification(TFPretrainedModel):
     """A classifier of every token."""
@@ -172,18 +195,18 @@ class TFData2VecTextForTokenClassification(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> TokenClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
         inputs = {
             "input_ids": input_ids,
@@ -203,6 +226,10 @@ class TFData2VecTextForTokenClassification(TFPretrainedModel):
             attentions=answer.attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> TokenClassifierOutput | Values: ...
+
 
 class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
     """A model that finds the first and the last position of an answer in a text."""
@@ -214,19 +241,19 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        start_positions=None,
-        end_positions=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> QuestionAnsweringModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_text.Data2VecTextForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,
@@ -247,6 +274,10 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> QuestionAnsweringModelOutput | Values: ...
 
 
 def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
 from multimodal.specs import gpt2 as specs
 from multimodal.structures import NetworkOutput
+from multimodal.tf.annotations import Inputs, Past, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention
 from multimodal.tf.layers.basic import Layer, LayerNorm
@@ -123,21 +127,21 @@ class TFGPT2Model(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        past_key_values=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        past_key_values: Past | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> BaseModelOutputWithPastAndCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2Model`."""
         inputs = {
             "input_ids": input_ids,
@@ -161,6 +165,10 @@ class TFGPT2Model(TFPretrainedModel):
             cross_attentions=answer.cross_attentions,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions | Values: ...
+
 
 class TFGPT2LMHeadModel(TFPretrainedModel):
     """A causal language model."""
@@ -172,22 +180,22 @@ class TFGPT2LMHeadModel(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        past_key_values=None,
-        attention_mask=None,
-        token_type_ids=None,
-        position_ids=None,
-        head_mask=None,
-        inputs_embeds=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        labels=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        past_key_values: Past | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -211,3 +219,7 @@ class TFGPT2LMHeadModel(TFPretrainedModel):
             attentions=answer.attentions,
             cross_attentions=answer.cross_attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> CausalLMOutputWithCrossAttentions | Values: ...

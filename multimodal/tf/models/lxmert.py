@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
+from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
 from multimodal.specs import lxmert as specs
 from multimodal.structures import TwoStreamOutput
+from multimodal.tf.annotations import Inputs, ObjectLabels, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.activations import ACTIVATIONS
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention
@@ -243,18 +247,18 @@ class TFLxmertModel(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> LxmertModelOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertModel`."""
         inputs = {
             "input_ids": input_ids,
@@ -275,6 +279,10 @@ class TFLxmertModel(TFPretrainedModel):
             **states_of(answer),
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertModelOutput | Values: ...
+
 
 class TFLxmertForPreTraining(TFPretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
@@ -286,23 +294,23 @@ class TFLxmertForPreTraining(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        masked_lm_labels=None,
-        obj_labels=None,
-        matched_label=None,
-        ans=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-        labels=None,
-    ):
+        input_ids: Inputs | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        masked_lm_labels: Tensor | None = None,
+        obj_labels: ObjectLabels | None = None,
+        matched_label: Tensor | None = None,
+        ans: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+        labels: Tensor | None = None,
+    ) -> LxmertForPreTrainingOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForPreTraining`."""
         inputs = {
             "input_ids": input_ids,
@@ -329,6 +337,10 @@ class TFLxmertForPreTraining(TFPretrainedModel):
             **losses,
         )
 
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertForPreTrainingOutput | Values: ...
+
 
 class TFLxmertForQuestionAnswering(TFPretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
@@ -340,19 +352,19 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
 
     def call(
         self,
-        input_ids=None,
-        visual_feats=None,
-        visual_pos=None,
-        attention_mask=None,
-        visual_attention_mask=None,
-        token_type_ids=None,
-        inputs_embeds=None,
-        labels=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-    ):
+        input_ids: Inputs | None = None,
+        visual_feats: Tensor | None = None,
+        visual_pos: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        visual_attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> LxmertForQuestionAnsweringOutput | Values:
         """Arguments and outputs: `specs.lxmert.LxmertForQuestionAnswering`."""
         inputs = {
             "input_ids": input_ids,
@@ -371,6 +383,10 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
             question_answering_score=answer.answer_scores,
             **states_of(answer),
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> LxmertForQuestionAnsweringOutput | Values: ...
 
 
 def states_of(answer) -> dict:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal.composite import EncoderDecoderBase, given_encoding
+from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.outputs import Seq2SeqLMOutput, Values
 from multimodal.specs import vision_encoder_decoder as specs
 from multimodal.structures import NetworkOutput
+from multimodal.tf.annotations import Encoding, Inputs, Past, Tensor
 from multimodal.tf.generation import GenerationMixin
 from multimodal.tf.layers.basic import Layer, Linear
 from multimodal.tf.losses import cross_entropy, shift_right
@@ -37,7 +42,16 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
     spec = specs.VisionEncoderDecoderModel
     halves: dict[str, TFPretrainedModel]
 
-    def __init__(self, config=None, encoder=None, decoder=None, *, seed: int = 0, dtype=None, _do_init: bool = True):
+    def __init__(
+        self,
+        config: VisionEncoderDecoderConfig | None = None,
+        encoder: TFPretrainedModel | None = None,
+        decoder: TFPretrainedModel | None = None,
+        *,
+        seed: int = 0,
+        dtype: Any = None,
+        _do_init: bool = True,
+    ):
         """From a configuration, from two live models, or from both (the live models win)."""
         config = self._composite_config(config, encoder, decoder)
         given = {side: half for side, half in (("encoder", encoder), ("decoder", decoder)) if half is not None}
@@ -70,20 +84,20 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
 
     def call(
         self,
-        pixel_values=None,
-        decoder_input_ids=None,
-        decoder_attention_mask=None,
-        encoder_outputs=None,
-        past_key_values=None,
-        decoder_inputs_embeds=None,
-        labels=None,
-        use_cache=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        return_dict=None,
-        training=False,
-        **kwargs,
-    ):
+        pixel_values: Inputs | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Encoding | None = None,
+        past_key_values: Past | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput | Values:
         """Arguments and outputs: `specs.vision_encoder_decoder`. Other keywords go to the halves, see `route`."""
         encoder_kwargs, decoder_kwargs = self.route(kwargs)
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
@@ -114,6 +128,10 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Seq2SeqLMOutput | Values: ...
 
     def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs) -> NetworkOutput:
         """What the encoder says of the image, or what was given in its place."""

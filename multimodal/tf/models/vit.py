@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.configs.base import PretrainedConfig
+from multimodal.outputs import BaseModelOutputWithPooling, Values
 from multimodal.specs import vit as specs
 from multimodal.structures import NetworkOutput
+from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.layers.attention import SelfAttention
 from multimodal.tf.layers.basic import Layer, LayerNorm
 from multimodal.tf.layers.encoder import PreNormBlock, Stack
@@ -60,7 +65,9 @@ class TFViTModel(TFPretrainedModel):
 
     spec = specs.ViTModel
 
-    def __init__(self, config, add_pooling_layer: bool = True, use_mask_token: bool = False, **options):
+    def __init__(
+        self, config: PretrainedConfig, add_pooling_layer: bool = True, use_mask_token: bool = False, **options: Any
+    ):
         parts = ("base", *(("pooler",) if add_pooling_layer else ()), *(("mask_token",) if use_mask_token else ()))
         super().__init__(config, parts=parts, **options)
 
@@ -69,15 +76,15 @@ class TFViTModel(TFPretrainedModel):
 
     def call(
         self,
-        pixel_values=None,
-        bool_masked_pos=None,
-        head_mask=None,
-        output_attentions=None,
-        output_hidden_states=None,
-        interpolate_pos_encoding=None,
-        return_dict=None,
-        training=False,
-    ):
+        pixel_values: Inputs | None = None,
+        bool_masked_pos: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        interpolate_pos_encoding: bool | None = None,
+        return_dict: bool | None = None,
+        training: bool = False,
+    ) -> BaseModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
@@ -89,3 +96,7 @@ class TFViTModel(TFPretrainedModel):
             hidden_states=answer.hidden_states,
             attentions=answer.attentions,
         )
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+
+        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling | Values: ...

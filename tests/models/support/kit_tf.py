@@ -106,7 +106,7 @@ def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.nda
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 
-    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray | None]]:
         given = {name: array(value) for name, value in values.items()}
         with tf.GradientTape() as tape:
             tape.watch(given)

@@ -156,7 +156,7 @@ def others(ids: np.ndarray) -> np.ndarray:
     return SPECIAL + (ids - SPECIAL + 7) % (VOCABULARY - SPECIAL)
 
 
-def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, np.ndarray]:
+def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, Any]:
     """What a call needs (images, ids, for text a context), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}

@@ -98,8 +98,8 @@ def in_tf(model, pixels):
 
 def in_flax(model, pixels):
     """`params` holds both collections; a call in training gives the new state, and changes none by itself."""
-    import flax
     import jax
+    from flax.core import freeze
 
     from multimodal.flax import weights
 
@@ -116,7 +116,7 @@ def in_flax(model, pixels):
     kept = {name: np.asarray(array) for name, array in model.named_tensors().items()}
     plain = model(pixels, params=params["params"]).pooler_output  # the state is the model's own then
     narrow = model.to_bf16(params)
-    wrapped = model(pixels, params=flax.core.freeze(params)).pooler_output
+    wrapped = model(pixels, params=freeze(params)).pooler_output
     model.params = {**model.params, **state}
     return {
         "collections": sorted(params),

@@ -1,0 +1,27 @@
+# Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
+
+from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
+from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
+from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
+from multimodal.flax.auto import FlaxAutoModelForMultipleChoice as FlaxAutoModelForMultipleChoice
+from multimodal.flax.auto import FlaxAutoModelForPreTraining as FlaxAutoModelForPreTraining
+from multimodal.flax.auto import FlaxAutoModelForQuestionAnswering as FlaxAutoModelForQuestionAnswering
+from multimodal.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
+from multimodal.flax.auto import FlaxAutoModelForTokenClassification as FlaxAutoModelForTokenClassification
+from multimodal.flax.auto import FlaxAutoModelForVision2Seq as FlaxAutoModelForVision2Seq
+from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
+from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMaskedLM as FlaxData2VecTextForMaskedLM
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMultipleChoice as FlaxData2VecTextForMultipleChoice
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForQuestionAnswering as FlaxData2VecTextForQuestionAnswering
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForSequenceClassification as FlaxData2VecTextForSequenceClassification
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextForTokenClassification as FlaxData2VecTextForTokenClassification
+from multimodal.flax.models.data2vec_text import FlaxData2VecTextModel as FlaxData2VecTextModel
+from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
+from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
+from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
+from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
+from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecoderModel as FlaxVisionEncoderDecoderModel
+from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel

@@ -1,0 +1,20 @@
+"""Short names for the annotations of public calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import jax
+import numpy as np
+
+from multimodal.outputs import ModelOutput
+
+Tensor: TypeAlias = jax.Array | np.ndarray
+Inputs: TypeAlias = Tensor
+"""The first argument of a call."""
+Past: TypeAlias = tuple[tuple[Tensor, ...], ...]
+Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
+"""What an encoder answered."""
+ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
+"""{kind of label: (labels, confidences)}."""
