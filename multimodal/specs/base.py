@@ -91,6 +91,8 @@ class Specification:
     """What one backend's signature adds to the documented arguments."""
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
+    meanings: dict[str, str] = field(default_factory=dict)
+    """What sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
     keywords: str = ""

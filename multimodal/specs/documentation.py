@@ -37,7 +37,7 @@ def docstring(spec: Specification, backend: str) -> str:
     """What calling a class of one backend takes and gives."""
     everything = {a.name: a for a in (*spec.extra.get(backend, ()), *spec.arguments)}
     arguments = [everything[name] for name in spec.signature(backend)]
-    beside = getattr(outputs, spec.output).beside
+    beside, sizes = getattr(outputs, spec.output).beside, {**SIZES, **spec.meanings}
     parts = [
         f"What {spec.name} takes and gives.",
         _listed("Arguments:", (line for argument in arguments for line in _argument(argument))),
@@ -48,7 +48,7 @@ def docstring(spec: Specification, backend: str) -> str:
             if beside
             else ()
         ),
-        _listed("Sizes:", (f"{name}: {SIZES[name]}" for name in _sizes(arguments, spec.fields))),
+        _listed("Sizes:", (f"{name}: {sizes.get(name, '')}" for name in _sizes(arguments, spec.fields))),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -66,7 +66,7 @@ def _listed(title: str, lines: Iterable[str]) -> str:
 
 def _argument(argument: Argument) -> Iterator[str]:
     """The argument's line, and one for each array inside of it."""
-    meaning = argument.meaning or ARGUMENTS[argument.name]
+    meaning = argument.meaning or ARGUMENTS.get(argument.name, "")
     needs = f" Only for a model with {argument.needs[1]}." if argument.needs else ""
     what = ", ".join(part for part in (_kind(argument), _shapes(argument)) if part)
     yield f"{argument.name}: {what}. {_sentence(meaning)}{needs}"
@@ -116,11 +116,11 @@ def _field(field: Field) -> str:
     if field.each:
         shape = f"a tuple of {field.each} tensors {shape}" if field.shape else f"a tuple of {field.each} tuples"
     when = "" if field.when == "always" else f" There if: {field.when}."
-    return f"{field.name}: {shape}. {_sentence(field.meaning or FIELDS[field.name])}{when}"
+    return f"{field.name}: {shape}. {_sentence(field.meaning or FIELDS.get(field.name, ''))}{when}"
 
 
 def _sentence(phrase: str) -> str:
-    return f"{phrase[0].upper()}{phrase[1:]}."
+    return f"{phrase[:1].upper()}{phrase[1:]}{'.' if phrase else ''}"
 
 
 def _sizes(arguments: Iterable[Argument], fields: Iterable[Field]) -> list[str]:

@@ -1,5 +1,7 @@
 """What a worker proves beside its outputs, and that nothing asked before changes what is answered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,17 @@ def test_a_sound_model_answers_after_a_fault_what_it_answered_before(backend, wo
     after = question.ask(worker, gradients=False)
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_made_with_a_fault_ends_with_it(backend, workers):
+    """In a configuration that no model was made for before; the fault is in what the model is made of."""
+    own = replace(CASE, config={**CASE.config, "decoder": {**CASE.config["decoder"], "layer_norm_eps": 3e-4}})
+    question, worker = gates.Question.drawn(own, seed=6), workers[backend, "float64"]
+    worker.fault("wrong epsilon")
+    faulty = question.ask(worker, gradients=False)
+    worker.fault(None)
+    assert not np.array_equal(question.ask(worker, gradients=False)["out.logits"], faulty["out.logits"])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
