@@ -19,9 +19,14 @@ NO_FLAGS = ("params", "dropout_rng")
 
 
 def document(cls: Any) -> None:
-    """Give the call of a public class the docstring of its specification; an inherited one becomes its own for that."""
+    """Give the call of a public class the docstring of its specification; an inherited one becomes its own for that.
+
+    A class without a call is left as it is.
+    """
     name = CALLS[cls.backend]
-    call = getattr(cls, name)
+    call = next((vars(c)[name] for c in cls.__mro__ if name in vars(c)), None)
+    if call is None:
+        return
     if name not in vars(cls):
         inherited = call
         call = types.FunctionType(
