@@ -66,7 +66,7 @@ class TestAttention:
         """(count of keys kept, for each row, query and head; probabilities or None)"""
         positions = {"positions": self.KEYS} if name.startswith("Relative") else {}
         cls = kit.layer(f"attention.{name}")
-        made = kit.seeded(lambda: cls(16, self.HEADS, 4, dropout_rate=self.RATE, **positions), 1)
+        made = kit.seeded(lambda: cls(16, num_heads=self.HEADS, head_size=4, dropout_rate=self.RATE, **positions), 1)
         x = np.ones((self.BATCH, self.KEYS, 16), np.float32)
         given = {
             "as little as needed": {},
