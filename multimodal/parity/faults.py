@@ -147,6 +147,13 @@ def _without_norm(_: Any) -> Any:
     return lambda self, feats, boxes, *_: (self.features_norm(self.features(feats)) + self.boxes(boxes)) / 2
 
 
+def _turned(old: Any) -> Any:
+    """Language in the place of vision and the other way round, with their masks."""
+    return lambda self, x, *, y, visible=None, y_visible=None, **options: old(
+        self, y, y=x, visible=y_visible, y_visible=visible, **options
+    )
+
+
 def _learning(embedding: Any, backend: str) -> Any:
     """Embeddings whose padding learns as any other token does."""
     return lambda *arguments, padding_id, **keywords: embedding(*arguments, **keywords)
@@ -167,6 +174,7 @@ def _undropped(backend: str) -> contextlib.AbstractContextManager:
 COMPOSITE, LXMERT = "models.vision_encoder_decoder", "models.lxmert"
 _unpooled = _called("layers.heads", "Pooler", lambda old: lambda self, x: x[:, 0])
 DATA2VEC = "models.data2vec_text"
+LAST_CROSS = "model.cross.blocks.1.vision.mlp.up.weight"
 SECOND_BLOCK = "decoder.model.transformer.blocks.1.mlp.up.weight"
 
 FAULTS: tuple[Fault, ...] = (
@@ -205,7 +213,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("tied embeddings without the head's gradient", "bert-lm", _without_gradient("TransformedLanguageHead")),
     Fault(
         "language and vision exchanged between the modalities", "lxmert-embeds",
-        _called(LXMERT, "CrossModalityBlock", lambda old: lambda s, x, seen, y, shown, *a, **k: old(s, y, shown, x, seen, *a, **k)),
+        _called(LXMERT, "CrossModalityBlock", _turned),
     ),
     Fault("swapped halves of a cross-modality layer", "lxmert", _exchanged("0.language.", "0.vision.")),
     Fault("swapped normalisations of features and boxes", "lxmert", _exchanged("features_norm", "boxes_norm")),
@@ -276,6 +284,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("another rate of dropout in the blocks", "gpt2-lm", _rate("layers.encoder"), train=True),
     Fault("another rate of dropout in a head", "data2vec-text-sequence", _rate("layers.heads"), train=True),
     Fault("another rate of dropout between the modalities", "lxmert", _rate("models.lxmert"), train=True),
+    Fault("shifted matrix in a cross-modality layer", "lxmert-pretraining", _tensor(LAST_CROSS, lambda w: np.roll(w, 1, axis=0))),
 )  # fmt: skip
 
 
