@@ -76,6 +76,22 @@ def test_the_stacks_say_what_the_network_is_made_of(workers, backend):
         np.testing.assert_allclose(out, state, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_wrong_block_passes_nothing_on_to_blocks_that_are_fed(workers, backend):
+    question = Question.drawn(LXMERT, seed=7)
+    seen = question.ask(workers["pt", "float64"], gradients=False, true_inputs={})
+    name = "lxmert.encoder.x_layers.0.visn_inter.dense.weight"
+    wrong = {**question.weights, name: np.roll(question.weights[name], 1, axis=0)}
+    fed = true_inputs.inputs(seen)
+    got = workers[backend, "float64"].answer(LXMERT, wrong, question.inputs, held=False, true_inputs=fed)
+    far = {
+        true_inputs.block_of(name)
+        for name, true in true_inputs.outputs(seen).items()
+        if name in got and np.linalg.norm(got[name] - true) > 1e-9 * np.linalg.norm(true)
+    }
+    assert far == {"model.cross.blocks.0"}
+
+
 FAULTS = {
     "shifted matrix in a cross-modality layer": ("tf", BLOCKS["model.cross.blocks.1"]),
     "swapped halves of a cross-modality layer": ("flax", BLOCKS["model.cross.blocks.0"]),
