@@ -137,7 +137,8 @@ def built_from(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[str
         if isinstance(base, ast.Name) and base.id in classes:
             fields += built_from(classes[base.id], classes)
     annotated = [s for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
-    return [*fields, *(s.target.id for s in annotated if isinstance(s.target, ast.Name))]
+    names = (s.target.id for s in annotated if isinstance(s.target, ast.Name))
+    return [*fields, *(name for name in names if name != "_")]  # `_: KW_ONLY` is no field
 
 
 def parameters(function: ast.FunctionDef) -> list[str]:

@@ -85,3 +85,23 @@ def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
 
     with jax.disable_jit(), nn.intercept_methods(noted):
         yield seen
+
+
+def block_name(model: Any, block: Any) -> str:
+    """Our name of a block of a model that is being called."""
+    return our_name(block.path)
+
+
+def array(value: Any) -> np.ndarray:
+    """A tensor of the framework in NumPy."""
+    return np.asarray(value)
+
+
+def like(given: Any, array: np.ndarray) -> jax.Array:
+    """`array` as a tensor of the type of `given`."""
+    return jnp.asarray(array, given.dtype)
+
+
+def concrete() -> contextlib.AbstractContextManager:
+    """Inside, what a call computes can be looked at on the way."""
+    return jax.disable_jit()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from multimodal.auto import BACKENDS
-from multimodal.parity import budgets, gates, greedy, layers
+from multimodal.parity import budgets, gates, greedy, layers, true_inputs
 from multimodal.parity.cells import CHECKS, ERROR, FAILED, NOT_APPLICABLE, PASSED, Cell, Measure, Point, measured
 from multimodal.parity.subject import Subject
 from multimodal.parity.workers import Worker, WorkerError
@@ -23,6 +23,7 @@ ITSELF = (
     "fused attention kernel in the place of explicit attention weights (which are therefore not compared). What makes it "
     "the truth are the reference library's own answers (tests/parity/test_golden.py)."
 )
+FED = "still wrong when every block is fed the true inputs"
 FORWARD = {"a-forward": "float64", "b-forward": "float32"}
 DTYPES = {"a-forward": "float64", "a-gradients": "float64", "b-forward": "float32", "b-gradients": "float32"}
 
@@ -179,29 +180,57 @@ class _Bench:
         cell.points = [Point(la.label, la.tower, la.tick, la.tensor, cell.tensors[la.tensor]) for la in order]
         if cell.state != FAILED:
             return
-        culprit, cell.how = (
-            self.fed_truth(cell, dtype, order, truth),
-            "still wrong when every block is fed the true inputs",
-        )
-        if culprit is None:
-            culprit, cell.how = layers.first_over(order, cell.over), "the first layer over its budget"
+        found = self.fed_truth(cell, dtype, order, truth)
+        if found is not None:
+            cell.where, cell.how = found
+            return
+        culprit, cell.how = layers.first_over(order, cell.over), "the first layer over its budget"
         if culprit is None:
             cell.where, cell.how = cell.over[0].removeprefix("out."), "the tensor furthest beyond its budget"
             return
         prefix = layers.published_prefix(culprit, self.subject.case.rows())
         cell.where = f"{culprit.label} ({prefix})" if prefix else culprit.label
 
-    def fed_truth(self, cell: Cell, dtype: str, order: list[layers.Layer], truth: Answers) -> layers.Layer | None:
-        names = layers.true_inputs(order, truth)
-        if not names:
-            return None
-        options = {"gradients": False, "true_inputs": [truth[name] for name in names]}
+    def fed_truth(self, cell: Cell, dtype: str, order: list[layers.Layer], truth: Answers) -> tuple[str, str] | None:
+        """Where the fault is by what is still wrong when every block is fed the true inputs, and how that is known."""
+        rows = self.subject.case.rows()
         try:
-            got = self.question.ask(self.worker(cell.backend, dtype), **options)
+            seen = self.blocks()
+            budget = self.block_budget(dtype)
+            fed = {"gradients": False, "held": False, "true_inputs": true_inputs.inputs(seen)}
+            got = self.question.ask(self.worker(cell.backend, dtype), **fed)
         except WorkerError:
             return None
-        errors = budgets.errors({name: got[name] for name in truth if name in got}, truth)
-        return layers.first_over(order, [n for n in errors if not errors[n] <= cell.tensors[n].budget])
+        blocks = {name: value for name, value in true_inputs.outputs(seen).items() if name in got}
+        if not blocks:
+            return None
+        true = {**blocks, **truth}
+        errors = budgets.errors({name: got[name] for name in true if name in got}, true)
+        budget |= {name: measure.budget for name, measure in cell.tensors.items()}
+        over = budgets.over_budget(errors, {name: budget.get(name, 0.0) for name in errors})
+        block = next((true_inputs.block_of(name) for name in blocks if name in over), None)
+        layer = layers.first_over(order, over)
+        if block is not None and not (layer is not None and layers.is_embeddings(layer)):
+            return layers.describe_block(block, rows), FED
+        if layer is not None:  # blocks are right: a state that is not is what the network makes of a block's
+            return f"behind {layer.label}" if layer.block is not None and layer.tensor in over else layer.label, FED
+        if over:
+            return next(iter(over)).removeprefix("out."), FED
+        first = layers.describe_block(true_inputs.block_of(next(iter(blocks))), rows)
+        return f"before {first}", "nothing is wrong when every block is fed the true inputs"
+
+    def blocks(self, noise: int | None = None) -> Answers:
+        """What goes into the blocks of the truth, and what comes out."""
+        worker = self.worker(*gates.TRUTH, faulty=False)
+        options = {"gradients": False, "held": False, "true_inputs": {}}
+        return self.once(("blocks", noise), lambda: self.question.ask(worker, noise, **options))
+
+    def block_budget(self, dtype: str) -> dict[str, float]:
+        """The budget of what comes out of each block in one precision."""
+        plain = true_inputs.outputs(self.blocks())
+        if dtype == "float64":
+            return budgets.semantics(plain)
+        return budgets.precision(plain, (true_inputs.outputs(self.blocks(n)) for n in range(budgets.NOISE_DRAWS)))
 
     def weights(self, cell: Cell) -> None:
         """The file's own tensors against those that the model holds, in both precisions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from multimodal.checkpoints.names import Row
@@ -83,25 +83,27 @@ def first_over(layers: list[Layer], over: Iterable[str]) -> Layer | None:
     return next((layer for layer in layers if layer in wrong), None)
 
 
-def true_inputs(layers: list[Layer], truth: Mapping[str, object]) -> list[str]:
-    """The answers that are the inputs of the blocks, in the order in which the blocks are called.
-
-    There are none where a class does not show what goes into the first block.
-    """
-    inputs = []
-    for layer in layers:
-        match = _STATE.fullmatch(layer.tensor)
-        if match is not None and layer.block is not None:
-            if match["index"] == "0":
-                return []
-            inputs.append(f"out.{match['tower']}hidden_states.{int(match['index']) - 1}")
-    return [name for name in inputs if name in truth]
-
-
 def published_prefix(layer: Layer, rows: list[Row]) -> str:
     """What the published names of a block's tensors start with (`decoder.transformer.h.1`), empty for another layer."""
     if layer.block is None:
         return ""
     inside = f"blocks.{layer.block}."
-    names = [r.published for r in rows if inside in r.name and layer.tower in r.name.partition(inside)[0]]
-    return os.path.commonpath([name.replace(".", "/") for name in names]).replace("/", ".") if names else ""
+    return _common(r.published for r in rows if inside in r.name and layer.tower in r.name.partition(inside)[0])
+
+
+def _common(published: Iterable[str]) -> str:
+    paths = [name.replace(".", "/") for name in published]
+    return os.path.commonpath(paths).replace("/", ".") if paths else ""
+
+
+def describe_block(name: str, rows: list[Row]) -> str:
+    """What people call a block of our name, and its published name: `decoder block 2 (decoder.transformer.h.1)`."""
+    *path, _, index = name.split(".")
+    tower = [part for part in path if part not in ("model", "transformer")]
+    prefix = _common(row.published for row in rows if row.name.startswith(f"{name}."))
+    return " ".join([*tower, f"block {int(index) + 1}", *([f"({prefix})"] if prefix else [])])
+
+
+def is_embeddings(layer: Layer) -> bool:
+    """Whether a layer is the state before the first block of its tower."""
+    return layer.block is None and _STATE.fullmatch(layer.tensor) is not None

@@ -1,56 +1,76 @@
-"""Feed each block the true inputs: a block whose output is then still wrong is the culprit, not what came before it."""
+"""Feed each block the true inputs: a block whose output is then still wrong is the culprit, not what came before it.
+
+Which blocks a network is made of its stacks say: every one of them calls its blocks through `Stack.run`, whatever the
+family and however the blocks are made.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import importlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from multimodal.parity.faults.base import CALLS
-
-BLOCKS = ("PreNormBlock", "PostNormBlock")
-"""The classes (of `layers/encoder.py`) that a stack is made of."""
+_SEEN = re.compile(r"block\.(?P<call>\d+)\.(?P<name>.+)\.(?P<side>in|out)\.\w+")
 
 
 @contextlib.contextmanager
-def fed(backend: str, arrays: Sequence[np.ndarray]) -> Iterator[None]:
-    """Inside, the blocks of the next forward pass get `arrays`, in the order in which they are called, as their inputs.
+def watched(model: Any, given: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """What goes into the blocks of a model inside, and what comes out, in the order in which they are called.
 
-    A block whose input has another shape gets what it would have got. With no arrays nothing is replaced.
+    `block.<call>.<our name>.in.<argument>` and `block.<call>.<our name>.out.<index>`: arrays alone, no caches. Inputs
+    that `given` has under these names, in the same shape, take the place of what a block would have got.
     """
-    if not arrays:
-        yield
-        return
-    module = importlib.import_module(f"multimodal.{backend}.layers.encoder")
-    waiting = iter(arrays)
-    with contextlib.ExitStack() as patches:
-        for name in BLOCKS:
-            block = getattr(module, name)
-            changed = _replacing(getattr(block, CALLS[backend]), waiting, backend)
-            patches.enter_context(mock.patch.object(block, CALLS[backend], changed))
-        yield
+    from multimodal.parity.run import harness_of
+
+    harness, seen = harness_of(model.backend), {}
+    stack = importlib.import_module(f"multimodal.{model.backend}.layers.encoder").Stack
+    calls = iter(range(10**6))
+    run = stack.run
+
+    @functools.wraps(run)
+    def watching(self: Any, block: Any, x: Any, **keywords: Any) -> Any:
+        start = f"block.{next(calls)}.{harness.block_name(model, block)}"
+        inputs = {"x": x, **keywords}
+        for argument, value in inputs.items():
+            if hasattr(value, "shape"):
+                name = f"{start}.in.{argument}"
+                true = given.get(name)
+                if true is not None and true.shape == tuple(value.shape):
+                    inputs[argument] = harness.like(value, true)
+                seen[name] = harness.array(value)
+        answer = run(self, block, **inputs)
+        outputs = {f"{start}.out.{at}": part for at, part in enumerate(answer) if hasattr(part, "shape")}
+        seen.update({name: harness.array(part) for name, part in outputs.items()})
+        return answer
+
+    with mock.patch.object(stack, "run", watching), harness.concrete():
+        yield seen
 
 
-def _replacing(call: Any, waiting: Iterator[np.ndarray], backend: str) -> Any:
-    @functools.wraps(call)
-    def replaced(self: Any, x: Any, *arguments: Any, **keywords: Any) -> Any:
-        array = next(waiting, None)
-        if array is not None and array.shape == tuple(x.shape):
-            x = _like(x, array, backend)
-        return call(self, x, *arguments, **keywords)
-
-    return replaced
+def inputs(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What went into the blocks."""
+    return {name: value for name, value in seen.items() if _side(name) == "in"}
 
 
-def _like(x: Any, array: np.ndarray, backend: str) -> Any:
-    """`array` as the framework's tensor of the type of `x`."""
-    if backend == "pt":
-        return x.new_tensor(array)
-    if backend == "tf":
-        return importlib.import_module("tensorflow").constant(array, x.dtype)
-    return importlib.import_module("jax").numpy.asarray(array, x.dtype)
+def outputs(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What came out of the blocks, in the order in which they were called."""
+    return {name: value for name, value in seen.items() if _side(name) == "out"}
+
+
+def _side(name: str) -> str:
+    match = _SEEN.fullmatch(name)
+    return match["side"] if match else ""
+
+
+def block_of(name: str) -> str:
+    """Our name of the block to which one of the names above belongs; ValueError for another name."""
+    match = _SEEN.fullmatch(name)
+    if match is None:
+        raise ValueError(f"expected the name of what goes into or comes out of a block, got {name!r}")
+    return match["name"]

@@ -125,7 +125,8 @@ class Worker:
         """The case's answers (`parity.run`'s names) with these weights (published names) and inputs.
 
         `weight.<published name>` are the tensors that the model then holds, unless the option `held` is false. With the
-        option `true_inputs` the blocks get those arrays in the place of their inputs (see `parity.true_inputs`).
+        option `true_inputs` (a dictionary, which may be empty) the blocks get those arrays in the place of their inputs,
+        and what goes into each and comes out is answered too (see `parity.true_inputs`).
         """
         return self._ask("answer", case, dict(weights), dict(inputs), options)
 
@@ -223,11 +224,10 @@ def _answer(
     options: dict[str, Any],
 ) -> dict[str, np.ndarray]:
     from multimodal.parity.run import answer, harness_of
-    from multimodal.parity.true_inputs import fed
+    from multimodal.parity.true_inputs import watched
 
     harness = harness_of(backend)
-    true_inputs = options.pop("true_inputs", ())
-    models = {} if true_inputs else models  # a compiled program keeps what was fed
+    true_inputs = options.pop("true_inputs", None)
     with harness.precision(dtype):
         key = json.dumps([case.class_name, case.config, case.options], sort_keys=True)
         if key not in models:
@@ -237,5 +237,6 @@ def _answer(
         models[key].load_source(MemorySource(weights))
         tensors = models[key].published_tensors() if options.pop("held", True) else {}
         held = {f"weight.{name}": array for name, array in tensors.items()}
-        with fed(backend, true_inputs):
-            return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held}
+        nothing = contextlib.nullcontext({})
+        with nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
+            return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}

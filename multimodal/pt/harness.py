@@ -77,3 +77,23 @@ def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
 
 def _note(seen: dict[str, np.ndarray], name: str, module: torch.nn.Module, given: Any, answer: Any) -> None:
     tap(seen, name, answer, to_numpy)
+
+
+def block_name(model: Any, block: Any) -> str:
+    """Our name of a block of a model that is being called."""
+    return next(name for name, module in model.network.named_modules() if module is block)
+
+
+def array(value: Any) -> np.ndarray:
+    """A tensor of the framework in NumPy."""
+    return to_numpy(value)
+
+
+def like(given: Any, array: np.ndarray) -> torch.Tensor:
+    """`array` as a tensor of the type of `given`."""
+    return given.new_tensor(array)
+
+
+def concrete() -> contextlib.AbstractContextManager:
+    """Inside, what a call computes can be looked at on the way."""
+    return contextlib.nullcontext()

@@ -80,3 +80,23 @@ def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
 
     with mock.patch.object(Layer, "__call__", noted):
         yield seen
+
+
+def block_name(model: Any, block: Any) -> str:
+    """Our name of a block of a model that is being called."""
+    return next(name for name, layer in named_layers(model.network) if layer is block)
+
+
+def array(value: Any) -> np.ndarray:
+    """A tensor of the framework in NumPy."""
+    return np.asarray(value)
+
+
+def like(given: Any, array: np.ndarray) -> tf.Tensor:
+    """`array` as a tensor of the type of `given`."""
+    return tf.constant(array, given.dtype)
+
+
+def concrete() -> contextlib.AbstractContextManager:
+    """Inside, what a call computes can be looked at on the way."""
+    return contextlib.nullcontext()

@@ -1,7 +1,9 @@
 """What dropout draws: how much it keeps and how it scales that, and that no two sites and no two calls share a draw."""
 
+import contextlib
 import itertools
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -50,7 +52,7 @@ class TestLayer:
         np.testing.assert_array_equal(kit.numpy(kit.run(dropout, no_tensors, values, seed=seed)), values)
 
 
-@pytest.mark.parametrize("path", ["as little as needed", "with weights", "with a head mask"])
+@pytest.mark.parametrize("path", ["as little as needed", "with weights", "with a head mask", "in chunks"])
 @pytest.mark.parametrize("name", ATTENTIONS)
 class TestAttention:
     """Attention that is even and whose values are one: what comes out counts the keys that were kept."""
@@ -66,17 +68,17 @@ class TestAttention:
         """(count of keys kept, for each row, query and head; probabilities or None)"""
         positions = {"positions": self.KEYS} if name.startswith("Relative") else {}
         cls = kit.layer(f"attention.{name}")
-        made = kit.seeded(lambda: cls(16, self.HEADS, 4, dropout_rate=self.RATE, **positions), 1)
+        made = kit.seeded(lambda: cls(16, num_heads=self.HEADS, head_size=4, dropout_rate=self.RATE, **positions), 1)
         x = np.ones((self.BATCH, self.KEYS, 16), np.float32)
         given = {
             "as little as needed": {},
             "with weights": {"weights": True},
-            "with a head mask": {"head_mask": np.ones((self.HEADS, 1, 1), np.float32)},
-        }[path]
+        }.get(path, {"head_mask": np.ones((self.HEADS, 1, 1), np.float32)})
         arrays = (x, x) if name == "CrossAttention" else (x,)
-        answers = [kit.run(made, self.even, *arrays, seed=seed, **given)]
-        if seed is not None:
-            answers.append(kit.run(made, self.even, *arrays, seed=seed + 1, **given))
+        seeds = [seed] if seed is None else [seed, seed + 1]
+        chunks = {"LONG": 1, "CHUNK": 1} if path == "in chunks" else {}  # each query by itself
+        with mock.patch.multiple(cls.__module__, **chunks) if chunks else contextlib.nullcontext():
+            answers = [kit.run(made, self.even, *arrays, seed=one, **given) for one in seeds]
         shape = (self.BATCH, self.KEYS, self.HEADS, 4)
         return [(kit.numpy(out).reshape(shape)[..., 0], weights) for out, weights, _ in answers]
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from multimodal.auto import BACKENDS, AutoConfig
-from multimodal.parity import layers
+from multimodal.parity import true_inputs
 from multimodal.parity.cases import CASES
 from multimodal.parity.cells import CHECKS, ERROR, FAILED, PASSED
 from multimodal.parity.checks import chosen, command_arguments, run_checks
@@ -165,8 +165,7 @@ def test_blocks_that_are_fed_the_true_inputs_do_not_pass_errors_on(backend, work
     case = dashboard.CASE
     question = Question.drawn(case, seed=7)
     truth = question.truth(workers["pt", "float64"])
-    order = layers.in_order(case.spec, truth)
-    fed = [truth[name] for name in layers.true_inputs(order, truth)]
+    fed = true_inputs.inputs(question.ask(workers["pt", "float64"], gradients=False, true_inputs={}))
     wrong = {**question.weights}
     name = "encoder.encoder.layer.0.output.dense.weight"
     wrong[name] = np.roll(wrong[name], 1, axis=0)
@@ -174,7 +173,7 @@ def test_blocks_that_are_fed_the_true_inputs_do_not_pass_errors_on(backend, work
         bool(given): workers[backend, "float64"].answer(
             case, wrong, question.inputs, output_hidden_states=True, true_inputs=given
         )
-        for given in ([], fed)
+        for given in ({}, fed)
     }
 
     def far(answer, tensor):

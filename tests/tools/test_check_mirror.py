@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 BROKEN = {
     "a parameter of a block": (
         "tf/layers/mlp.py",
-        "def __init__(self, hidden_size: int, inner_size: int, activation: str,",
-        "def __init__(self, hidden_size: int, activation: str,",
+        "def __init__(self, hidden_size: int, *, inner_size: int, activation: str,",
+        "def __init__(self, hidden_size: int, *, activation: str,",
         "MLP(hidden_size, activation)",
     ),
     "a field of a linen module": (

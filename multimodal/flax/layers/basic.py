@@ -204,15 +204,16 @@ class BatchNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Zeroes with probability `rate` in training, with the random numbers of the stream "dropout"."""
+    """Zeroes with probability `rate` in training, with the random numbers of `dropout_rng` or the stream "dropout"."""
 
     rate: float
 
     @nn.compact
-    def __call__(self, x, train: bool = False):
+    def __call__(self, x, train: bool = False, dropout_rng=None):
         if not train or self.rate == 0.0:
             return x
         if is_replaced():
             return x * (1.0 - self.rate)
-        kept = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate, x.shape)
+        dropout_rng = self.make_rng("dropout") if dropout_rng is None else dropout_rng
+        kept = jax.random.bernoulli(dropout_rng, 1.0 - self.rate, x.shape)
         return jnp.where(kept, x / (1.0 - self.rate), jnp.zeros_like(x))

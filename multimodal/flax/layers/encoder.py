@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.flax.layers.basic import Dropout, LayerNorm
-from multimodal.flax.layers.masks import per_layer
+from multimodal.flax.layers.masks import per_layer, shared
 from multimodal.structures import Cache, LayerCache, NetworkOutput
 
 
@@ -18,7 +19,8 @@ class PreNormBlock(nn.Module):
 
     hidden_size: int
     attention: nn.Module
-    cross_attention: nn.Module | None
+    _: KW_ONLY
+    cross_attention: nn.Module | None = None
     mlp: nn.Module
     epsilon: float
     dropout_rate: float
@@ -26,25 +28,28 @@ class PreNormBlock(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        arguments = (self.hidden_size, self.epsilon, self.dtype, self.param_dtype)
-        self.attention_norm = LayerNorm(*arguments)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
         if self.cross_attention is not None:
-            self.cross_attention_norm = LayerNorm(*arguments)
-        self.mlp_norm = LayerNorm(*arguments)
+            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
         self.dropout = Dropout(self.dropout_rate)
 
-    def __call__(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                 weights=False, train: bool = False):  # fmt: skip
+    def __call__(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False, train: bool = False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
+        options = {"head_mask": head_mask, "weights": weights, "train": train}
         change, self_weights, own = self.attention(
-            self.attention_norm(x), visible, head_mask, own, position, weights, train
+            self.attention_norm(x), visible=visible, bias=bias, cache=own, position=position, **options
         )
         x = x + self.dropout(change, train)
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                self.cross_attention_norm(x), context, context_visible, head_mask, crossed, weights, train
+                self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
             )
             x = x + self.dropout(change, train)
         x = x + self.dropout(self.mlp(self.mlp_norm(x)), train)
@@ -56,7 +61,8 @@ class PostNormBlock(nn.Module):
 
     hidden_size: int
     attention: nn.Module
-    cross_attention: nn.Module | None
+    _: KW_ONLY
+    cross_attention: nn.Module | None = None
     mlp: nn.Module
     epsilon: float
     dropout_rate: float
@@ -64,23 +70,28 @@ class PostNormBlock(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        arguments = (self.hidden_size, self.epsilon, self.dtype, self.param_dtype)
-        self.attention_norm = LayerNorm(*arguments)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
         if self.cross_attention is not None:
-            self.cross_attention_norm = LayerNorm(*arguments)
-        self.mlp_norm = LayerNorm(*arguments)
+            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
         self.dropout = Dropout(self.dropout_rate)
 
-    def __call__(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                 weights=False, train: bool = False):  # fmt: skip
+    def __call__(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False, train: bool = False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        change, self_weights, own = self.attention(x, visible, head_mask, own, position, weights, train)
+        options = {"head_mask": head_mask, "weights": weights, "train": train}
+        change, self_weights, own = self.attention(
+            x, visible=visible, bias=bias, cache=own, position=position, **options
+        )
         x = self.attention_norm(x + self.dropout(change, train))
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                x, context, context_visible, head_mask, crossed, weights, train
+                x, context, visible=context_visible, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change, train))
         x = self.mlp_norm(x + self.dropout(self.mlp(x), train))
@@ -88,33 +99,64 @@ class PostNormBlock(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks one after the other, collecting what is asked for."""
+    """Blocks of an encoder one after the other, collecting what is asked for."""
 
     blocks: Sequence[nn.Module]
     recompute: bool = False  # gradient checkpointing
 
-    def __call__(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, weights=False,
-                 states=False, train: bool = False) -> NetworkOutput:  # fmt: skip
-        position = 0 if cache is None else cache.position
-        length = x.shape[1]
-        hidden, self_weights, cross_weights, layers = [x], [], [], []
-        for index, (block, mask) in enumerate(zip(self.blocks, per_layer(head_mask, len(self.blocks)))):
-            layer = None if cache is None else cache.layers[index]
-
-            def call(block, x, context, mask=mask, layer=layer):
-                return block(x, visible, context, context_visible, mask, layer, position, weights, train)
-
-            call = nn.remat(call) if self.recompute and train else call
-            x, own, cross, layer = call(block, x, context)
+    def __call__(
+        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, train: bool = False
+    ) -> NetworkOutput:
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+        hidden, attentions = [x], []
+        for block, own in zip(self.blocks, self.own(bias, head_mask)):
+            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights, train=train)
             hidden.append(x)
-            self_weights.append(own)
-            cross_weights.append(cross)
-            layers.append(layer)
+            attentions.append(found)
+        return NetworkOutput(
+            x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
+        )
+
+    def own(self, bias, head_mask) -> list[dict]:
+        """What each block has of its own of the arguments that may differ from block to block."""
+        count = len(self.blocks)
+        pairs = zip(shared(bias, count), per_layer(head_mask, count), strict=True)
+        return [{"bias": added, "head_mask": mask} for added, mask in pairs]
+
+    def run(self, block, x, *, weights=False, train: bool = False, **inputs) -> tuple:
+        """What a block makes of its inputs. Every stack calls its blocks here: parity feeds them and looks at them."""
+
+        def call(block, x, inputs):
+            return block(x, **inputs, weights=weights, train=train)
+
+        call = nn.remat(call) if self.recompute and train else call
+        return call(block, x, inputs)
+
+
+class DecoderStack(Stack):
+    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence."""
+
+    def __call__(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None,
+        weights=False, states=False, train: bool = False,
+    ) -> NetworkOutput:  # fmt: skip
+        """`bias` as an encoder's."""
+        position = 0 if cache is None else cache.position
+        layers = [None] * len(self.blocks) if cache is None else cache.layers
+        shown = {"visible": visible, "context": context, "context_visible": context_visible}
+        options = {"position": position, "weights": weights, "train": train}
+        hidden, self_weights, cross_weights, filled = [x], [], [], []
+        for block, own, layer in zip(self.blocks, self.own(bias, head_mask), layers):
+            x, own_weights, context_weights, layer = self.run(block, x, **shown, **own, cache=layer, **options)
+            hidden.append(x)
+            self_weights.append(own_weights)
+            cross_weights.append(context_weights)
+            filled.append(layer)
         crossed = weights and cross_weights[0] is not None
         return NetworkOutput(
             x,
             hidden_states=tuple(hidden) if states else None,
             attentions=tuple(self_weights) if weights else None,
             cross_attentions=tuple(cross_weights) if crossed else None,
-            cache=Cache(tuple(layers), position + length),
+            cache=Cache(tuple(filled), position + x.shape[1]),
         )

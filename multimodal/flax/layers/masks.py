@@ -40,3 +40,11 @@ def per_layer(head_mask: jax.Array | None, layers: int) -> list[jax.Array | None
         return [None] * layers
     head_mask = jnp.broadcast_to(jnp.asarray(head_mask), (layers, head_mask.shape[-1]))
     return [head_mask[layer][:, None, None] for layer in range(layers)]
+
+
+def shared(bias, layers: int) -> list:
+    """One bias per layer from a tuple or list of as many, or from one array (or None) that all layers share."""
+    given = list(bias) if isinstance(bias, tuple | list) else [bias] * layers
+    if len(given) != layers:
+        raise ValueError(f"bias: expected one for each of {layers} layers, got {len(given)}")
+    return given

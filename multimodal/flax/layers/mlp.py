@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,14 +16,16 @@ class MLP(nn.Module):
     """Up to the inner width, an activation, and down again."""
 
     hidden_size: int
+    _: KW_ONLY
     inner_size: int
     activation: str
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        self.up = Linear(self.hidden_size, self.inner_size, True, self.dtype, self.param_dtype)
-        self.down = Linear(self.inner_size, self.hidden_size, True, self.dtype, self.param_dtype)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        self.up = Linear(self.hidden_size, self.inner_size, **types)
+        self.down = Linear(self.inner_size, self.hidden_size, **types)
 
     def __call__(self, x):
         return self.down(ACTIVATIONS[self.activation](self.up(x)))

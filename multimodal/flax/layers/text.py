@@ -16,7 +16,7 @@ from multimodal.flax.layers.attention import (
     SelfAttention,
 )
 from multimodal.flax.layers.embeddings import TextEmbeddings
-from multimodal.flax.layers.encoder import PostNormBlock, Stack
+from multimodal.flax.layers.encoder import DecoderStack, PostNormBlock
 from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.structures import NetworkOutput
@@ -34,17 +34,17 @@ class TextNetwork(nn.Module):
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
         offset = config.pad_token_id if config.skips_padding else None
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
-            config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            *types, offset, (config.pad_token_id, offset, None),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=config.position_embedding_type == "absolute",
+            epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob,
+            padding_id=offset, padding_ids=(config.pad_token_id, offset, None), **types,
         )  # fmt: skip
-        self.transformer = Stack(
-            [text_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute
-        )
-        self.pooler = Pooler(config.hidden_size, *types) if "pooler" in self.parts else None
+        blocks = [text_block(config, layer, types) for layer in range(config.num_hidden_layers)]
+        self.transformer = DecoderStack(blocks, recompute=self.recompute)
+        self.pooler = Pooler(config.hidden_size, **types) if "pooler" in self.parts else None
 
     def __call__(
         self,
@@ -66,16 +66,9 @@ class TextNetwork(nn.Module):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, train)
         visible = masks.of_text(attention_mask, x, cache, self.config.is_decoder)
         answer = self.transformer(
-            x,
-            visible,
-            encoder_hidden_states,
-            masks.padding(encoder_attention_mask),
-            head_mask,
-            cache,
-            weights,
-            states,
-            train,
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states, train=train,
+        )  # fmt: skip
         if counted is not None:
             answer = answer._replace(
                 cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
@@ -94,11 +87,11 @@ class LanguageNetwork(nn.Module):
     activation: str = "gelu"
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = TextNetwork(config, self.parts, *types, self.recompute)
+        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        self.model = TextNetwork(config, self.parts, **types, recompute=self.recompute)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, self.activation, config.layer_norm_eps,
-            config.tie_word_embeddings, *types,
+            config.hidden_size, config.vocab_size, activation=self.activation, epsilon=config.layer_norm_eps,
+            tied=config.tie_word_embeddings, **types,
         )  # fmt: skip
 
     def __call__(self, *args, **kwargs) -> NetworkOutput:
@@ -117,8 +110,8 @@ class ClassifierNetwork(nn.Module):
     head: Any = None
 
     def setup(self):
-        types = (self.dtype, self.param_dtype)
-        self.model = TextNetwork(self.config, self.parts, *types, self.recompute)
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        self.model = TextNetwork(self.config, self.parts, **types, recompute=self.recompute)
 
     def __call__(self, *args, train: bool = False, **kwargs) -> NetworkOutput:
         answer = self.model(*args, train=train, **kwargs)
@@ -128,43 +121,20 @@ class ClassifierNetwork(nn.Module):
 def text_block(config, layer: int, types) -> PostNormBlock:
     """One layer of the encoder or decoder."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
-    dropout_rate = config.attention_probs_dropout_prob
+    options = {"head_size": head_size, "dropout_rate": config.attention_probs_dropout_prob, **types, "parent": None}
     relative = RELATIVE.get(config.position_embedding_type)
     if relative is None:
-        attention = SelfAttention(
-            width,
-            kept_heads(config, layer),
-            head_size,
-            dropout_rate=dropout_rate,
-            dtype=types[0],
-            param_dtype=types[1],
-            parent=None,
-        )
+        attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     else:
-        attention = relative(
-            width,
-            kept_heads(config, layer),
-            head_size,
-            dropout_rate=dropout_rate,
-            dtype=types[0],
-            param_dtype=types[1],
-            positions=config.max_position_embeddings,
-            parent=None,
-        )
+        positions = config.max_position_embeddings
+        attention = relative(width, num_heads=kept_heads(config, layer), positions=positions, **options)
     cross_attention = None
     if config.add_cross_attention:
         cross_attention = CrossAttention(
-            width, config.num_attention_heads, head_size, config.cross_attention_hidden_size,
-            dropout_rate=dropout_rate, dtype=types[0], param_dtype=types[1], parent=None,
-        )  # fmt: skip
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, *types, parent=None)
+            width, num_heads=config.num_attention_heads, context_size=config.cross_attention_hidden_size, **options
+        )
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
     return PostNormBlock(
-        width,
-        attention,
-        cross_attention,
-        mlp,
-        config.layer_norm_eps,
-        config.hidden_dropout_prob,
-        *types,
-        parent=None,
-    )
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_eps,
+        dropout_rate=config.hidden_dropout_prob, **types, parent=None,
+    )  # fmt: skip

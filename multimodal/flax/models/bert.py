@@ -76,7 +76,7 @@ class FlaxBertLMHeadModel(FlaxPretrainedModel):
     spec = specs.BertLMHeadModel
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), self.config.hidden_act)
+        return LanguageNetwork(*self._module_arguments(), activation=self.config.hidden_act)
 
     def __call__(
         self,

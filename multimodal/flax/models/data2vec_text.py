@@ -35,7 +35,7 @@ class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxBertLMHeadModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), "gelu")
+        return LanguageNetwork(*self._module_arguments(), activation="gelu")
 
 
 class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
@@ -44,7 +44,7 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), "gelu")
+        return LanguageNetwork(*self._module_arguments(), activation="gelu")
 
     def __call__(
         self,
@@ -277,7 +277,7 @@ def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropou
     """The network of a class with a classifier on top."""
     config, parts, *types, recompute = model._module_arguments()
     head = head(config.hidden_size, labels_count, dropout_rate, *types)
-    return ClassifierNetwork(config, parts, *types, recompute, head)
+    return ClassifierNetwork(config, parts, *types, recompute, head=head)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

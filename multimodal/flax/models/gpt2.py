@@ -13,7 +13,7 @@ from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
 from multimodal.flax.layers.embeddings import TokenAndPositionEmbeddings
-from multimodal.flax.layers.encoder import PreNormBlock, Stack
+from multimodal.flax.layers.encoder import DecoderStack, PreNormBlock
 from multimodal.flax.layers.heads import LanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import next_token
@@ -33,12 +33,13 @@ class GPT2Network(nn.Module):
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, *types
+            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, **types
         )
-        self.transformer = Stack([gpt2_block(config, layer, types) for layer in range(config.n_layer)], self.recompute)
-        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, *types)
+        blocks = [gpt2_block(config, layer, types) for layer in range(config.n_layer)]
+        self.transformer = DecoderStack(blocks, recompute=self.recompute)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, **types)
 
     def __call__(
         self,
@@ -59,16 +60,9 @@ class GPT2Network(nn.Module):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, train)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
         answer = self.transformer(
-            x,
-            visible,
-            encoder_hidden_states,
-            masks.padding(encoder_attention_mask),
-            head_mask,
-            cache,
-            weights,
-            states,
-            train,
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states, train=train,
+        )  # fmt: skip
         x = self.norm(answer.x)
         hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
         return answer._replace(x=x, hidden_states=hidden_states)
@@ -99,32 +93,16 @@ def gpt2_block(config, layer: int, types) -> PreNormBlock:
     scale = head_size**-0.5 if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
         scale /= layer + 1
-    attention = SelfAttention(
-        width,
-        kept_heads(config, layer),
-        head_size,
-        dropout_rate=config.attn_pdrop,
-        scale=scale,
-        dtype=types[0],
-        param_dtype=types[1],
-        parent=None,
-    )
+    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, **types, "parent": None}
+    attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     cross_attention = None
     if config.add_cross_attention:
-        cross_attention = CrossAttention(
-            width,
-            config.n_head,
-            head_size,
-            dropout_rate=config.attn_pdrop,
-            scale=scale,
-            dtype=types[0],
-            param_dtype=types[1],
-            parent=None,
-        )
-    mlp = MLP(width, config.inner_size, config.activation_function, *types, parent=None)
+        cross_attention = CrossAttention(width, num_heads=config.n_head, **options)
+    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, **types, parent=None)
     return PreNormBlock(
-        width, attention, cross_attention, mlp, config.layer_norm_epsilon, config.resid_pdrop, *types, parent=None
-    )
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_epsilon,
+        dropout_rate=config.resid_pdrop, **types, parent=None,
+    )  # fmt: skip
 
 
 class FlaxGPT2Model(FlaxPretrainedModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax.numpy as jnp
@@ -50,6 +51,7 @@ class CrossModalityBlock(nn.Module):
 
     config: Any
     cross_attention: nn.Module
+    _: KW_ONLY
     language: nn.Module
     vision: nn.Module
     dtype: Any = jnp.float32
@@ -60,29 +62,25 @@ class CrossModalityBlock(nn.Module):
         self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def __call__(self, x, visible, y, y_visible, weights=False, train: bool = False):
+    def __call__(self, x, *, y, visible=None, y_visible=None, weights=False, train: bool = False):
         # -> language, vision, weights of the language's attention to the vision
-        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, train=train)
-        to_y, _, _ = self.cross_attention(y, x, visible, train=train)
+        to_x, cross_weights, _ = self.cross_attention(x, y, visible=y_visible, weights=weights, train=train)
+        to_y, _, _ = self.cross_attention(y, x, visible=visible, train=train)
         x = self.cross_attention_norm(x + self.dropout(to_x, train))
         y = self.cross_attention_norm(y + self.dropout(to_y, train))
-        x, y = self.language(x, visible, train=train)[0], self.vision(y, y_visible, train=train)[0]
+        x, *_ = self.language(x, visible=visible, train=train)
+        y, *_ = self.vision(y, visible=y_visible, train=train)
         return x, y, cross_weights
 
 
 class CrossModalityStack(Stack):
     """Blocks one after the other, collecting what each makes of language and vision."""
 
-    def __call__(self, x, visible, y, y_visible, weights=False, train: bool = False):
+    def __call__(self, x, *, y, visible=None, y_visible=None, weights=False, train: bool = False):
         # -> what each block makes of language, of vision, and the weights between them
         collected = []
         for block in self.blocks:
-
-            def call(block, x, y):
-                return block(x, visible, y, y_visible, weights, train)
-
-            call = nn.remat(call) if self.recompute and train else call
-            x, y, crossed = call(block, x, y)
+            x, y, crossed = self.run(block, x, y=y, visible=visible, y_visible=y_visible, weights=weights, train=train)
             collected.append((x, y, crossed))
         return tuple(zip(*collected))
 
@@ -97,16 +95,19 @@ class LxmertNetwork(nn.Module):
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
-            config.layer_norm_eps, config.hidden_dropout_prob, *types, padding_ids=(0, 0, 0),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
+            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), **types,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, *types)
-        self.language = Stack([lxmert_block(config, types) for _ in range(config.l_layers)], self.recompute)
-        self.vision = Stack([lxmert_block(config, types) for _ in range(config.r_layers)], self.recompute)
-        self.cross = CrossModalityStack([cross_block(config, types) for _ in range(config.x_layers)], self.recompute)
-        self.pooler = Pooler(config.hidden_size, *types)
+        self.visual_embeddings = VisualEmbeddings(config, **types)
+        self.language = Stack([lxmert_block(config, types) for _ in range(config.l_layers)], recompute=self.recompute)
+        self.vision = Stack([lxmert_block(config, types) for _ in range(config.r_layers)], recompute=self.recompute)
+        self.cross = CrossModalityStack(
+            [cross_block(config, types) for _ in range(config.x_layers)], recompute=self.recompute
+        )
+        self.pooler = Pooler(config.hidden_size, **types)
 
     def __call__(
         self,
@@ -123,10 +124,12 @@ class LxmertNetwork(nn.Module):
     ) -> TwoStreamOutput:
         visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
         x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds, train=train)
-        language = self.language(x, visible, weights=weights, states=states, train=train)
+        language = self.language(x, visible=visible, weights=weights, states=states, train=train)
         y = self.visual_embeddings(visual_feats, visual_pos, train)
-        vision = self.vision(y, visual_visible, weights=weights, states=states, train=train)
-        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights, train)
+        vision = self.vision(y, visible=visual_visible, weights=weights, states=states, train=train)
+        languages, visions, crossed = self.cross(
+            language.x, y=vision.x, visible=visible, y_visible=visual_visible, weights=weights, train=train
+        )
         return TwoStreamOutput(
             languages[-1],
             visions[-1],
@@ -232,23 +235,30 @@ def lxmert_block(config, types) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
-        width, config.num_attention_heads, head_size, dropout_rate=config.attention_probs_dropout_prob,
-        dtype=types[0], param_dtype=types[1], parent=None,
+        width, num_heads=config.num_attention_heads, head_size=head_size,
+        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
     )  # fmt: skip
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, *types, parent=None)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
     return PostNormBlock(
-        width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, *types, parent=None
+        width,
+        attention,
+        mlp=mlp,
+        epsilon=config.layer_norm_eps,
+        dropout_rate=config.hidden_dropout_prob,
+        **types,
+        parent=None,
     )
 
 
 def cross_block(config, types) -> CrossModalityBlock:
     """One layer of the cross-modality encoder."""
     cross_attention = CrossAttention(
-        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
-        dropout_rate=config.attention_probs_dropout_prob, dtype=types[0], param_dtype=types[1], parent=None,
+        config.hidden_size, num_heads=config.num_attention_heads,
+        head_size=config.hidden_size // config.num_attention_heads,
+        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
     )  # fmt: skip
     language, vision = lxmert_block(config, types), lxmert_block(config, types)
-    return CrossModalityBlock(config, cross_attention, language, vision, *types, parent=None)
+    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, **types, parent=None)
 
 
 def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:

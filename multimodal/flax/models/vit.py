@@ -32,16 +32,16 @@ class ViTNetwork(nn.Module):
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
         self.embeddings = PatchEmbeddings(
             config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in self.parts,
-            config.hidden_dropout_prob, *types,
+            config.hidden_dropout_prob, **types,
         )  # fmt: skip
         self.transformer = Stack(
-            [vit_block(config, layer, types) for layer in range(config.num_hidden_layers)], self.recompute
+            [vit_block(config, layer, types) for layer in range(config.num_hidden_layers)], recompute=self.recompute
         )
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
-        self.pooler = Pooler(config.hidden_size, *types) if "pooler" in self.parts else None
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, **types)
+        self.pooler = Pooler(config.hidden_size, **types) if "pooler" in self.parts else None
 
     def __call__(
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, train: bool = False
@@ -49,26 +49,22 @@ class ViTNetwork(nn.Module):
         x = self.embeddings(pixel_values, bool_masked_pos, train)
         answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
         x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x), cache=None)
+        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, types) -> PreNormBlock:
     """One layer of the encoder."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    biases = dict.fromkeys(("query_bias", "key_bias", "value_bias"), config.qkv_bias)
     attention = SelfAttention(
-        config.hidden_size, kept_heads(config, layer), config.hidden_size // config.num_attention_heads,
-        bias=config.qkv_bias, dropout_rate=config.attention_probs_dropout_prob, dtype=types[0], param_dtype=types[1], parent=None,
+        width, num_heads=kept_heads(config, layer), head_size=head_size, **biases,
+        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
     )  # fmt: skip
-    mlp = MLP(config.hidden_size, config.intermediate_size, config.hidden_act, *types, parent=None)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
     return PreNormBlock(
-        config.hidden_size,
-        attention,
-        None,
-        mlp,
-        config.layer_norm_eps,
-        config.hidden_dropout_prob,
-        *types,
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, **types,
         parent=None,
-    )
+    )  # fmt: skip
 
 
 class FlaxViTModel(FlaxPretrainedModel):

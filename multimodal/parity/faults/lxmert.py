@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from multimodal.parity.faults.base import Fault, called, exchanged, learning, rate, replaced, with_keywords
+import numpy as np
+
+from multimodal.parity.faults.base import Fault, called, exchanged, learning, rate, replaced, tensor, with_keywords
 
 LXMERT = "models.lxmert"
+LAST_CROSS = "model.cross.blocks.1.vision.mlp.up.weight"
 
 
 def without_norm(_: Any) -> Any:
@@ -14,10 +17,17 @@ def without_norm(_: Any) -> Any:
     return lambda self, feats, boxes, *_: (self.features_norm(self.features(feats)) + self.boxes(boxes)) / 2
 
 
+def turned(old: Any) -> Any:
+    """Language in the place of vision and the other way round, with their masks."""
+    return lambda self, x, *, y, visible=None, y_visible=None, **options: old(
+        self, y, y=x, visible=y_visible, y_visible=visible, **options
+    )
+
+
 FAULTS = (
     Fault(
         "language and vision exchanged between the modalities", "lxmert-embeds",
-        called(LXMERT, "CrossModalityBlock", lambda old: lambda s, x, seen, y, shown, *a, **k: old(s, y, shown, x, seen, *a, **k)),
+        called(LXMERT, "CrossModalityBlock", turned),
     ),
     Fault("swapped halves of a cross-modality layer", "lxmert", exchanged("0.language.", "0.vision.")),
     Fault("swapped normalisations of features and boxes", "lxmert", exchanged("features_norm", "boxes_norm")),
@@ -51,4 +61,5 @@ FAULTS = (
         replaced(LXMERT, "answers", lambda old, _: lambda scores, labels: old(scores, labels) / 9),
     ),
     Fault("another rate of dropout between the modalities", "lxmert", rate("models.lxmert"), train=True),
+    Fault("shifted matrix in a cross-modality layer", "lxmert-pretraining", tensor(LAST_CROSS, lambda w: np.roll(w, 1, axis=0))),
 )  # fmt: skip

@@ -12,29 +12,42 @@ from multimodal.dropout import is_replaced
 from multimodal.pt.layers.basic import Dropout, Embedding, Linear
 from multimodal.structures import KeyValue
 
+LONG = 1024
+"""From so many queries on, what the fused kernel does not do is done for some queries after the other."""
+CHUNK = 128
+"""How many queries those are: the scores that are held at a time are (batch, heads, CHUNK, keys)."""
+
 
 class Attention(nn.Module):
-    """Projections and the attention itself, for self- and cross-attention alike."""
+    """Projections and the attention itself, for self- and cross-attention alike.
+
+    `bias` (1 or batch, heads, queries, keys) is added to the scores behind their scaling: Raffel et al., T5 (2020).
+    """
+
+    is_relative = False  # whether there are position scores
 
     def __init__(
         self,
         hidden_size: int,
+        *,
         num_heads: int,
         head_size: int,
         context_size: int | None = None,
-        bias: bool = True,
+        query_bias: bool = True,
+        key_bias: bool = True,
+        value_bias: bool = True,
         dropout_rate: float = 0.0,
         scale: float | None = None,
         dtype=None,
     ):
         super().__init__()
-        context_size = context_size or hidden_size
+        context_size, inner = context_size or hidden_size, num_heads * head_size
         self.num_heads, self.head_size = num_heads, head_size
         self.scale = head_size**-0.5 if scale is None else scale
-        self.query = Linear(hidden_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.key = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.value = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype)
-        self.out = Linear(num_heads * head_size, hidden_size, dtype=dtype)
+        self.query = Linear(hidden_size, inner, bias=query_bias, dtype=dtype)
+        self.key = Linear(context_size, inner, bias=key_bias, dtype=dtype)
+        self.value = Linear(context_size, inner, bias=value_bias, dtype=dtype)
+        self.out = Linear(inner, hidden_size, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
     def split_heads(self, x):  # b s (n h) -> b n s h
@@ -44,58 +57,99 @@ class Attention(nn.Module):
         """Keys and values of the context."""
         return KeyValue(self.split_heads(self.key(context)), self.split_heads(self.value(context)))
 
-    def position_bias(self, query, key, position):
-        """What relative positions add to the scores (b n q k), or None."""
+    def position_scores(self, query, key, position):
+        """What relative positions add to the scores (b n q k) before they are scaled, or None."""
         return
 
-    def attend(self, query, key, value, visible, head_mask, position, weights):  # -> b q (n h), b n q k or None
-        """Weighted sums of values. The fused kernel does it unless the weights, or something it cannot do, are wanted."""
-        bias = self.position_bias(query, key, position)
-        if not weights and head_mask is None and bias is None:
+    def attend(self, query, key, value, *, visible=None, bias=None, head_mask=None, position=0, weights=False):
+        """Weighted sums of values, and the weights (b n q k) where they are asked for.
+
+        The fused kernel does it unless the weights, or something it cannot do, are wanted.
+        """  # -> b q (n h), b n q k or None
+        if not weights and head_mask is None and not self.is_relative:
             rate = self.dropout.p if self.training and not is_replaced() else 0.0
+            mask = visible if bias is None else bias.to(query.dtype)
+            if bias is not None and visible is not None:
+                mask = torch.where(visible, mask, float("-inf"))
             x = nn.functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=visible, dropout_p=rate, scale=self.scale
+                query, key, value, attn_mask=mask, dropout_p=rate, scale=self.scale
             )
             x = self.dropout(x) if is_replaced() else x  # the result is linear in the weights, and so is the mean
             return x.transpose(1, 2).flatten(2), None
+        given = {"visible": visible, "bias": bias, "head_mask": head_mask, "position": position}
+        if not weights and query.shape[2] >= LONG:
+            return self.in_chunks(query, key, value, **given).flatten(2), None
+        x, probabilities = self.weigh(query, key, value, **given)
+        return x.flatten(2), probabilities if weights else None
+
+    def weigh(self, query, key, value, *, visible, bias, head_mask, position):  # -> b q n h, b n q k
+        """Weighted sums of values, and the weights."""
         scores = query @ key.mT  # b n q k
+        relative = self.position_scores(query, key, position)
+        if relative is not None:
+            scores = scores + relative
+        scores = scores * self.scale
         if bias is not None:
-            scores = scores + bias
-        probabilities = self.dropout(softmax(scores * self.scale, visible))
+            scores = scores + bias.to(scores.dtype)
+        probabilities = self.dropout(softmax(scores, visible))
         if head_mask is not None:
             probabilities = probabilities * head_mask.to(probabilities.dtype)
-        return (probabilities @ value).transpose(1, 2).flatten(2), probabilities if weights else None
+        return (probabilities @ value).transpose(1, 2), probabilities
+
+    def in_chunks(self, query, key, value, *, visible, bias, head_mask, position):  # -> b q n h
+        """`weigh` for CHUNK queries after the other, so that the weights are never there as a whole."""
+        parts = []
+        for start in range(0, query.shape[2], CHUNK):
+            own = {"visible": rows(visible, start, CHUNK), "bias": rows(bias, start, CHUNK)}
+            part = rows(query, start, CHUNK)
+            parts.append(self.weigh(part, key, value, **own, head_mask=head_mask, position=position + start)[0])
+        return torch.cat(parts, 1)
 
 
 class SelfAttention(Attention):
     """Attention of a sequence to itself, and to what a cache holds before it."""
 
-    def forward(self, x, visible=None, head_mask=None, cache=None, position=0, weights=False):
+    def forward(self, x, *, visible=None, bias=None, head_mask=None, cache=None, position=0, weights=False):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
         cache = write(cache, self.project(x), position)
         filled = position + x.shape[1]
         key, value = cache.key[:, :, :filled], cache.value[:, :, :filled]
-        x, probabilities = self.attend(query, key, value, visible, head_mask, position, weights)
+        x, probabilities = self.attend(
+            query, key, value, visible=visible, bias=bias, head_mask=head_mask, position=position, weights=weights
+        )
         return self.out(x), probabilities, cache
 
 
 class CrossAttention(Attention):
     """Attention to a context, whose keys and values a cache may hold."""
 
-    def forward(self, x, context=None, visible=None, head_mask=None, cache=None, weights=False):
+    def forward(self, x, context=None, *, visible=None, bias=None, head_mask=None, cache=None, weights=False):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
         cache = self.project(context) if cache is None else cache
-        x, probabilities = self.attend(query, cache.key, cache.value, visible, head_mask, 0, weights)
+        x, probabilities = self.attend(
+            query, cache.key, cache.value, visible=visible, bias=bias, head_mask=head_mask, weights=weights
+        )
         return self.out(x), probabilities, cache
 
 
 class RelativeKeyAttention(SelfAttention):
     """Scores also depend on the distance between positions, through the query: Shaw et al. (2018)."""
 
-    def __init__(self, hidden_size: int, num_heads: int, head_size: int, positions: int, dropout_rate=0.0, dtype=None):
-        super().__init__(hidden_size, num_heads, head_size, dropout_rate=dropout_rate, dtype=dtype)
+    is_relative = True
+
+    def __init__(
+        self,
+        hidden_size: int,
+        *,
+        num_heads: int,
+        head_size: int,
+        positions: int,
+        dropout_rate: float = 0.0,
+        dtype=None,
+    ):
+        super().__init__(hidden_size, num_heads=num_heads, head_size=head_size, dropout_rate=dropout_rate, dtype=dtype)
         self.positions = positions
         self.distances = Embedding(2 * positions - 1, head_size, dtype=dtype)
 
@@ -104,7 +158,7 @@ class RelativeKeyAttention(SelfAttention):
         others = torch.arange(key.shape[2], device=query.device)
         return self.distances(own[:, None] - others[None, :] + self.positions - 1)
 
-    def position_bias(self, query, key, position):
+    def position_scores(self, query, key, position):
         vectors = self.distance_vectors(query, key, position)
         return torch.einsum("bnqh,qkh->bnqk", query, vectors)
 
@@ -112,7 +166,7 @@ class RelativeKeyAttention(SelfAttention):
 class RelativeKeyQueryAttention(RelativeKeyAttention):
     """The distance counts through the query and through the key: Huang et al. (2020), method 4."""
 
-    def position_bias(self, query, key, position):
+    def position_scores(self, query, key, position):
         vectors = self.distance_vectors(query, key, position)
         through_key = torch.einsum("bnkh,qkh->bnqk", key, vectors)
         return torch.einsum("bnqh,qkh->bnqk", query, vectors) + through_key
@@ -125,6 +179,11 @@ def softmax(scores, visible):
     wide = torch.promote_types(scores.dtype, torch.float32)
     probabilities = torch.softmax(scores, -1, dtype=wide).to(scores.dtype)
     return probabilities if visible is None else probabilities.masked_fill(~visible, 0.0)
+
+
+def rows(x, start: int, count: int):
+    """What `x` (..., queries, any) is for `count` queries from `start` on; what all queries share, and None, stay."""
+    return x if x is None or x.shape[-2] == 1 else x[..., start : start + count, :]
 
 
 def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:

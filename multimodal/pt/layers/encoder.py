@@ -6,14 +6,16 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from multimodal.pt.layers.basic import Dropout, LayerNorm
-from multimodal.pt.layers.masks import per_layer
+from multimodal.pt.layers.masks import per_layer, shared
 from multimodal.structures import Cache, LayerCache, NetworkOutput
 
 
 class PreNormBlock(nn.Module):
     """Normalise, transform, add: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020)."""
 
-    def __init__(self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None):
+    def __init__(
+        self, hidden_size, attention, *, cross_attention=None, mlp, epsilon: float, dropout_rate: float, dtype=None
+    ):
         super().__init__()
         self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.attention = attention
@@ -24,16 +26,21 @@ class PreNormBlock(nn.Module):
         self.mlp = mlp
         self.dropout = Dropout(dropout_rate)
 
-    def forward(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                weights=False):  # fmt: skip
+    def forward(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        change, self_weights, own = self.attention(self.attention_norm(x), visible, head_mask, own, position, weights)
+        options = {"head_mask": head_mask, "weights": weights}
+        change, self_weights, own = self.attention(
+            self.attention_norm(x), visible=visible, bias=bias, cache=own, position=position, **options
+        )
         x = x + self.dropout(change)
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                self.cross_attention_norm(x), context, context_visible, head_mask, crossed, weights
+                self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
             )
             x = x + self.dropout(change)
         x = x + self.dropout(self.mlp(self.mlp_norm(x)))
@@ -43,7 +50,9 @@ class PreNormBlock(nn.Module):
 class PostNormBlock(nn.Module):
     """Transform, add, normalise: Vaswani et al. (2017), section 3.1."""
 
-    def __init__(self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None):
+    def __init__(
+        self, hidden_size, attention, *, cross_attention=None, mlp, epsilon: float, dropout_rate: float, dtype=None
+    ):
         super().__init__()
         self.attention = attention
         self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
@@ -54,16 +63,21 @@ class PostNormBlock(nn.Module):
         self.mlp_norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
-    def forward(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                weights=False):  # fmt: skip
+    def forward(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        change, self_weights, own = self.attention(x, visible, head_mask, own, position, weights)
+        options = {"head_mask": head_mask, "weights": weights}
+        change, self_weights, own = self.attention(
+            x, visible=visible, bias=bias, cache=own, position=position, **options
+        )
         x = self.attention_norm(x + self.dropout(change))
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                x, context, context_visible, head_mask, crossed, weights
+                x, context, visible=context_visible, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change))
         x = self.mlp_norm(x + self.dropout(self.mlp(x)))
@@ -71,34 +85,62 @@ class PostNormBlock(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks one after the other, collecting what is asked for."""
+    """Blocks of an encoder one after the other, collecting what is asked for."""
 
     def __init__(self, blocks):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.recompute = False  # gradient checkpointing
 
-    def forward(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, weights=False,
-                states=False) -> NetworkOutput:  # fmt: skip
-        position = 0 if cache is None else cache.position
-        length = x.shape[1]
-        hidden, self_weights, cross_weights, layers = [x], [], [], []
-        for index, (block, mask) in enumerate(zip(self.blocks, per_layer(head_mask, len(self.blocks)))):
-            layer = None if cache is None else cache.layers[index]
-            inputs = (x, visible, context, context_visible, mask, layer, position, weights)
-            if self.recompute and self.training:
-                x, own, cross, layer = checkpoint(block, *inputs, use_reentrant=False)
-            else:
-                x, own, cross, layer = block(*inputs)
+    def forward(self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False) -> NetworkOutput:
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+        hidden, attentions = [x], []
+        for block, own in zip(self.blocks, self.own(bias, head_mask)):
+            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights)
             hidden.append(x)
-            self_weights.append(own)
-            cross_weights.append(cross)
-            layers.append(layer)
+            attentions.append(found)
+        return NetworkOutput(
+            x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
+        )
+
+    def own(self, bias, head_mask) -> list[dict]:
+        """What each block has of its own of the arguments that may differ from block to block."""
+        count = len(self.blocks)
+        pairs = zip(shared(bias, count), per_layer(head_mask, count), strict=True)
+        return [{"bias": added, "head_mask": mask} for added, mask in pairs]
+
+    def run(self, block, x, *, weights=False, **inputs) -> tuple:
+        """What a block makes of its inputs. Every stack calls its blocks here: parity feeds them and looks at them."""
+        if self.recompute and self.training:
+            return checkpoint(block, x, weights=weights, **inputs, use_reentrant=False)
+        return block(x, weights=weights, **inputs)
+
+
+class DecoderStack(Stack):
+    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence."""
+
+    def forward(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None,
+        weights=False, states=False,
+    ) -> NetworkOutput:  # fmt: skip
+        """`bias` as an encoder's."""
+        position = 0 if cache is None else cache.position
+        layers = [None] * len(self.blocks) if cache is None else cache.layers
+        shown = {"visible": visible, "context": context, "context_visible": context_visible}
+        hidden, self_weights, cross_weights, filled = [x], [], [], []
+        for block, own, layer in zip(self.blocks, self.own(bias, head_mask), layers):
+            x, own_weights, context_weights, layer = self.run(
+                block, x, **shown, **own, cache=layer, position=position, weights=weights
+            )
+            hidden.append(x)
+            self_weights.append(own_weights)
+            cross_weights.append(context_weights)
+            filled.append(layer)
         crossed = weights and cross_weights[0] is not None
         return NetworkOutput(
             x,
             hidden_states=tuple(hidden) if states else None,
             attentions=tuple(self_weights) if weights else None,
             cross_attentions=tuple(cross_weights) if crossed else None,
-            cache=Cache(tuple(layers), position + length),
+            cache=Cache(tuple(filled), position + x.shape[1]),
         )

@@ -41,3 +41,11 @@ def per_layer(head_mask: torch.Tensor | None, layers: int) -> list[torch.Tensor 
     if head_mask is None:
         return [None] * layers
     return list(head_mask.expand(layers, -1)[:, :, None, None])
+
+
+def shared(bias, layers: int) -> list:
+    """One bias per layer from a tuple or list of as many, or from one array (or None) that all layers share."""
+    given = list(bias) if isinstance(bias, tuple | list) else [bias] * layers
+    if len(given) != layers:
+        raise ValueError(f"bias: expected one for each of {layers} layers, got {len(given)}")
+    return given

@@ -11,7 +11,7 @@ from multimodal.pt.layers.basic import Linear
 class MLP(nn.Module):
     """Up to the inner width, an activation, and down again."""
 
-    def __init__(self, hidden_size: int, inner_size: int, activation: str, dtype=None):
+    def __init__(self, hidden_size: int, *, inner_size: int, activation: str, dtype=None):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         self.up = Linear(hidden_size, inner_size, dtype=dtype)

@@ -13,7 +13,7 @@ from multimodal.pt.layers.attention import (
     SelfAttention,
 )
 from multimodal.pt.layers.embeddings import TextEmbeddings
-from multimodal.pt.layers.encoder import PostNormBlock, Stack
+from multimodal.pt.layers.encoder import DecoderStack, PostNormBlock
 from multimodal.pt.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.pt.layers.mlp import MLP
 from multimodal.structures import NetworkOutput
@@ -24,16 +24,18 @@ RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": Relative
 class TextNetwork(nn.Module):
     """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.is_decoder = config.is_decoder
         offset = config.pad_token_id if config.skips_padding else None
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
-            config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            dtype, offset, (config.pad_token_id, offset, None),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=config.position_embedding_type == "absolute",
+            epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob,
+            padding_id=offset, padding_ids=(config.pad_token_id, offset, None), dtype=dtype,
         )  # fmt: skip
-        self.transformer = Stack([text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
+        blocks = [text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)]
+        self.transformer = DecoderStack(blocks)
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
 
     def forward(
@@ -55,8 +57,9 @@ class TextNetwork(nn.Module):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before)
         visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
         answer = self.transformer(
-            x, visible, encoder_hidden_states, masks.padding(encoder_attention_mask), head_mask, cache, weights, states
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states,
+        )  # fmt: skip
         if counted is not None:
             answer = answer._replace(
                 cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
@@ -67,12 +70,12 @@ class TextNetwork(nn.Module):
 class LanguageNetwork(nn.Module):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, parts, activation: str, dtype=None):
+    def __init__(self, config, parts, *, activation: str, dtype=None):
         super().__init__()
-        self.model = TextNetwork(config, parts, dtype)
+        self.model = TextNetwork(config, parts, dtype=dtype)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, activation, config.layer_norm_eps,
-            config.tie_word_embeddings, dtype,
+            config.hidden_size, config.vocab_size, activation=activation, epsilon=config.layer_norm_eps,
+            tied=config.tie_word_embeddings, dtype=dtype,
         )  # fmt: skip
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
@@ -83,9 +86,9 @@ class LanguageNetwork(nn.Module):
 class ClassifierNetwork(nn.Module):
     """The network with a classifier of its states, or of what it pools where it does."""
 
-    def __init__(self, config, parts, head, dtype=None):
+    def __init__(self, config, parts, *, head, dtype=None):
         super().__init__()
-        self.model = TextNetwork(config, parts, dtype)
+        self.model = TextNetwork(config, parts, dtype=dtype)
         self.head = head
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
@@ -96,21 +99,20 @@ class ClassifierNetwork(nn.Module):
 def text_block(config, layer: int, dtype) -> PostNormBlock:
     """One layer of the encoder or decoder."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
-    dropout_rate = config.attention_probs_dropout_prob
+    options = {"head_size": head_size, "dropout_rate": config.attention_probs_dropout_prob, "dtype": dtype}
     relative = RELATIVE.get(config.position_embedding_type)
     if relative is None:
-        attention = SelfAttention(width, kept_heads(config, layer), head_size, dropout_rate=dropout_rate, dtype=dtype)
+        attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     else:
-        attention = relative(
-            width, kept_heads(config, layer), head_size, config.max_position_embeddings, dropout_rate, dtype
-        )
+        positions = config.max_position_embeddings
+        attention = relative(width, num_heads=kept_heads(config, layer), positions=positions, **options)
     cross_attention = None
     if config.add_cross_attention:
         cross_attention = CrossAttention(
-            width, config.num_attention_heads, head_size, config.cross_attention_hidden_size,
-            dropout_rate=dropout_rate, dtype=dtype,
-        )  # fmt: skip
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
+            width, num_heads=config.num_attention_heads, context_size=config.cross_attention_hidden_size, **options
+        )
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
     return PostNormBlock(
-        width, attention, cross_attention, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype
-    )
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_eps,
+        dropout_rate=config.hidden_dropout_prob, dtype=dtype,
+    )  # fmt: skip

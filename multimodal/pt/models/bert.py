@@ -23,7 +23,7 @@ class BertModel(PretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(self.config, self.parts, self.parameter_dtype)
+        return TextNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -72,7 +72,7 @@ class BertLMHeadModel(PretrainedModel):
     spec = specs.BertLMHeadModel
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, self.config.hidden_act, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation=self.config.hidden_act, dtype=self.parameter_dtype)
 
     def forward(
         self,

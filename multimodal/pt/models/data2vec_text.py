@@ -33,7 +33,7 @@ class Data2VecTextForCausalLM(TextGenerationMixin, BertLMHeadModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation="gelu", dtype=self.parameter_dtype)
 
 
 class Data2VecTextForMaskedLM(PretrainedModel):
@@ -42,7 +42,7 @@ class Data2VecTextForMaskedLM(PretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation="gelu", dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -255,7 +255,7 @@ def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_ra
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
     head = head(config.hidden_size, labels_count, dropout_rate, dtype)
-    return ClassifierNetwork(config, model.parts, head, dtype)
+    return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

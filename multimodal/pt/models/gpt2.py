@@ -11,7 +11,7 @@ from multimodal.pt.layers import masks
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
 from multimodal.pt.layers.basic import LayerNorm
 from multimodal.pt.layers.embeddings import TokenAndPositionEmbeddings
-from multimodal.pt.layers.encoder import PreNormBlock, Stack
+from multimodal.pt.layers.encoder import DecoderStack, PreNormBlock
 from multimodal.pt.layers.heads import LanguageHead
 from multimodal.pt.layers.mlp import MLP
 from multimodal.pt.losses import next_token
@@ -28,7 +28,7 @@ class GPT2Network(nn.Module):
         self.embeddings = TokenAndPositionEmbeddings(
             config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
         )
-        self.transformer = Stack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)])
+        self.transformer = DecoderStack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)])
         self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
     def forward(
@@ -49,8 +49,9 @@ class GPT2Network(nn.Module):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
         answer = self.transformer(
-            x, visible, encoder_hidden_states, masks.padding(encoder_attention_mask), head_mask, cache, weights, states
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states,
+        )  # fmt: skip
         x = self.norm(answer.x)
         hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
         return answer._replace(x=x, hidden_states=hidden_states)
@@ -75,16 +76,16 @@ def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
     scale = head_size**-0.5 if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
         scale /= layer + 1
-    attention = SelfAttention(
-        width, kept_heads(config, layer), head_size, dropout_rate=config.attn_pdrop, scale=scale, dtype=dtype
-    )
+    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, "dtype": dtype}
+    attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     cross_attention = None
     if config.add_cross_attention:
-        cross_attention = CrossAttention(
-            width, config.n_head, head_size, dropout_rate=config.attn_pdrop, scale=scale, dtype=dtype
-        )
-    mlp = MLP(width, config.inner_size, config.activation_function, dtype)
-    return PreNormBlock(width, attention, cross_attention, mlp, config.layer_norm_epsilon, config.resid_pdrop, dtype)
+        cross_attention = CrossAttention(width, num_heads=config.n_head, **options)
+    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, dtype=dtype)
+    return PreNormBlock(
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_epsilon,
+        dropout_rate=config.resid_pdrop, dtype=dtype,
+    )  # fmt: skip
 
 
 class GPT2Model(PretrainedModel):

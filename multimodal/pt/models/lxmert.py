@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
 from multimodal.pt.annotations import ObjectLabels, Tensor
@@ -43,7 +42,7 @@ class VisualEmbeddings(nn.Module):
 class CrossModalityBlock(nn.Module):
     """Each modality attends to the other, then to itself: section 2.2. One cross-attention serves both directions."""
 
-    def __init__(self, config, cross_attention, language, vision, dtype=None):
+    def __init__(self, config, cross_attention, *, language, vision, dtype=None):
         super().__init__()
         self.cross_attention = cross_attention
         self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
@@ -51,27 +50,25 @@ class CrossModalityBlock(nn.Module):
         self.vision = vision
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, x, visible, y, y_visible, weights=False):
+    def forward(self, x, *, y, visible=None, y_visible=None, weights=False):
         # -> language, vision, weights of the language's attention to the vision
-        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights)
-        to_y, _, _ = self.cross_attention(y, x, visible)
+        to_x, cross_weights, _ = self.cross_attention(x, y, visible=y_visible, weights=weights)
+        to_y, _, _ = self.cross_attention(y, x, visible=visible)
         x = self.cross_attention_norm(x + self.dropout(to_x))
         y = self.cross_attention_norm(y + self.dropout(to_y))
-        return self.language(x, visible)[0], self.vision(y, y_visible)[0], cross_weights
+        x, *_ = self.language(x, visible=visible)
+        y, *_ = self.vision(y, visible=y_visible)
+        return x, y, cross_weights
 
 
 class CrossModalityStack(Stack):
     """Blocks one after the other, collecting what each makes of language and vision."""
 
-    def forward(self, x, visible, y, y_visible, weights=False):
+    def forward(self, x, *, y, visible=None, y_visible=None, weights=False):
         # -> what each block makes of language, of vision, and the weights between them
         collected = []
         for block in self.blocks:
-            inputs = (x, visible, y, y_visible, weights)
-            if self.recompute and self.training:
-                x, y, crossed = checkpoint(block, *inputs, use_reentrant=False)
-            else:
-                x, y, crossed = block(*inputs)
+            x, y, crossed = self.run(block, x, y=y, visible=visible, y_visible=y_visible, weights=weights)
             collected.append((x, y, crossed))
         return tuple(zip(*collected))
 
@@ -82,8 +79,9 @@ class LxmertNetwork(nn.Module):
     def __init__(self, config, parts, dtype=None):
         super().__init__()
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
-            config.layer_norm_eps, config.hidden_dropout_prob, dtype, padding_ids=(0, 0, 0),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
+            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
         self.visual_embeddings = VisualEmbeddings(config, dtype)
         self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)])
@@ -105,10 +103,12 @@ class LxmertNetwork(nn.Module):
     ) -> TwoStreamOutput:
         visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
         x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds)
-        language = self.language(x, visible, weights=weights, states=states)
+        language = self.language(x, visible=visible, weights=weights, states=states)
         y = self.visual_embeddings(visual_feats, visual_pos)
-        vision = self.vision(y, visual_visible, weights=weights, states=states)
-        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights)
+        vision = self.vision(y, visible=visual_visible, weights=weights, states=states)
+        languages, visions, crossed = self.cross(
+            language.x, y=vision.x, visible=visible, y_visible=visual_visible, weights=weights
+        )
         return TwoStreamOutput(
             languages[-1],
             visions[-1],
@@ -194,19 +194,24 @@ def lxmert_block(config, dtype) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
-        width, config.num_attention_heads, head_size, dropout_rate=config.attention_probs_dropout_prob, dtype=dtype
+        width, num_heads=config.num_attention_heads, head_size=head_size,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype,
+    )  # fmt: skip
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
+    return PostNormBlock(
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype
     )
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
-    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype)
 
 
 def cross_block(config, dtype) -> CrossModalityBlock:
     """One layer of the cross-modality encoder."""
     cross_attention = CrossAttention(
-        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
+        config.hidden_size, num_heads=config.num_attention_heads,
+        head_size=config.hidden_size // config.num_attention_heads,
         dropout_rate=config.attention_probs_dropout_prob, dtype=dtype,
     )  # fmt: skip
-    return CrossModalityBlock(config, cross_attention, lxmert_block(config, dtype), lxmert_block(config, dtype), dtype)
+    language, vision = lxmert_block(config, dtype), lxmert_block(config, dtype)
+    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype)
 
 
 def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:

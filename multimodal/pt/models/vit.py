@@ -38,18 +38,20 @@ class ViTNetwork(nn.Module):
         x = self.embeddings(pixel_values, bool_masked_pos)
         answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states)
         x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x), cache=None)
+        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, dtype) -> PreNormBlock:
     """One layer of the encoder."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    biases = dict.fromkeys(("query_bias", "key_bias", "value_bias"), config.qkv_bias)
     attention = SelfAttention(
-        config.hidden_size, kept_heads(config, layer), config.hidden_size // config.num_attention_heads,
-        bias=config.qkv_bias, dropout_rate=config.attention_probs_dropout_prob, dtype=dtype,
+        width, num_heads=kept_heads(config, layer), head_size=head_size, **biases,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype,
     )  # fmt: skip
-    mlp = MLP(config.hidden_size, config.intermediate_size, config.hidden_act, dtype)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
     return PreNormBlock(
-        config.hidden_size, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype
     )
 
 

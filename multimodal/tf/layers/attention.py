@@ -9,32 +9,43 @@ import tensorflow as tf
 from keras import ops
 
 from multimodal.structures import KeyValue
-from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear
+from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear, fixed_seed, next_seed
+
+LONG = 1024
+"""From so many queries on, the weights are made and used for some queries after the other."""
+CHUNK = 128
+"""How many queries those are: the scores that are held at a time are (batch, heads, CHUNK, keys)."""
 
 
 class Attention(Layer):
-    """Projections and the attention itself, for self- and cross-attention alike."""
+    """Projections and the attention itself, for self- and cross-attention alike.
+
+    `bias` (1 or batch, heads, queries, keys) is added to the scores behind their scaling: Raffel et al., T5 (2020).
+    """
 
     def __init__(
         self,
         hidden_size: int,
+        *,
         num_heads: int,
         head_size: int,
         context_size: int | None = None,
-        bias: bool = True,
+        query_bias: bool = True,
+        key_bias: bool = True,
+        value_bias: bool = True,
         dropout_rate: float = 0.0,
         scale: float | None = None,
         dtype=None,
         name=None,
     ):
         super().__init__(dtype=dtype, name=name)
-        context_size = context_size or hidden_size
+        context_size, inner = context_size or hidden_size, num_heads * head_size
         self.num_heads, self.head_size = num_heads, head_size
         self.scale = head_size**-0.5 if scale is None else scale
-        self.query = Linear(hidden_size, num_heads * head_size, bias=bias, dtype=dtype, name="query")
-        self.key = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype, name="key")
-        self.value = Linear(context_size, num_heads * head_size, bias=bias, dtype=dtype, name="value")
-        self.out = Linear(num_heads * head_size, hidden_size, dtype=dtype, name="out")
+        self.query = Linear(hidden_size, inner, bias=query_bias, dtype=dtype, name="query")
+        self.key = Linear(context_size, inner, bias=key_bias, dtype=dtype, name="key")
+        self.value = Linear(context_size, inner, bias=value_bias, dtype=dtype, name="value")
+        self.out = Linear(inner, hidden_size, dtype=dtype, name="out")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def split_heads(self, x):  # b s (n h) -> b n s h
@@ -45,46 +56,85 @@ class Attention(Layer):
         """Keys and values of the context."""
         return KeyValue(self.split_heads(self.key(context)), self.split_heads(self.value(context)))
 
-    def position_bias(self, query, key, position):
-        """What relative positions add to the scores (b n q k), or None."""
+    def position_scores(self, query, key, position):
+        """What relative positions add to the scores (b n q k) before they are scaled, or None."""
         return
 
     def attend(
-        self, query, key, value, visible, head_mask, position, weights, training=False
-    ):  # -> b q (n h), b n q k or None
-        """Weighted sums of values."""
-        bias = self.position_bias(query, key, position)
-        scores = tf.matmul(query, key, transpose_b=True)  # b n q k
-        if bias is not None:
-            scores = scores + bias
-        probabilities = self.dropout(softmax(scores * self.scale, visible), training)
-        if head_mask is not None:
-            probabilities = probabilities * tf.cast(head_mask, probabilities.dtype)
-        x = tf.transpose(tf.matmul(probabilities, value), (0, 2, 1, 3))  # b q n h
+        self, query, key, value, *, visible=None, bias=None, head_mask=None, position=0, weights=False, training=False
+    ):
+        """Weighted sums of values, and the weights (b n q k) where they are asked for.
+
+        Many queries are taken in chunks unless the weights are asked for, or their number is not known in a trace.
+        """  # -> b q (n h), b n q k or None
+        given = {"visible": visible, "bias": bias, "head_mask": head_mask, "position": position, "training": training}
+        if not weights and (query.shape[2] or 0) >= LONG:
+            x, probabilities = self.in_chunks(query, key, value, **given), None
+        else:
+            x, probabilities = self.weigh(query, key, value, **given)
         shape = tf.shape(x)
         x = tf.reshape(x, (shape[0], shape[1], self.num_heads * self.head_size))
         return x, probabilities if weights else None
+
+    def weigh(self, query, key, value, *, visible, bias, head_mask, position, training=False):  # -> b q n h, b n q k
+        """Weighted sums of values, and the weights."""
+        scores = tf.matmul(query, key, transpose_b=True)  # b n q k
+        relative = self.position_scores(query, key, position)
+        if relative is not None:
+            scores = scores + relative
+        scores = scores * self.scale
+        if bias is not None:
+            scores = scores + tf.cast(bias, scores.dtype)
+        probabilities = self.dropout(softmax(scores, visible), training)
+        if head_mask is not None:
+            probabilities = probabilities * tf.cast(head_mask, probabilities.dtype)
+        return tf.transpose(tf.matmul(probabilities, value), (0, 2, 1, 3)), probabilities
+
+    def in_chunks(self, query, key, value, *, visible, bias, head_mask, position, training=False):  # -> b q n h
+        """`weigh` for CHUNK queries after the other, so that the weights are never there as a whole."""
+        seed = next_seed(self.dropout.seeds) if training and self.dropout.rate else None
+
+        def chunk(at, count=CHUNK):
+            start = at * CHUNK
+            own = {"visible": rows(visible, start, count), "bias": rows(bias, start, count), "head_mask": head_mask}
+            own |= {"position": position + start, "training": training}
+            with fixed_seed(None if seed is None else tf.random.experimental.stateless_fold_in(seed, at)):
+                return self.weigh(rows(query, start, count), key, value, **own)[0]
+
+        whole, rest = divmod(query.shape[2], CHUNK)
+        parts = [chunk(whole, rest)] if rest else []
+        if whole:
+            found = tf.map_fn(chunk, tf.range(whole), fn_output_signature=query.dtype, parallel_iterations=1)
+            found = tf.transpose(found, (1, 0, 2, 3, 4))  # b c q n h
+            parts = [tf.reshape(found, (-1, whole * CHUNK, self.num_heads, self.head_size)), *parts]
+        return tf.concat(parts, 1)
 
 
 class SelfAttention(Attention):
     """Attention of a sequence to itself, and to what a cache holds before it."""
 
-    def call(self, x, visible=None, head_mask=None, cache=None, position=0, weights=False, training=False):
+    def call(
+        self, x, *, visible=None, bias=None, head_mask=None, cache=None, position=0, weights=False, training=False
+    ):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
         cache = write(cache, self.project(x), position)
-        x, probabilities = self.attend(query, cache.key, cache.value, visible, head_mask, position, weights, training)
+        options = {"head_mask": head_mask, "position": position, "weights": weights, "training": training}
+        x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
         return self.out(x), probabilities, cache
 
 
 class CrossAttention(Attention):
     """Attention to a context, whose keys and values a cache may hold."""
 
-    def call(self, x, context=None, visible=None, head_mask=None, cache=None, weights=False, training=False):
+    def call(
+        self, x, context=None, *, visible=None, bias=None, head_mask=None, cache=None, weights=False, training=False
+    ):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
         cache = self.project(context) if cache is None else cache
-        x, probabilities = self.attend(query, cache.key, cache.value, visible, head_mask, 0, weights, training)
+        options = {"head_mask": head_mask, "weights": weights, "training": training}
+        x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
         return self.out(x), probabilities, cache
 
 
@@ -94,14 +144,17 @@ class RelativeKeyAttention(SelfAttention):
     def __init__(
         self,
         hidden_size: int,
+        *,
         num_heads: int,
         head_size: int,
         positions: int,
-        dropout_rate=0.0,
+        dropout_rate: float = 0.0,
         dtype=None,
         name=None,
     ):
-        super().__init__(hidden_size, num_heads, head_size, dropout_rate=dropout_rate, dtype=dtype, name=name)
+        super().__init__(
+            hidden_size, num_heads=num_heads, head_size=head_size, dropout_rate=dropout_rate, dtype=dtype, name=name
+        )
         self.positions = positions
         self.distances = Embedding(2 * positions - 1, head_size, dtype=dtype, name="distances")
 
@@ -110,7 +163,7 @@ class RelativeKeyAttention(SelfAttention):
         others = tf.range(tf.shape(key)[2])
         return self.distances(own[:, None] - others[None, :] + self.positions - 1)
 
-    def position_bias(self, query, key, position):
+    def position_scores(self, query, key, position):
         vectors = self.distance_vectors(query, key, position)
         return tf.einsum("bnqh,qkh->bnqk", query, vectors)
 
@@ -118,7 +171,7 @@ class RelativeKeyAttention(SelfAttention):
 class RelativeKeyQueryAttention(RelativeKeyAttention):
     """The distance counts through the query and through the key: Huang et al. (2020), method 4."""
 
-    def position_bias(self, query, key, position):
+    def position_scores(self, query, key, position):
         vectors = self.distance_vectors(query, key, position)
         through_key = tf.einsum("bnkh,qkh->bnqk", key, vectors)
         return tf.einsum("bnqh,qkh->bnqk", query, vectors) + through_key
@@ -131,6 +184,14 @@ def softmax(scores, visible):
     wide = tf.float64 if scores.dtype == tf.float64 else tf.float32
     probabilities = tf.cast(tf.nn.softmax(tf.cast(scores, wide)), scores.dtype)
     return probabilities if visible is None else tf.where(visible, probabilities, tf.zeros_like(probabilities))
+
+
+def rows(x, start, count: int):
+    """What `x` (..., queries, any) is for `count` queries from `start` on; what all queries share, and None, stay."""
+    if x is None or x.shape[-2] == 1:
+        return x
+    *others, _, last = tf.unstack(tf.shape(x), num=len(x.shape))
+    return tf.slice(x, [*([0] * len(others)), start, 0], [*others, count, last])  # XLA wants a size that is known
 
 
 def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:

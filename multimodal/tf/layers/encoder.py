@@ -7,15 +7,16 @@ import tensorflow as tf
 
 from multimodal.structures import Cache, LayerCache, NetworkOutput
 from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed
-from multimodal.tf.layers.masks import per_layer
+from multimodal.tf.layers.masks import per_layer, shared
 
 
 class PreNormBlock(Layer):
     """Normalise, transform, add: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020)."""
 
     def __init__(
-        self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None, name=None
-    ):
+        self, hidden_size, attention, *, cross_attention=None, mlp, epsilon: float, dropout_rate: float, dtype=None,
+        name=None,
+    ):  # fmt: skip
         super().__init__(dtype=dtype, name=name)
         self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="attention_norm")
         self.attention = attention
@@ -26,18 +27,21 @@ class PreNormBlock(Layer):
         self.mlp = mlp
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
-    def call(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                weights=False, training=False):  # fmt: skip
+    def call(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False, training=False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
+        options = {"head_mask": head_mask, "weights": weights, "training": training}
         change, self_weights, own = self.attention(
-            self.attention_norm(x), visible, head_mask, own, position, weights, training
+            self.attention_norm(x), visible=visible, bias=bias, cache=own, position=position, **options
         )
         x = x + self.dropout(change, training)
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                self.cross_attention_norm(x), context, context_visible, head_mask, crossed, weights, training
+                self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
             )
             x = x + self.dropout(change, training)
         x = x + self.dropout(self.mlp(self.mlp_norm(x)), training)
@@ -48,8 +52,9 @@ class PostNormBlock(Layer):
     """Transform, add, normalise: Vaswani et al. (2017), section 3.1."""
 
     def __init__(
-        self, hidden_size, attention, cross_attention, mlp, epsilon: float, dropout_rate: float, dtype=None, name=None
-    ):
+        self, hidden_size, attention, *, cross_attention=None, mlp, epsilon: float, dropout_rate: float, dtype=None,
+        name=None,
+    ):  # fmt: skip
         super().__init__(dtype=dtype, name=name)
         self.attention = attention
         self.attention_norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="attention_norm")
@@ -60,16 +65,21 @@ class PostNormBlock(Layer):
         self.mlp_norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="mlp_norm")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
-    def call(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-                weights=False, training=False):  # fmt: skip
+    def call(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
+        weights=False, training=False,
+    ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        change, self_weights, own = self.attention(x, visible, head_mask, own, position, weights, training)
+        options = {"head_mask": head_mask, "weights": weights, "training": training}
+        change, self_weights, own = self.attention(
+            x, visible=visible, bias=bias, cache=own, position=position, **options
+        )
         x = self.attention_norm(x + self.dropout(change, training))
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                x, context, context_visible, head_mask, crossed, weights, training
+                x, context, visible=context_visible, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change, training))
         x = self.mlp_norm(x + self.dropout(self.mlp(x), training))
@@ -77,51 +87,87 @@ class PostNormBlock(Layer):
 
 
 class Stack(Layer):
-    """Blocks one after the other, collecting what is asked for."""
+    """Blocks of an encoder one after the other, collecting what is asked for."""
 
-    def __init__(self, blocks, dtype=None, name="transformer"):
+    def __init__(self, blocks, *, dtype=None, name="transformer"):
         super().__init__(dtype=dtype, name=name)
         self.blocks = list(blocks)
         self.recompute = False  # gradient checkpointing
         self.seeds = keras.random.SeedGenerator()
 
-    def call(self, x, visible=None, context=None, context_visible=None, head_mask=None, cache=None, weights=False,
-             states=False, training=False) -> NetworkOutput:  # fmt: skip
-        position = 0 if cache is None else cache.position
-        length = x.shape[1]
-        hidden, self_weights, cross_weights, entries = [x], [], [], []
-        for index, (block, mask) in enumerate(zip(self.blocks, per_layer(head_mask, len(self.blocks)))):
-            entry = None if cache is None else cache.layers[index]
-            inputs = (x, visible, context, context_visible, mask, entry, position, weights, training)
-            seed = next_seed(self.seeds) if training else None
-            if self.recompute and training:
-                x, own, cross, entry = recomputed(block, seed, *inputs)
-            else:
-                with fixed_seed(seed):
-                    x, own, cross, entry = block(*inputs)
+    def call(
+        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, training=False
+    ) -> NetworkOutput:
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+        hidden, attentions = [x], []
+        for block, own in zip(self.blocks, self.own(bias, head_mask)):
+            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights, training=training)
             hidden.append(x)
-            self_weights.append(own)
-            cross_weights.append(cross)
-            entries.append(entry)
+            attentions.append(found)
+        return NetworkOutput(
+            x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
+        )
+
+    def own(self, bias, head_mask) -> list[dict]:
+        """What each block has of its own of the arguments that may differ from block to block."""
+        count = len(self.blocks)
+        pairs = zip(shared(bias, count), per_layer(head_mask, count), strict=True)
+        return [{"bias": added, "head_mask": mask} for added, mask in pairs]
+
+    def run(self, block, x, *, weights=False, training=False, **inputs) -> tuple:
+        """What a block makes of its inputs. Every stack calls its blocks here: parity feeds them and looks at them."""
+        seed = next_seed(self.seeds) if training else None
+        inputs |= {"weights": weights, "training": training}
+        if self.recompute and training:
+            return recomputed(block, seed, x, **inputs)
+        with fixed_seed(seed):
+            return block(x, **inputs)
+
+
+class DecoderStack(Stack):
+    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence."""
+
+    def call(
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None,
+        weights=False, states=False, training=False,
+    ) -> NetworkOutput:  # fmt: skip
+        """`bias` as an encoder's."""
+        position = 0 if cache is None else cache.position
+        entries = [None] * len(self.blocks) if cache is None else cache.layers
+        shown = {"visible": visible, "context": context, "context_visible": context_visible}
+        options = {"position": position, "weights": weights, "training": training}
+        hidden, self_weights, cross_weights, filled = [x], [], [], []
+        for block, own, entry in zip(self.blocks, self.own(bias, head_mask), entries):
+            x, own_weights, context_weights, entry = self.run(block, x, **shown, **own, cache=entry, **options)
+            hidden.append(x)
+            self_weights.append(own_weights)
+            cross_weights.append(context_weights)
+            filled.append(entry)
         crossed = weights and cross_weights[0] is not None
         return NetworkOutput(
             x,
             hidden_states=tuple(hidden) if states else None,
             attentions=tuple(self_weights) if weights else None,
             cross_attentions=tuple(cross_weights) if crossed else None,
-            cache=Cache(tuple(entries), position + length),
+            cache=Cache(tuple(filled), position + x.shape[1]),
         )
 
 
-def recomputed(block, seed, x, visible, context, *others):
+def recomputed(block, seed, x, **inputs):
     """The block's answer; what is inside it is computed anew in the backward pass, dropping the same."""
     structure = []
+    given = tf.nest.flatten((x, inputs))
+    learns = [tf.is_tensor(leaf) and leaf.dtype.is_floating for leaf in given]  # others have no gradient
 
-    def call(x, context=None):
+    def call(*tensors):
+        leaves = iter(tensors)
+        x, others = tf.nest.pack_sequence_as(
+            (given[0], inputs), [next(leaves) if taken else leaf for leaf, taken in zip(given, learns)]
+        )
         with fixed_seed(seed):
-            answer = block(x, visible, context, *others)
+            answer = block(x, **others)
         structure[:] = [tf.nest.map_structure(lambda leaf: leaf is not None, answer)]
         return [leaf for leaf in tf.nest.flatten(answer) if leaf is not None]
 
-    leaves = iter(tf.recompute_grad(call)(*([x] if context is None else [x, context])))
+    leaves = iter(tf.recompute_grad(call)(*(leaf for leaf, taken in zip(given, learns) if taken)))
     return tf.nest.map_structure(lambda there: next(leaves) if there else None, structure[0])

@@ -39,3 +39,11 @@ def per_layer(head_mask: tf.Tensor | None, layers: int) -> list[tf.Tensor | None
         return [None] * layers
     head_mask = tf.broadcast_to(head_mask, (layers, head_mask.shape[-1]))
     return [head_mask[layer][:, None, None] for layer in range(layers)]
+
+
+def shared(bias, layers: int) -> list:
+    """One bias per layer from a tuple or list of as many, or from one array (or None) that all layers share."""
+    given = list(bias) if isinstance(bias, tuple | list) else [bias] * layers
+    if len(given) != layers:
+        raise ValueError(f"bias: expected one for each of {layers} layers, got {len(given)}")
+    return given

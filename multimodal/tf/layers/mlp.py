@@ -9,7 +9,7 @@ from multimodal.tf.layers.basic import Layer, Linear
 class MLP(Layer):
     """Up to the inner width, an activation, and down again."""
 
-    def __init__(self, hidden_size: int, inner_size: int, activation: str, dtype=None, name="mlp"):
+    def __init__(self, hidden_size: int, *, inner_size: int, activation: str, dtype=None, name="mlp"):
         super().__init__(dtype=dtype, name=name)
         self.activation = ACTIVATIONS[activation]
         self.up = Linear(hidden_size, inner_size, dtype=dtype, name="up")

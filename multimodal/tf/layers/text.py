@@ -13,7 +13,7 @@ from multimodal.tf.layers.attention import (
 )
 from multimodal.tf.layers.basic import Layer
 from multimodal.tf.layers.embeddings import TextEmbeddings
-from multimodal.tf.layers.encoder import PostNormBlock, Stack
+from multimodal.tf.layers.encoder import DecoderStack, PostNormBlock
 from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.tf.layers.mlp import MLP
 
@@ -23,16 +23,18 @@ RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": Relative
 class TextNetwork(Layer):
     """Embeddings, an encoder (or a decoder, by the configuration), and where it is wanted a pooler."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.is_decoder = config.is_decoder
         offset = config.pad_token_id if config.skips_padding else None
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size,
-            config.position_embedding_type == "absolute", config.layer_norm_eps, config.hidden_dropout_prob,
-            dtype, padding_id=offset, padding_ids=(config.pad_token_id, offset, None),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=config.position_embedding_type == "absolute",
+            epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob,
+            padding_id=offset, padding_ids=(config.pad_token_id, offset, None), dtype=dtype,
         )  # fmt: skip
-        self.transformer = Stack([text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype)
+        blocks = [text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)]
+        self.transformer = DecoderStack(blocks, dtype=dtype)
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
 
     def call(
@@ -55,16 +57,9 @@ class TextNetwork(Layer):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, training)
         visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
         answer = self.transformer(
-            x,
-            visible,
-            encoder_hidden_states,
-            masks.padding(encoder_attention_mask),
-            head_mask,
-            cache,
-            weights,
-            states,
-            training,
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states, training=training,
+        )  # fmt: skip
         if counted is not None:
             answer = answer._replace(
                 cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
@@ -75,12 +70,12 @@ class TextNetwork(Layer):
 class LanguageNetwork(Layer):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, parts, activation: str, dtype=None, name="network"):
+    def __init__(self, config, parts, *, activation: str, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = TextNetwork(config, parts, dtype, name="model")
+        self.model = TextNetwork(config, parts, dtype=dtype, name="model")
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, activation, config.layer_norm_eps,
-            config.tie_word_embeddings, dtype,
+            config.hidden_size, config.vocab_size, activation=activation, epsilon=config.layer_norm_eps,
+            tied=config.tie_word_embeddings, dtype=dtype,
         )  # fmt: skip
 
     def call(self, *args, **kwargs) -> NetworkOutput:
@@ -91,9 +86,9 @@ class LanguageNetwork(Layer):
 class ClassifierNetwork(Layer):
     """The network with a classifier of its states, or of what it pools where it does."""
 
-    def __init__(self, config, parts, head, dtype=None, name="network"):
+    def __init__(self, config, parts, *, head, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = TextNetwork(config, parts, dtype, name="model")
+        self.model = TextNetwork(config, parts, dtype=dtype, name="model")
         self.head = head
 
     def call(self, *args, training=False, **kwargs) -> NetworkOutput:
@@ -104,36 +99,21 @@ class ClassifierNetwork(Layer):
 def text_block(config, layer: int, dtype) -> PostNormBlock:
     """One layer of the encoder or decoder."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
-    dropout_rate = config.attention_probs_dropout_prob
+    options = {"head_size": head_size, "dropout_rate": config.attention_probs_dropout_prob, "dtype": dtype}
     relative = RELATIVE.get(config.position_embedding_type)
+    own = {"num_heads": kept_heads(config, layer), "name": "attention"}
     if relative is None:
-        attention = SelfAttention(
-            width, kept_heads(config, layer), head_size, dropout_rate=dropout_rate, dtype=dtype, name="attention"
-        )
+        attention = SelfAttention(width, **own, **options)
     else:
-        attention = relative(
-            width,
-            kept_heads(config, layer),
-            head_size,
-            config.max_position_embeddings,
-            dropout_rate,
-            dtype,
-            name="attention",
-        )
+        attention = relative(width, positions=config.max_position_embeddings, **own, **options)
     cross_attention = None
     if config.add_cross_attention:
         cross_attention = CrossAttention(
-            width, config.num_attention_heads, head_size, config.cross_attention_hidden_size,
-            dropout_rate=dropout_rate, dtype=dtype, name="cross_attention",
+            width, num_heads=config.num_attention_heads, context_size=config.cross_attention_hidden_size, **options,
+            name="cross_attention",
         )  # fmt: skip
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
     return PostNormBlock(
-        width,
-        attention,
-        cross_attention,
-        mlp,
-        config.layer_norm_eps,
-        config.hidden_dropout_prob,
-        dtype,
-        name=f"blocks_{layer}",
-    )
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_eps,
+        dropout_rate=config.hidden_dropout_prob, dtype=dtype, name=f"blocks_{layer}",
+    )  # fmt: skip

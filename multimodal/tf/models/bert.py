@@ -23,7 +23,7 @@ class TFBertModel(TFPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(self.config, self.parts, self.parameter_dtype)
+        return TextNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -77,7 +77,7 @@ class TFBertLMHeadModel(TFPretrainedModel):
     spec = specs.BertLMHeadModel
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, self.config.hidden_act, self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation=self.config.hidden_act, dtype=self.parameter_dtype)
 
     def call(
         self,

@@ -37,7 +37,7 @@ class TFData2VecTextForCausalLM(TextGenerationMixin, TFBertLMHeadModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation="gelu", dtype=self.parameter_dtype)
 
 
 class TFData2VecTextForMaskedLM(TFPretrainedModel):
@@ -46,7 +46,7 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(self.config, self.parts, "gelu", self.parameter_dtype)
+        return LanguageNetwork(self.config, self.parts, activation="gelu", dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -284,7 +284,7 @@ def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
     head = head(config.hidden_size, labels_count, dropout_rate, dtype)
-    return ClassifierNetwork(config, model.parts, head, dtype)
+    return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

@@ -13,7 +13,7 @@ from multimodal.tf.layers import masks
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention
 from multimodal.tf.layers.basic import Layer, LayerNorm
 from multimodal.tf.layers.embeddings import TokenAndPositionEmbeddings
-from multimodal.tf.layers.encoder import PreNormBlock, Stack
+from multimodal.tf.layers.encoder import DecoderStack, PreNormBlock
 from multimodal.tf.layers.heads import LanguageHead
 from multimodal.tf.layers.mlp import MLP
 from multimodal.tf.losses import next_token
@@ -28,7 +28,8 @@ class GPT2Network(Layer):
         self.embeddings = TokenAndPositionEmbeddings(
             config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
         )
-        self.transformer = Stack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)], dtype)
+        blocks = [gpt2_block(config, layer, dtype) for layer in range(config.n_layer)]
+        self.transformer = DecoderStack(blocks, dtype=dtype)
         self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype, name="norm")
 
     def call(
@@ -50,16 +51,9 @@ class GPT2Network(Layer):
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, training)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
         answer = self.transformer(
-            x,
-            visible,
-            encoder_hidden_states,
-            masks.padding(encoder_attention_mask),
-            head_mask,
-            cache,
-            weights,
-            states,
-            training,
-        )
+            x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
+            head_mask=head_mask, cache=cache, weights=weights, states=states, training=training,
+        )  # fmt: skip
         x = self.norm(answer.x)
         hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
         return answer._replace(x=x, hidden_states=hidden_states)
@@ -84,37 +78,16 @@ def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
     scale = head_size**-0.5 if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
         scale /= layer + 1
-    attention = SelfAttention(
-        width,
-        kept_heads(config, layer),
-        head_size,
-        dropout_rate=config.attn_pdrop,
-        scale=scale,
-        dtype=dtype,
-        name="attention",
-    )
+    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, "dtype": dtype}
+    attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options, name="attention")
     cross_attention = None
     if config.add_cross_attention:
-        cross_attention = CrossAttention(
-            width,
-            config.n_head,
-            head_size,
-            dropout_rate=config.attn_pdrop,
-            scale=scale,
-            dtype=dtype,
-            name="cross_attention",
-        )
-    mlp = MLP(width, config.inner_size, config.activation_function, dtype)
+        cross_attention = CrossAttention(width, num_heads=config.n_head, **options, name="cross_attention")
+    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, dtype=dtype)
     return PreNormBlock(
-        width,
-        attention,
-        cross_attention,
-        mlp,
-        config.layer_norm_epsilon,
-        config.resid_pdrop,
-        dtype,
-        name=f"blocks_{layer}",
-    )
+        width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_epsilon,
+        dropout_rate=config.resid_pdrop, dtype=dtype, name=f"blocks_{layer}",
+    )  # fmt: skip
 
 
 class TFGPT2Model(TFPretrainedModel):

@@ -13,9 +13,9 @@ from multimodal.tf.annotations import Inputs, ObjectLabels, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.activations import ACTIVATIONS
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention
-from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear, fixed_seed, next_seed
+from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear
 from multimodal.tf.layers.embeddings import TextEmbeddings
-from multimodal.tf.layers.encoder import PostNormBlock, Stack, recomputed
+from multimodal.tf.layers.encoder import PostNormBlock, Stack
 from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.tf.layers.mlp import MLP
 from multimodal.tf.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
@@ -43,7 +43,7 @@ class VisualEmbeddings(Layer):
 class CrossModalityBlock(Layer):
     """Each modality attends to the other, then to itself: section 2.2. One cross-attention serves both directions."""
 
-    def __init__(self, config, cross_attention, language, vision, dtype=None, name=None):
+    def __init__(self, config, cross_attention, *, language, vision, dtype=None, name=None):
         super().__init__(dtype=dtype, name=name)
         self.cross_attention = cross_attention
         self.cross_attention_norm = LayerNorm(
@@ -53,30 +53,27 @@ class CrossModalityBlock(Layer):
         self.vision = vision
         self.dropout = Dropout(config.hidden_dropout_prob, dtype=dtype, name="dropout")
 
-    def call(self, x, visible, y, y_visible, weights=False, training=False):
+    def call(self, x, *, y, visible=None, y_visible=None, weights=False, training=False):
         # -> language, vision, weights of the language's attention to the vision
-        to_x, cross_weights, _ = self.cross_attention(x, y, y_visible, weights=weights, training=training)
-        to_y, _, _ = self.cross_attention(y, x, visible, training=training)
+        to_x, cross_weights, _ = self.cross_attention(x, y, visible=y_visible, weights=weights, training=training)
+        to_y, _, _ = self.cross_attention(y, x, visible=visible, training=training)
         x = self.cross_attention_norm(x + self.dropout(to_x, training))
         y = self.cross_attention_norm(y + self.dropout(to_y, training))
-        x, y = self.language(x, visible, training=training)[0], self.vision(y, y_visible, training=training)[0]
+        x, *_ = self.language(x, visible=visible, training=training)
+        y, *_ = self.vision(y, visible=y_visible, training=training)
         return x, y, cross_weights
 
 
 class CrossModalityStack(Stack):
     """Blocks one after the other, collecting what each makes of language and vision."""
 
-    def call(self, x, visible, y, y_visible, weights=False, training=False):
+    def call(self, x, *, y, visible=None, y_visible=None, weights=False, training=False):
         # -> what each block makes of language, of vision, and the weights between them
         collected = []
         for block in self.blocks:
-            inputs = (x, visible, y, y_visible, weights, training)
-            seed = next_seed(self.seeds) if training else None
-            if self.recompute and training:
-                x, y, crossed = recomputed(block, seed, *inputs)
-            else:
-                with fixed_seed(seed):
-                    x, y, crossed = block(*inputs)
+            x, y, crossed = self.run(
+                block, x, y=y, visible=visible, y_visible=y_visible, weights=weights, training=training
+            )
             collected.append((x, y, crossed))
         return tuple(zip(*collected))
 
@@ -87,13 +84,18 @@ class LxmertNetwork(Layer):
     def __init__(self, config, parts, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = TextEmbeddings(
-            config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.hidden_size, True,
-            config.layer_norm_eps, config.hidden_dropout_prob, dtype, padding_ids=(0, 0, 0),
+            config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
+            hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
+            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
         self.visual_embeddings = VisualEmbeddings(config, dtype)
-        self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)], dtype, "language")
-        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)], dtype, "vision")
-        self.cross = CrossModalityStack([cross_block(config, dtype) for _ in range(config.x_layers)], dtype, "cross")
+        self.language = Stack(
+            [lxmert_block(config, dtype) for _ in range(config.l_layers)], dtype=dtype, name="language"
+        )
+        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)], dtype=dtype, name="vision")
+        self.cross = CrossModalityStack(
+            [cross_block(config, dtype) for _ in range(config.x_layers)], dtype=dtype, name="cross"
+        )
         self.pooler = Pooler(config.hidden_size, dtype)
 
     def call(
@@ -111,10 +113,12 @@ class LxmertNetwork(Layer):
     ) -> TwoStreamOutput:
         visible, visual_visible = masks.padding(attention_mask), masks.padding(visual_attention_mask)
         x = self.embeddings(input_ids, token_type_ids, None, inputs_embeds, training=training)
-        language = self.language(x, visible, weights=weights, states=states, training=training)
+        language = self.language(x, visible=visible, weights=weights, states=states, training=training)
         y = self.visual_embeddings(visual_feats, visual_pos, training)
-        vision = self.vision(y, visual_visible, weights=weights, states=states, training=training)
-        languages, visions, crossed = self.cross(language.x, visible, vision.x, visual_visible, weights, training)
+        vision = self.vision(y, visible=visual_visible, weights=weights, states=states, training=training)
+        languages, visions, crossed = self.cross(
+            language.x, y=vision.x, visible=visible, y_visible=visual_visible, weights=weights, training=training
+        )
         return TwoStreamOutput(
             languages[-1],
             visions[-1],
@@ -200,24 +204,24 @@ def lxmert_block(config, dtype) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
-        width,
-        config.num_attention_heads,
-        head_size,
-        dropout_rate=config.attention_probs_dropout_prob,
-        dtype=dtype,
-        name="attention",
+        width, num_heads=config.num_attention_heads, head_size=head_size,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="attention",
+    )  # fmt: skip
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
+    return PostNormBlock(
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype
     )
-    mlp = MLP(width, config.intermediate_size, config.hidden_act, dtype)
-    return PostNormBlock(width, attention, None, mlp, config.layer_norm_eps, config.hidden_dropout_prob, dtype)
 
 
 def cross_block(config, dtype) -> CrossModalityBlock:
     """One layer of the cross-modality encoder."""
     cross_attention = CrossAttention(
-        config.hidden_size, config.num_attention_heads, config.hidden_size // config.num_attention_heads,
+        config.hidden_size, num_heads=config.num_attention_heads,
+        head_size=config.hidden_size // config.num_attention_heads,
         dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="cross_attention",
     )  # fmt: skip
-    return CrossModalityBlock(config, cross_attention, lxmert_block(config, dtype), lxmert_block(config, dtype), dtype)
+    language, vision = lxmert_block(config, dtype), lxmert_block(config, dtype)
+    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype)
 
 
 def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:

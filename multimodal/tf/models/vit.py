@@ -28,7 +28,9 @@ class ViTNetwork(Layer):
             config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in parts,
             config.hidden_dropout_prob, dtype,
         )  # fmt: skip
-        self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype)
+        self.transformer = Stack(
+            [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype=dtype
+        )
         self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype, name="norm")
         self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
 
@@ -38,26 +40,22 @@ class ViTNetwork(Layer):
         x = self.embeddings(pixel_values, bool_masked_pos, training)
         answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
         x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x), cache=None)
+        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, dtype) -> PreNormBlock:
     """One layer of the encoder."""
+    width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
+    biases = dict.fromkeys(("query_bias", "key_bias", "value_bias"), config.qkv_bias)
     attention = SelfAttention(
-        config.hidden_size, kept_heads(config, layer), config.hidden_size // config.num_attention_heads,
-        bias=config.qkv_bias, dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="attention",
+        width, num_heads=kept_heads(config, layer), head_size=head_size, **biases,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, name="attention",
     )  # fmt: skip
-    mlp = MLP(config.hidden_size, config.intermediate_size, config.hidden_act, dtype)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype)
     return PreNormBlock(
-        config.hidden_size,
-        attention,
-        None,
-        mlp,
-        config.layer_norm_eps,
-        config.hidden_dropout_prob,
-        dtype,
-        name=f"blocks_{layer}",
-    )
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob,
+        dtype=dtype, name=f"blocks_{layer}",
+    )  # fmt: skip
 
 
 class TFViTModel(TFPretrainedModel):

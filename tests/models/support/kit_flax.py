@@ -112,13 +112,41 @@ def types(dtype: str) -> dict[str, Any]:
 
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
     """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
-    shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})
-    named = {name: (fill(name, leaf.shape), leaf.dtype) for name, leaf in named_tensors(shapes).items()}
-    params: dict[str, Any] = {}
-    for name, (value, dtype) in named.items():
-        load_params(params, [(name, value)], dtype)
-    mode = {} if seed is None else {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
-    return made.apply({"params": params}, *arrays, **keywords, **mode)
+    return filled(made, fill, *arrays, seed=seed)(**keywords)
+
+
+def filled(made: Any, fill: Callable, *arrays: Any, seed: int | None = None) -> Callable:
+    """A layer whose tensors are `fill(our name, shape)`, called with arrays and, later, with keywords."""
+
+    def call(**keywords: Any) -> Any:
+        shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})
+        params: dict[str, Any] = {}
+        for name, leaf in named_tensors(shapes).items():
+            load_params(params, [(name, fill(name, leaf.shape))], leaf.dtype)
+        mode = {} if seed is None else {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
+        return made.apply({"params": params}, *arrays, **keywords, **mode)
+
+    return call
+
+
+def method(made: Any, name: str, *, training: bool = False) -> Callable:
+    """A method of a layer that needs none of its tensors."""
+    return functools.partial(made.apply, {}, method=name, train=training)
+
+
+def recomputing(stack: Any) -> Any:
+    """A stack that computes its blocks anew in the backward pass."""
+    return stack.clone(recompute=True)
+
+
+def compiled(function: Callable) -> Callable:
+    """The function as one program."""
+    return jax.jit(function)
+
+
+def precise() -> Any:
+    """Inside, float64 is at hand."""
+    return jax.enable_x64(True)
 
 
 def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:

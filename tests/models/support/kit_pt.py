@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -96,12 +97,42 @@ def types(dtype: str) -> dict[str, Any]:
 
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
     """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    with torch.no_grad():
+        return filled(made, fill, *arrays, seed=seed)(**{k: array(v) for k, v in keywords.items()})
+
+
+def filled(made: Any, fill: Callable, *arrays: Any, seed: int | None = None) -> Callable:
+    """A layer whose tensors are `fill(our name, shape)`, called with arrays and, later, with keywords."""
     for name, tensor in made.named_parameters():
         tensor.data.copy_(from_numpy(fill(name, tuple(tensor.shape))))
     made.train(seed is not None)
-    torch.manual_seed(seed or 0)
-    with torch.no_grad():
-        return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()})
+
+    def call(**keywords: Any) -> Any:
+        torch.manual_seed(seed or 0)
+        return made(*map(array, arrays), **keywords)
+
+    return call
+
+
+def method(made: Any, name: str, *, training: bool = False) -> Callable:
+    """A method of a layer that needs none of its tensors."""
+    return getattr(made.train(training), name)
+
+
+def recomputing(stack: Any) -> Any:
+    """A stack that computes its blocks anew in the backward pass."""
+    stack.recompute = True
+    return stack
+
+
+def compiled(function: Callable) -> Callable:
+    """torch computes as it goes."""
+    return function
+
+
+def precise() -> Any:
+    """Inside, float64 is at hand; in torch it always is."""
+    return contextlib.nullcontext()
 
 
 def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -88,10 +90,36 @@ def types(dtype: str) -> dict[str, Any]:
 
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:
     """One call of a layer whose tensors are `fill(our name, shape)`, in training mode where a seed is given."""
+    return filled(made, fill, *arrays, seed=seed)(**{k: array(v) for k, v in keywords.items()})
+
+
+def filled(made: Any, fill: Callable, *arrays: Any, seed: int | None = None) -> Callable:
+    """A layer whose tensors are `fill(our name, shape)`, called with arrays and, later, with keywords."""
     for name, variable in named_tensors(made).items():
         variable.assign(fill(name, tuple(variable.shape)))
     mode = {} if seed is None else {"training": True}
-    return made(*map(array, arrays), **{k: array(v) for k, v in keywords.items()}, **mode)
+    return lambda **keywords: made(*map(array, arrays), **keywords, **mode)
+
+
+def method(made: Any, name: str, *, training: bool = False) -> Callable:
+    """A method of a layer that needs none of its tensors."""
+    return functools.partial(getattr(made, name), training=training)
+
+
+def recomputing(stack: Any) -> Any:
+    """A stack that computes its blocks anew in the backward pass."""
+    stack.recompute = True
+    return stack
+
+
+def compiled(function: Callable) -> Callable:
+    """The function as one program of XLA."""
+    return tf.function(function, jit_compile=True)
+
+
+def precise() -> Any:
+    """Inside, float64 is at hand; in TensorFlow it always is."""
+    return contextlib.nullcontext()
 
 
 def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
