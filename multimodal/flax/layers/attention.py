@@ -18,7 +18,7 @@ from multimodal.structures import KeyValue
 
 LONG = 1024
 """From so many queries on, the weights are made and used for some queries after the other."""
-CHUNK = 128
+CHUNK = 256
 """How many queries those are: the scores that are held at a time are (batch, heads, CHUNK, keys)."""
 
 

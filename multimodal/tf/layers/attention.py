@@ -11,9 +11,9 @@ from keras import ops
 from multimodal.structures import KeyValue
 from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear, fixed_seed, next_seed
 
-LONG = 1024
-"""From so many queries on, the weights are made and used for some queries after the other."""
-CHUNK = 128
+LONG = 2048
+"""From so many queries on, the weights are made and used for some queries after the other: for memory, not for time."""
+CHUNK = 512
 """How many queries those are: the scores that are held at a time are (batch, heads, CHUNK, keys)."""
 
 
