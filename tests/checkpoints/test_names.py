@@ -345,7 +345,7 @@ def test_a_renamed_source_is_the_other_under_new_names():
 @pytest.mark.parametrize("named", [{"architectures": ["BertLMHeadModel"]}, {}])
 def test_an_architecture_without_a_base_model_of_its_own_has_names(monkeypatch, named):
     whole = auto.FAMILIES["bert"]
-    row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"}, classes=("BertLMHeadModel",))
+    row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"})
     values = {**CONFIGS["BertLMHeadModel"].to_dict(), "architectures": None} | named
     with_base = family.of_config(values | {"architectures": ["BertLMHeadModel"]})
     monkeypatch.setitem(auto.FAMILIES, "bert", row)

@@ -1,7 +1,7 @@
 """Gates A and B on drawn values over the covering set of configurations.
 
-In `make test` six draws of each case, two of which go through gate B too, and one in training mode of each class's first
-case (the training cases of tests/golden cover the others); nightly 50 draws of each class, all of this drawn too.
+In `make test` six draws of each case, two of which go through gate B too, and for classes that tests/golden/training
+does not have one in training mode of the first case; nightly 50 draws of each class, all of this drawn too.
 """
 
 import numpy as np
@@ -17,6 +17,8 @@ from multimodal.parity.cases import CASES, cases_of
 CLASSES = sorted(specs.all_specifications())
 DRAWS = ((1, 1.0, 2), (2, 0.25, 0), (3, 4.0, 4), (4, 1.0, 1), (5, 4.0, 3), (6, 1.0, 0))
 """Seed, scale and padding of the values in `make test`."""
+IN_GOLDENS = ("Lxmert", "Data2VecText", "VisionEncoderDecoder")
+"""Families whose classes are in tests/golden/training, where they are held in training mode."""
 ROUNDED = (1, 3)
 """Draws that go through gate B too."""
 
@@ -38,7 +40,7 @@ def hold(case, workers, record, seed, scale, padding, train, rounded):
 def test_every_backend_agrees_with_the_float64_truth(case, workers, record):
     for values in DRAWS:
         hold(case, workers, record, *values, train=False, rounded=values[0] in ROUNDED)
-    if case == cases_of(case.class_name)[0]:
+    if case == cases_of(case.class_name)[0] and not case.class_name.startswith(IN_GOLDENS):
         hold(case, workers, record, *DRAWS[0], train=True, rounded=False)
 
 
