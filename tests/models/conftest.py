@@ -7,6 +7,7 @@
 
 import importlib
 import json
+import os
 import sys
 import time
 from collections import defaultdict
@@ -25,6 +26,8 @@ IN_PYTORCH = ("suite_in_pt.py", "suite_examples_data2vec_text.py")
 
 def pytest_configure(config):
     zoo.BACKEND = config.getoption("--backend")
+    if config.getoption("--artifacts"):  # beside the other tests: those go one after the other and must not wait
+        os.nice(10)
 
 
 CPU = defaultdict(float)

@@ -7,7 +7,7 @@ import pytest
 
 from multimodal.auto import BACKENDS
 from multimodal.parity import gates
-from multimodal.parity.caught import question
+from multimodal.parity.caught import judged, question
 from multimodal.parity.faults import FAULTS
 
 TURNS = [
@@ -44,7 +44,7 @@ def test_a_deliberate_fault_is_caught(fault, backend, workers, asked):
     worker = workers[backend, "float64"]
     worker.fault(fault.name)
     try:
-        faulty = gates.semantics(question.ask(worker), truth)
+        faulty = judged(worker, question, truth)
     finally:
         worker.fault(None)
     assert not faulty.passed, f"{fault.name} in {backend} went through: worst {faulty.worst} {faulty.share:.1e}"

@@ -1,7 +1,8 @@
 """Gates A and B on drawn values over the covering set of configurations.
 
-In `make test` six draws of each case, two of which go through gate B too, and for classes that tests/golden/training
-does not have one in training mode of the first case; nightly 50 draws of each class, all of this drawn too.
+In `make test` six draws of each case; of each class's first case two go through gate B too, and where
+tests/golden/training does not have the class one more is in training mode. Nightly 50 draws of each class, through both
+gates and in both modes.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ DRAWS = ((1, 1.0, 2), (2, 0.25, 0), (3, 4.0, 4), (4, 1.0, 1), (5, 4.0, 3), (6, 1
 IN_GOLDENS = ("Lxmert", "Data2VecText", "VisionEncoderDecoder")
 """Families whose classes are in tests/golden/training, where they are held in training mode."""
 ROUNDED = (1, 3)
-"""Draws that go through gate B too."""
+"""Draws of a class's first case that go through gate B too."""
 
 
 def test_every_class_has_cases():
@@ -38,9 +39,10 @@ def hold(case, workers, record, seed, scale, padding, train, rounded):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_backend_agrees_with_the_float64_truth(case, workers, record):
+    first = case == cases_of(case.class_name)[0]
     for values in DRAWS:
-        hold(case, workers, record, *values, train=False, rounded=values[0] in ROUNDED)
-    if case == cases_of(case.class_name)[0] and not case.class_name.startswith(IN_GOLDENS):
+        hold(case, workers, record, *values, train=False, rounded=first and values[0] in ROUNDED)
+    if first and not case.class_name.startswith(IN_GOLDENS):
         hold(case, workers, record, *DRAWS[0], train=True, rounded=False)
 
 
