@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-CALLS = {"pt": "forward", "tf": "call", "flax": "__call__"}
+from multimodal.specs.documentation import CALLS
 
 
 @dataclass(frozen=True)
