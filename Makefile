@@ -27,7 +27,7 @@ nightly: check
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
 	$(BIN)/python tools/check_core.py
-	$(BIN)/python tools/eval_digits.py
+	$(BIN)/python training/eval_digits.py
 	$(BIN)/python tools/check_reference_formats.py
 
 # Faults put into the code one at a time, each of which a test of `make test` must feel.
@@ -38,7 +38,7 @@ demo: all
 	$(BIN)/python tools/demo.py
 
 bench: all
-	$(BIN)/python tools/bench.py
+	$(BIN)/python benchmarks/bench.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from multimodal.auto import public_names
+from multimodal.registry import public_names
 
 __version__ = "0.1.0"
 _NAMES = public_names()

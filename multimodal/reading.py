@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.auto import AutoConfig, AutoImageProcessor, AutoTokenizer
 from multimodal.processors.arrays import tensor_maker, to_numpy
-from multimodal.processors.images import load_image
+from multimodal.processors.image.operations import load_image
 
 EMBEDDED = Path(__file__).parent / "data" / "digit-lines"
 """The checkpoint that comes with the library: it reads lines of three to six handwritten digits."""
@@ -59,13 +59,13 @@ class Reader:
     """A loaded checkpoint: a model of one backend, its image processor and its tokenizer."""
 
     def __init__(self, checkpoint: str | Path = EMBEDDED, backend: str = "pt"):
-        if backend not in auto.BACKENDS:
-            raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
+        if backend not in registry.BACKENDS:
+            raise ValueError(f"backend: expected one of {', '.join(registry.BACKENDS)}, got {backend!r}")
         self.backend = backend
-        name = auto.model_name("AutoModelForVision2Seq", AutoConfig.from_pretrained(checkpoint))
+        name = registry.model_name("AutoModelForVision2Seq", AutoConfig.from_pretrained(checkpoint))
         self.processor = AutoImageProcessor.from_pretrained(checkpoint)
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-        self.model = auto.model_class(backend, name).from_pretrained(checkpoint)
+        self.model = registry.model_class(backend, name).from_pretrained(checkpoint)
 
     def readings(
         self,

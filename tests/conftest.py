@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from multimodal.auto import BACKENDS
 from multimodal.parity.workers import ONE_THREAD
+from multimodal.registry import BACKENDS
 
 TESTS = Path(__file__).parent
 WAITING = "test_backends.py"

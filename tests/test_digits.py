@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multimodal.auto import BACKENDS
 from multimodal.reading import EMBEDDED
+from multimodal.registry import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 IMAGES = EMBEDDED / "images"
@@ -25,7 +25,7 @@ print(json.dumps({r.path.name: r.text for r in readings}))
 
 @pytest.fixture(scope="module")
 def digit_lines():
-    spec = importlib.util.spec_from_file_location("digit_lines", ROOT / "tools" / "digit_lines.py")
+    spec = importlib.util.spec_from_file_location("digit_lines", ROOT / "training" / "digit_lines.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

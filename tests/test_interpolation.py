@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multimodal.interpolation import bicubic_matrix
+from multimodal.numeric.interpolation import bicubic_matrix
 
 WEIGHTS = json.loads((Path(__file__).parent / "golden" / "neutral" / "bicubic.json").read_text())
 SIZES = [(3, 8), (8, 3), (14, 24), (5, 5), (1, 4), (7, 1)]

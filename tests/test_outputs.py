@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from multimodal import outputs
-from multimodal.outputs import BaseModelOutputWithPooling, LxmertForPreTrainingOutput, ModelOutput
+from multimodal.modeling import outputs
+from multimodal.modeling.outputs import BaseModelOutputWithPooling, LxmertForPreTrainingOutput, ModelOutput
 
 EVERY = outputs.output_classes()
 
@@ -68,9 +68,9 @@ def test_every_output_is_listed_once_and_names_its_fields_once():
 
 
 def test_the_fields_of_an_output_are_those_of_its_specification():
-    from multimodal import auto, specs
+    from multimodal import registry, specs
 
-    for family in auto.FAMILIES.values():
+    for family in registry.FAMILIES.values():
         for name in family.classes:
             spec = specs.of(name)
             assert getattr(outputs, spec.output).fields == tuple(field.name for field in spec.fields), name

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multimodal.auto import BACKENDS
+from multimodal.registry import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "multimodal" / "data" / "python-topics"
 
 
 def tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "training" / f"{name}.py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multimodal.auto import BACKENDS
+from multimodal.registry import BACKENDS
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "visual_question_answering.py"
 

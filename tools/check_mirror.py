@@ -24,7 +24,7 @@ sys.path[:0] = [
 
 from mirror_differences import DIFFERENCES  # noqa: E402
 
-from multimodal import auto, specs  # noqa: E402
+from multimodal import registry, specs  # noqa: E402
 from multimodal.specs.documentation import CALLS  # noqa: E402
 
 REFERENCE = "pt"
@@ -51,11 +51,11 @@ def main(package: Path) -> int:
 
 def compare(package: Path) -> Iterator[str]:
     """Differences between the outlines of each file in the three backends."""
-    files = {path.relative_to(package / b) for b in auto.BACKENDS for path in (package / b).rglob("*.py")}
+    files = {path.relative_to(package / b) for b in registry.BACKENDS for path in (package / b).rglob("*.py")}
     used = set()
     for file in sorted(files):
-        outlines = {b: outline(package / b / file, b) for b in auto.BACKENDS}
-        for backend in auto.BACKENDS:
+        outlines = {b: outline(package / b / file, b) for b in registry.BACKENDS}
+        for backend in registry.BACKENDS:
             if backend == REFERENCE:
                 continue
             for difference in changes(outlines[REFERENCE], outlines[backend]):
@@ -96,7 +96,7 @@ def outline(path: Path, backend: str) -> set[str] | None:
         if isinstance(node, ast.FunctionDef) and (private or is_public(node.name))
     }
     for node in classes.values():
-        names |= set(class_outline(node, classes, auto.PREFIXES[backend], private))
+        names |= set(class_outline(node, classes, registry.PREFIXES[backend], private))
     return names
 
 
@@ -168,10 +168,10 @@ def submodules(build: ast.FunctionDef) -> Iterator[str]:
 def against_specifications(package: Path) -> Iterator[str]:
     """Public classes whose call does not take the arguments of their specification, in its order."""
     for name, spec in PUBLIC.items():
-        for backend in auto.BACKENDS:
-            module = auto.FAMILIES[spec.model_type].module
+        for backend in registry.BACKENDS:
+            module = registry.FAMILIES[spec.model_type].module
             path = package / backend / "models" / f"{module}.py"
-            found = call_of(path, auto.PREFIXES[backend] + name, CALLS[backend])
+            found = call_of(path, registry.PREFIXES[backend] + name, CALLS[backend])
             wanted = ["self", *spec.signature(backend)]
             if found is None:
                 yield f"{backend}/models/{module}.py: {name} has no {CALLS[backend]}"

@@ -8,27 +8,32 @@ not read the same, a format loses a bit, or a check of the report does not pass.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
-from eval_digits import exact_lines, in_own_process
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from safetensors.numpy import save_file
 
-from multimodal.auto import BACKENDS, AutoImageProcessor, AutoTokenizer
+from multimodal.auto import AutoImageProcessor, AutoTokenizer
 from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.formats.registry import FORMATS
 from multimodal.checkpoints.proof import verify
-from multimodal.parity import report as pages
-from multimodal.parity import store
 from multimodal.parity.checks import command_arguments, run_checks
+from multimodal.parity.report import page as pages
+from multimodal.parity.report import store
 from multimodal.parity.subject import Subject
 from multimodal.reading import EMBEDDED, open_picture, read_images
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from eval_digits import exact_lines, in_own_process
+
+from multimodal.registry import BACKENDS
 
 WEIGHTS = "model.safetensors"
 IMAGES = EMBEDDED / "images"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from multimodal import auto
+from multimodal import registry
 
 PACKAGE = Path(__file__).resolve().parent.parent / "multimodal"
 HEADER = "# Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.\n\n"
@@ -17,8 +17,8 @@ HEADER = "# Made by tools/make_stub.py from the registry: the names that `__init
 
 def stubs() -> dict[str, str]:
     """{path below the package: content} of every stub."""
-    backends = {f"{backend}/__init__.pyi": stub(auto.public_names_of(backend)) for backend in auto.BACKENDS}
-    return {"__init__.pyi": stub(auto.public_names()) + "\n__version__: str\n", **backends}
+    backends = {f"{backend}/__init__.pyi": stub(registry.public_names_of(backend)) for backend in registry.BACKENDS}
+    return {"__init__.pyi": stub(registry.public_names()) + "\n__version__: str\n", **backends}
 
 
 def stub(names: dict[str, str]) -> str:

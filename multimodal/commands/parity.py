@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multimodal.auto import BACKENDS
 from multimodal.commands import console
+from multimodal.registry import BACKENDS
 
 if TYPE_CHECKING:
-    from multimodal.parity.store import Document
+    from multimodal.parity.report.store import Document
 
 
 def command(
@@ -44,10 +44,10 @@ def command(
 ) -> None:
     """Hold every backend against PyTorch in float64. Exit code 1 where a check failed, 2 where one did not run."""
     with console.errors():
-        from multimodal.parity import report as pages
-        from multimodal.parity import store
         from multimodal.parity.cells import CHECKS
         from multimodal.parity.checks import chosen, command_arguments, run_checks
+        from multimodal.parity.report import page as pages
+        from multimodal.parity.report import store
         from multimodal.parity.subject import Subject
 
         wanted = chosen(backends, BACKENDS, "backends")
@@ -104,7 +104,7 @@ def _print(run: Document) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from multimodal.parity import report as pages
+    from multimodal.parity.report import page as pages
 
     cells = {(cell.backend, cell.check): cell for cell in run.cells}
     backends = list(dict.fromkeys(backend for backend, _ in cells))

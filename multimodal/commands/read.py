@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from multimodal.auto import BACKENDS
 from multimodal.commands import console
+from multimodal.registry import BACKENDS
 
 
 def command(

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from multimodal.auto import public_names_of
+from multimodal.registry import public_names_of
 
 for _package in ("jax", "flax"):
     if importlib.util.find_spec(_package) is None:

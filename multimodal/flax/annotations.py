@@ -8,7 +8,7 @@ from typing import TypeAlias
 import jax
 import numpy as np
 
-from multimodal.outputs import ModelOutput
+from multimodal.modeling.outputs import ModelOutput
 
 Tensor: TypeAlias = jax.Array | np.ndarray
 Inputs: TypeAlias = Tensor

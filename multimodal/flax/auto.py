@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from multimodal.auto_models import auto_classes
+from multimodal.modeling.auto import auto_classes
 
 globals().update(auto_classes("flax"))

@@ -13,8 +13,8 @@ from multimodal.flax import weights
 from multimodal.flax.annotations import Tensor
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
-from multimodal.outputs import GenerateOutput
-from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
+from multimodal.modeling.outputs import GenerateOutput
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
 
 
 class GenerationMixin:

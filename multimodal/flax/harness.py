@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from multimodal.dropout import is_replaced
 from multimodal.flax.weights import collections, fetch, our_name
+from multimodal.modeling.dropout import is_replaced
 from multimodal.parity.run import flatten, is_block, tap
 
 

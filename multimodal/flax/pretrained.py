@@ -13,13 +13,14 @@ import numpy as np
 from flax import linen as nn
 from flax.core import unfreeze
 
-from multimodal import outputs, specs
+from multimodal import specs
 from multimodal.configs.base import FrozenConfig, PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.flax import weights
-from multimodal.modeling import ModelBase
+from multimodal.modeling import outputs
+from multimodal.modeling.base import ModelBase
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 from multimodal.specs.check import check_names
-from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 
 for _cls in outputs.output_classes():
     jax.tree_util.register_pytree_with_keys(

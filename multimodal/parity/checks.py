@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.auto import BACKENDS
 from multimodal.parity import budgets, gates, greedy, layers, true_inputs
 from multimodal.parity.cells import CHECKS, ERROR, FAILED, NOT_APPLICABLE, PASSED, Cell, Measure, Point, measured
 from multimodal.parity.subject import Subject
 from multimodal.parity.workers import Worker, WorkerError
+from multimodal.registry import BACKENDS
 
 Answers = dict[str, np.ndarray]
 ITSELF = (

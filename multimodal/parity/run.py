@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from multimodal import auto, specs
+from multimodal import registry, specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend
 from multimodal.configs.base import PretrainedConfig
-from multimodal.dropout import by_mean
 from multimodal.dtypes import dtype_name
+from multimodal.modeling.dropout import by_mean
 from multimodal.parity.training import train as update
 
 
@@ -76,9 +76,9 @@ def load(checkpoint: str | Path, backend: str, dtype: str) -> Any:
 
 def load_class(checkpoint: str | Path, backend: str) -> type:
     """The public class of `backend` for a checkpoint."""
-    if backend not in auto.BACKENDS:
-        raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
-    return auto.model_class(backend, specification(checkpoint).name)
+    if backend not in registry.BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(registry.BACKENDS)}, got {backend!r}")
+    return registry.model_class(backend, specification(checkpoint).name)
 
 
 def specification(checkpoint: str | Path) -> specs.Specification:
@@ -129,8 +129,8 @@ def published_gradients(model: Any, gradients: Mapping[str, np.ndarray]) -> dict
 
 def harness_of(backend: str) -> Any:
     """The backend's adapter."""
-    if backend not in auto.BACKENDS:
-        raise ValueError(f"backend: expected one of {', '.join(auto.BACKENDS)}, got {backend!r}")
+    if backend not in registry.BACKENDS:
+        raise ValueError(f"backend: expected one of {', '.join(registry.BACKENDS)}, got {backend!r}")
     return importlib.import_module(f"multimodal.{backend}.harness")
 
 

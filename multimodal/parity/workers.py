@@ -209,9 +209,9 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
 
 
 def _model_class(backend: str, case: Case) -> Any:
-    from multimodal import auto
+    from multimodal import registry
 
-    return auto.model_class(backend, case.class_name)
+    return registry.model_class(backend, case.class_name)
 
 
 def _answer(

@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
-from multimodal.processors import wordpiece
-from multimodal.processors.special_tokens import TokenLike, added_token
-from multimodal.processors.tokenization import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from multimodal.processors.text import wordpiece
+from multimodal.processors.text.special_tokens import TokenLike, added_token
+from multimodal.processors.text.tokenization import (
+    PreTrainedTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 
 class _WordPieceTokenizer(PreTrainedTokenizerBase):

@@ -6,10 +6,14 @@ from typing import Any, ClassVar
 
 from tokenizers import Tokenizer, processors
 
-from multimodal.processors import byte_level
-from multimodal.processors.special_tokens import TokenLike, added_token
-from multimodal.processors.text_inputs import Texts
-from multimodal.processors.tokenization import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from multimodal.processors.text import byte_level
+from multimodal.processors.text.inputs import Texts
+from multimodal.processors.text.special_tokens import TokenLike, added_token
+from multimodal.processors.text.tokenization import (
+    PreTrainedTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 
 class ByteLevelTokenizer(PreTrainedTokenizerBase):

@@ -7,8 +7,12 @@ from typing import Any
 from tokenizers import AddedToken
 
 from multimodal.processors.gpt2 import ByteLevelTokenizer, checked_errors, engine_from
-from multimodal.processors.special_tokens import TokenLike
-from multimodal.processors.tokenization import PreTrainedTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from multimodal.processors.text.special_tokens import TokenLike
+from multimodal.processors.text.tokenization import (
+    PreTrainedTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 
 class _RobertaFrames(ByteLevelTokenizer):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL.Image import Resampling
 
-from multimodal.processors import images as ops
+from multimodal.processors.base import PretrainedProcessor, reject_unknown
 from multimodal.processors.batch import BatchFeature
-from multimodal.processors.pretrained import PretrainedProcessor, reject_unknown
+from multimodal.processors.image import operations as ops
 
 
 class ViTImageProcessor(PretrainedProcessor):

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from multimodal.auto import public_names_of
+from multimodal.registry import public_names_of
 
 if importlib.util.find_spec("torch") is None:
     raise ImportError('multimodal.pt needs PyTorch, which is not installed: pip install "multimodal[pt]"')

@@ -7,7 +7,7 @@ from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
 import torch
 
-from multimodal.outputs import ModelOutput
+from multimodal.modeling.outputs import ModelOutput
 
 Tensor: TypeAlias = torch.Tensor
 Inputs: TypeAlias = Tensor

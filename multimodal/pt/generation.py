@@ -9,10 +9,10 @@ import torch
 
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
-from multimodal.outputs import GenerateOutput
+from multimodal.modeling.outputs import GenerateOutput
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
 from multimodal.pt.annotations import Tensor
 from multimodal.pt.weights import to_numpy
-from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
 
 
 class GenerationMixin:

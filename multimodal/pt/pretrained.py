@@ -11,22 +11,23 @@ import torch
 from torch import nn
 from torch.utils import _pytree
 
-from multimodal import outputs, specs
+from multimodal import specs
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
-from multimodal.modeling import ModelBase
+from multimodal.modeling import outputs
+from multimodal.modeling.base import ModelBase
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 from multimodal.pt import weights
 from multimodal.pt.annotations import Answer, Call, Given
 from multimodal.pt.layers.encoder import Stack
 from multimodal.specs.check import check_names
-from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 
 for _cls in outputs.output_classes():
     _pytree.register_pytree_node(
         _cls,
         lambda out: (list(out.everything().values()), list(out.everything())),
         lambda values, keys, cls=_cls: cls(zip(keys, values)),
-        serialized_type_name=f"multimodal.outputs.{_cls.__name__}",
+        serialized_type_name=f"multimodal.modeling.outputs.{_cls.__name__}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.specs.base import Argument, Field, Specification
 from multimodal.specs.check import check
 
@@ -13,7 +13,7 @@ def all_specifications() -> dict[str, Specification]:
     """{class name without a backend's prefix: specification} of every public model class."""
     return {
         name: getattr(importlib.import_module(f"multimodal.specs.{row.module}"), name)
-        for row in auto.FAMILIES.values()
+        for row in registry.FAMILIES.values()
         for name in row.classes
     }
 

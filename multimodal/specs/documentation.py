@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from multimodal import outputs
+from multimodal.modeling import outputs
 from multimodal.specs.base import Argument, Field, Shape, Specification
 from multimodal.specs.meanings import ARGUMENTS, FIELDS, SIZES
 

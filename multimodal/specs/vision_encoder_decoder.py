@@ -7,10 +7,10 @@ from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specifi
 
 def dimensions(config) -> dict[str, int]:
     """Sizes that the configurations of the two halves fix."""
-    from multimodal import auto, specs
+    from multimodal import registry, specs
 
-    encoder = specs.of(auto.model_name("AutoModel", config.encoder)).dimensions(config.encoder)
-    decoder = specs.of(auto.model_name("AutoModelForCausalLM", config.decoder)).dimensions(config.decoder)
+    encoder = specs.of(registry.model_name("AutoModel", config.encoder)).dimensions(config.encoder)
+    decoder = specs.of(registry.model_name("AutoModelForCausalLM", config.decoder)).dimensions(config.decoder)
     image = {k: v for k, v in encoder.items() if k.startswith(("image", "patch_", "channels"))}
     return decoder | image | {f"encoder_{k}": v for k, v in encoder.items()}
 

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from multimodal.auto import public_names_of
+from multimodal.registry import public_names_of
 
 if importlib.util.find_spec("tensorflow") is None:
     raise ImportError('multimodal.tf needs TensorFlow, which is not installed: pip install "multimodal[tf]"')

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from multimodal.outputs import ModelOutput
+from multimodal.modeling.outputs import ModelOutput
 
 Tensor: TypeAlias = tf.Tensor | keras.KerasTensor | np.ndarray
 Inputs: TypeAlias = Tensor | Mapping[str, Any] | list[Any] | tuple[Any, ...]

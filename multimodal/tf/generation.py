@@ -10,8 +10,8 @@ from keras import ops
 
 from multimodal.generation import arguments, search
 from multimodal.generation.config import GenerationConfig
-from multimodal.outputs import GenerateOutput
-from multimodal.structures import Cache, KeyValue, LayerCache, cache_shapes
+from multimodal.modeling.outputs import GenerateOutput
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
 from multimodal.tf.annotations import Tensor
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import optree
 import tensorflow as tf
 
-from multimodal import outputs, specs
+from multimodal import specs
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
-from multimodal.modeling import ModelBase
+from multimodal.modeling import outputs
+from multimodal.modeling.base import ModelBase
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 from multimodal.specs.check import check_names
-from multimodal.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
 from multimodal.tf import weights
 from multimodal.tf.layers.encoder import Stack
 

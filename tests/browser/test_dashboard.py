@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from multimodal.parity import report, store
 from multimodal.parity.cells import ERROR, FAILED
+from multimodal.parity.report import page as report
+from multimodal.parity.report import store
 
 pytestmark = pytest.mark.nightly
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, auto, specs
+from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, registry, specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.formats import family
 from multimodal.checkpoints.layout import Kind, copied, from_backend, to_backend
@@ -344,11 +344,11 @@ def test_a_renamed_source_is_the_other_under_new_names():
 
 @pytest.mark.parametrize("named", [{"architectures": ["BertLMHeadModel"]}, {}])
 def test_an_architecture_without_a_base_model_of_its_own_has_names(monkeypatch, named):
-    whole = auto.FAMILIES["bert"]
+    whole = registry.FAMILIES["bert"]
     row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"})
     values = {**CONFIGS["BertLMHeadModel"].to_dict(), "architectures": None} | named
     with_base = family.of_config(values | {"architectures": ["BertLMHeadModel"]})
-    monkeypatch.setitem(auto.FAMILIES, "bert", row)
+    monkeypatch.setitem(registry.FAMILIES, "bert", row)
     without = family.of_config(values)
     assert without.class_name == "BertLMHeadModel"
     assert without.rows == with_base.rows

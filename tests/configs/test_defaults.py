@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import multimodal
-from multimodal import auto
+from multimodal import registry
 from multimodal.configs.base import PretrainedConfig
 from multimodal.generation.config import GenerationConfig
 
@@ -45,7 +45,7 @@ def documented(name: str) -> dict:
 
 
 def test_every_configuration_has_a_signature_line():
-    assert {family.config for family in auto.FAMILIES.values()} == {*SIGNATURES, COMPOSITE}
+    assert {family.config for family in registry.FAMILIES.values()} == {*SIGNATURES, COMPOSITE}
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

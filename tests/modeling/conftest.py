@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from multimodal import auto, specs
-from multimodal.composite import EncoderDecoderBase
-from multimodal.modeling import ModelBase
+from multimodal.modeling.base import ModelBase
+from multimodal.modeling.composite import EncoderDecoderBase
 
 
 class Arrays(ModelBase):

@@ -6,7 +6,7 @@ from safetensors.numpy import save_file
 
 from multimodal import BertConfig, GPT2Config, LxmertConfig, VisionEncoderDecoderConfig, ViTConfig
 from multimodal.checkpoints.source import CheckpointError, MemorySource
-from multimodal.modeling import _dtype_of
+from multimodal.modeling.base import _dtype_of
 
 BACKENDS = ("pt", "tf", "flax")
 HEADS, SIZE, WIDTH = 5, 3, 15

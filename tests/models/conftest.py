@@ -1,4 +1,4 @@
-"""The suites of this folder (`suite_*.py`) run in one backend per process, which `--backend` names.
+"""The suites (`suites/suite_*.py`) run in one backend per process, which `--backend` names.
 
 `test_backends.py` runs them all, a process for each backend. One backend by hand:
 

@@ -1,4 +1,4 @@
-"""The suites of this folder in every backend, one process each, and what the processes left behind.
+"""The suites in every backend, one process each, and what the processes left behind.
 
 The three frameworks must never meet in one process: they fight over threads, and one could lean on another. The
 processes (`suites`) run beside the other tests.
@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from multimodal.auto import BACKENDS
+from multimodal.registry import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import pytest
 
-from multimodal.auto import BACKENDS
 from multimodal.parity.workers import workers as start_workers
+from multimodal.registry import BACKENDS
 
 WORST: dict[tuple[str, str, str], float] = defaultdict(float)
 

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from multimodal.parity import draw
 from multimodal.parity.cases import case_named
 from multimodal.parity.cells import ERROR, FAILED, NOT_APPLICABLE, PASSED, Cell, Measure, Point
-from multimodal.parity.store import Document
+from multimodal.parity.report.store import Document
 
 CASE = case_named("vit-gpt2")
 SECOND_BLOCK = "shifted matrix in the decoder's second block"

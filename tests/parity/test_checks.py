@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from multimodal.auto import BACKENDS, AutoConfig
+from multimodal.auto import AutoConfig
 from multimodal.parity import true_inputs
 from multimodal.parity.cases import CASES
 from multimodal.parity.cells import CHECKS, ERROR, FAILED, PASSED
 from multimodal.parity.checks import chosen, command_arguments, run_checks
 from multimodal.parity.gates import Question
 from multimodal.parity.subject import Subject, drawn
+from multimodal.registry import BACKENDS
 
 _spec = importlib.util.spec_from_file_location("dashboard", Path(__file__).with_name("dashboard.py"))
 CASES_BY_NAME = {case.name: case for case in CASES}

@@ -5,10 +5,10 @@ In `make test` the backends take turns; nightly each fault is in each of them.
 
 import pytest
 
-from multimodal.auto import BACKENDS
 from multimodal.parity import gates
 from multimodal.parity.caught import judged, question
 from multimodal.parity.faults import FAULTS
+from multimodal.registry import BACKENDS
 
 TURNS = [
     pytest.param(

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multimodal import specs
-from multimodal.auto import BACKENDS
 from multimodal.parity import gates
 from multimodal.parity.cases import CASES, cases_of
+from multimodal.registry import BACKENDS
 
 CLASSES = sorted(specs.all_specifications())
 DRAWS = ((1, 1.0, 2), (2, 0.25, 0), (3, 4.0, 4), (4, 1.0, 1), (5, 4.0, 3), (6, 1.0, 0))

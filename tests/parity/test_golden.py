@@ -13,9 +13,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from multimodal.auto import BACKENDS
 from multimodal.checkpoints.source import MemorySource
 from multimodal.parity.cases import Case
+from multimodal.registry import BACKENDS
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 _spec = importlib.util.spec_from_file_location("byname", GOLDEN / "byname.py")

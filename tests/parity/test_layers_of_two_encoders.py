@@ -7,13 +7,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from multimodal import specs
-from multimodal.auto import BACKENDS
 from multimodal.parity import draw, layers, true_inputs
 from multimodal.parity.cases import case_named
 from multimodal.parity.cells import FAILED
 from multimodal.parity.checks import run_checks
 from multimodal.parity.gates import Question
 from multimodal.parity.subject import Subject
+from multimodal.registry import BACKENDS
 
 LXMERT = case_named("lxmert-pretraining")
 STATES = [f"out.language_hidden_states.{i}" for i in range(4)] + [f"out.vision_hidden_states.{i}" for i in range(3)]

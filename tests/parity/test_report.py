@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from multimodal.cli import app
-from multimodal.parity import report, store
 from multimodal.parity.cells import ERROR, FAILED, NOT_APPLICABLE, PASSED, STATES
+from multimodal.parity.report import page as report
+from multimodal.parity.report import store
 
 _spec = importlib.util.spec_from_file_location("dashboard", Path(__file__).with_name("dashboard.py"))
 dashboard = importlib.util.module_from_spec(_spec)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from multimodal.auto import BACKENDS
 from multimodal.parity.cases import case_named
 from multimodal.parity.gates import Question
 from multimodal.parity.training import settings_of
 from multimodal.parity.workers import LARGE, Shelf, shelved, taken
+from multimodal.registry import BACKENDS
 
 CASE = case_named("vit-gpt2")
 STEPS = 10

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from multimodal.auto import BACKENDS
 from multimodal.parity import draw
 from multimodal.parity.workers import ONE_THREAD
+from multimodal.registry import BACKENDS
 
 SUPPORT = Path(__file__).parent / "support"
 STATE = {"bn1.running_mean", "bn1.running_var", "bn2.running_mean", "bn2.running_var", "order"}
@@ -24,17 +24,17 @@ BATCH, HEIGHT, COLUMNS = 3, 7, 6
 @pytest.fixture(scope="module")
 def family():
     """(the neutral half, its truth), without a trace of them in the registry afterwards: other tests go by it."""
-    from multimodal import auto
+    from multimodal import registry
 
-    before = dict(auto.FAMILIES)
+    before = dict(registry.FAMILIES)
     sys.path.insert(0, str(SUPPORT))
     import small
     import small_truth
 
     yield small, small_truth
     sys.path.remove(str(SUPPORT))
-    auto.FAMILIES.clear()
-    auto.FAMILIES.update(before)
+    registry.FAMILIES.clear()
+    registry.FAMILIES.update(before)
     for name in [n for n in sys.modules if n.rpartition(".")[2] in ("small", "small_truth")]:
         del sys.modules[name]
 

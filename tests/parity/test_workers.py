@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multimodal.auto import BACKENDS
 from multimodal.parity import gates
 from multimodal.parity.cases import case_named
 from multimodal.parity.faults import FAULTS
 from multimodal.parity.workers import FRAMEWORKS, Evidence, Worker, WorkerError
+from multimodal.registry import BACKENDS
 
 CASE = case_named("vit-bert")
 

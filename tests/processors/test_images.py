@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
 
-from multimodal.processors import images as ops
+from multimodal.processors.image import operations as ops
 from multimodal.processors.vit import ViTImageProcessor
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)

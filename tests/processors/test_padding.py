@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimodal.processors.padding import UNLIMITED, Padding, pad_fields, resolve_padding
+from multimodal.processors.text.padding import UNLIMITED, Padding, pad_fields, resolve_padding
 
 lengths = st.lists(st.integers(0, 40), min_size=1, max_size=5)
 

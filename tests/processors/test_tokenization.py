@@ -13,7 +13,7 @@ from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
 from multimodal.processors.gpt2 import GPT2Tokenizer, GPT2TokenizerFast
 from multimodal.processors.lxmert import LxmertTokenizer
 from multimodal.processors.roberta import RobertaTokenizer, RobertaTokenizerFast
-from multimodal.processors.truncation import Truncation
+from multimodal.processors.text.truncation import Truncation
 
 LONG = "Who was Jim Henson? Jim Henson was a nice puppet"
 texts = st.text(st.characters(codec="ascii"), max_size=40)

@@ -13,7 +13,7 @@ from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
 from multimodal.processors.gpt2 import GPT2Tokenizer, GPT2TokenizerFast
 from multimodal.processors.lxmert import LxmertTokenizer
 from multimodal.processors.roberta import RobertaTokenizer, RobertaTokenizerFast
-from multimodal.processors.tokenization import PreTrainedTokenizerFast
+from multimodal.processors.text.tokenization import PreTrainedTokenizerFast
 
 PAIR = {"truncation": True, "max_length": 9, "return_special_tokens_mask": True}
 

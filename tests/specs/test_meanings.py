@@ -1,6 +1,7 @@
 """Everything that a specification names has a meaning, and every meaning belongs to something."""
 
-from multimodal import outputs, specs
+from multimodal import specs
+from multimodal.modeling import outputs
 from multimodal.specs.documentation import docstring
 from multimodal.specs.meanings import ARGUMENTS, FIELDS, SIZES
 

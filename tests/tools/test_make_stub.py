@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multimodal import auto
+from multimodal import registry
 
 ROOT = Path(__file__).parents[2]
 RIGHT = """
@@ -41,10 +41,10 @@ def test_the_stubs_are_what_the_registry_gives():
 
 def test_every_public_name_stands_in_the_stubs():
     text = (ROOT / "multimodal" / "__init__.pyi").read_text()
-    assert all(f"from {module} import {name} as {name}\n" in text for name, module in auto.public_names().items())
-    for backend in auto.BACKENDS:
+    assert all(f"from {module} import {name} as {name}\n" in text for name, module in registry.public_names().items())
+    for backend in registry.BACKENDS:
         text = (ROOT / "multimodal" / backend / "__init__.pyi").read_text()
-        assert all(f" import {name} as {name}\n" in text for name in auto.public_names_of(backend))
+        assert all(f" import {name} as {name}\n" in text for name in registry.public_names_of(backend))
 
 
 @pytest.fixture(scope="module")

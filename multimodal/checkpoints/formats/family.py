@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from multimodal import auto, specs
+from multimodal import auto, registry, specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row, Table, under
@@ -108,7 +108,7 @@ def of_config(values: Mapping[str, Any] | None) -> Family:
     scopes, rows = [], {}
     for start, part, part_class in parts:
         table = names.table(part)
-        inside = part_class != auto.family(part.model_type).models.get("AutoModel")
+        inside = part_class != registry.family(part.model_type).models.get("AutoModel")
         base = under(table.base, "", start + (table.published_prefix if inside else ""))
         rows |= {row.published: row for row in (*base, *under(table.heads, "", start))}
         scopes.append(
@@ -123,9 +123,9 @@ def of_config(values: Mapping[str, Any] | None) -> Family:
 def _has_table(values: Mapping[str, Any]) -> bool:
     """Whether the architecture, and in a composite that of each half, is one of ours."""
     model_type = values.get("model_type")
-    if not isinstance(model_type, str) or model_type not in auto.FAMILIES:
+    if not isinstance(model_type, str) or model_type not in registry.FAMILIES:
         return False
-    halves = [values.get(side) for side in ("encoder", "decoder")] if auto.family(model_type).halves else []
+    halves = [values.get(side) for side in ("encoder", "decoder")] if registry.family(model_type).halves else []
     return all(_has_table(half) for half in halves if isinstance(half, Mapping))
 
 
@@ -136,16 +136,16 @@ def _class_name(config: Any, values: Mapping[str, Any]) -> str:
     for prefix in ("", "TF", "Flax"):
         if named.startswith(prefix) and named.removeprefix(prefix) in known:
             return named.removeprefix(prefix)
-    row = auto.family(config.model_type)
+    row = registry.family(config.model_type)
     return named or row.models.get("AutoModel", row.classes[0])
 
 
 def _halves(config: Any) -> list[tuple[str, Any, str]]:
     """(start of the names, configuration, class) of each half of a composite; empty for any other model."""
-    if not auto.family(config.model_type).halves:
+    if not registry.family(config.model_type).halves:
         return []
     halves = (("encoder", "AutoModel"), ("decoder", "AutoModelForCausalLM"))
     return [
-        (f"{side}.", getattr(config, side), auto.model_name(auto_class, getattr(config, side)))
+        (f"{side}.", getattr(config, side), registry.model_name(auto_class, getattr(config, side)))
         for side, auto_class in halves
     ]

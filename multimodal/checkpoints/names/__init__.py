@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from multimodal import auto, specs
+from multimodal import registry, specs
 from multimodal.checkpoints.names.base import Row, Table, pack, under
 
 
@@ -29,5 +29,5 @@ def present_parts(config, spec: specs.Specification, parts: tuple[str, ...] | No
 
 def half(config, side: str) -> tuple[list[Row], Table]:
     """(rows, table) of one half of a composite, as the class that the half is built as."""
-    spec = specs.of(auto.model_name("AutoModel" if side == "encoder" else "AutoModelForCausalLM", config))
+    spec = specs.of(registry.model_name("AutoModel" if side == "encoder" else "AutoModelForCausalLM", config))
     return rows(config, spec), table(config)

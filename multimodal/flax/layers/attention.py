@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from multimodal.dropout import is_replaced
 from multimodal.flax.layers.basic import PRECISION, Dropout, Embedding, Linear
-from multimodal.structures import KeyValue
+from multimodal.modeling.dropout import is_replaced
+from multimodal.modeling.structures import KeyValue
 
 LONG = 1024
 """From so many queries on, the weights are made and used for some queries after the other."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from multimodal.dropout import is_replaced
+from multimodal.modeling.dropout import is_replaced
 
 PRECISION = jax.lax.Precision.HIGHEST
 """Of every product: some devices would otherwise round float32 operands."""

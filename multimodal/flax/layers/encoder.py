@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from multimodal.flax.layers.basic import Dropout, LayerNorm
 from multimodal.flax.layers.masks import per_layer, shared
-from multimodal.structures import Cache, LayerCache, NetworkOutput
+from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
 
 
 class PreNormBlock(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from multimodal.structures import Cache
+from multimodal.modeling.structures import Cache
 
 
 def padding(mask: jax.Array | None) -> jax.Array | None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.flax.layers.basic import PRECISION, Conv2D, Dropout
-from multimodal.interpolation import bicubic_matrix
+from multimodal.numeric.interpolation import bicubic_matrix
 
 
 class PatchEmbeddings(nn.Module):

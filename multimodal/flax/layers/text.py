@@ -19,7 +19,7 @@ from multimodal.flax.layers.embeddings import TextEmbeddings
 from multimodal.flax.layers.encoder import DecoderStack, PostNormBlock
 from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
-from multimodal.structures import NetworkOutput
+from multimodal.modeling.structures import NetworkOutput
 
 RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": RelativeKeyQueryAttention}
 

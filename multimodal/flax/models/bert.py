@@ -9,7 +9,11 @@ from multimodal.flax.annotations import Past, Tensor
 from multimodal.flax.layers.text import LanguageNetwork, TextNetwork
 from multimodal.flax.losses import next_token
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
-from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPoolingAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
 from multimodal.specs import bert as specs
 
 

@@ -11,7 +11,7 @@ from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.flax.losses import by_problem, cross_entropy, span
 from multimodal.flax.models.bert import FlaxBertLMHeadModel, FlaxBertModel
 from multimodal.flax.pretrained import FlaxPretrainedModel
-from multimodal.outputs import (
+from multimodal.modeling.outputs import (
     MaskedLMOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,

@@ -18,9 +18,13 @@ from multimodal.flax.layers.heads import LanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import next_token
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
-from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import gpt2 as specs
-from multimodal.structures import NetworkOutput
 
 
 class GPT2Network(nn.Module):

@@ -19,9 +19,14 @@ from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
-from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
+from multimodal.modeling.outputs import (
+    LxmertForPreTrainingOutput,
+    LxmertForQuestionAnsweringOutput,
+    LxmertModelOutput,
+    Values,
+)
+from multimodal.modeling.structures import TwoStreamOutput
 from multimodal.specs import lxmert as specs
-from multimodal.structures import TwoStreamOutput
 
 
 class VisualEmbeddings(nn.Module):

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from multimodal.composite import EncoderDecoderBase, given_encoding
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.flax import weights
 from multimodal.flax.annotations import Encoding, Past, Tensor
@@ -16,9 +15,10 @@ from multimodal.flax.generation import GenerationMixin
 from multimodal.flax.layers.basic import Linear
 from multimodal.flax.losses import cross_entropy, shift_right
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
-from multimodal.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.composite import EncoderDecoderBase, given_encoding
+from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import vision_encoder_decoder as specs
-from multimodal.structures import NetworkOutput
 
 
 class VisionEncoderDecoderNetwork(nn.Module):

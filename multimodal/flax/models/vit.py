@@ -17,9 +17,9 @@ from multimodal.flax.layers.heads import Pooler
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.layers.patches import PatchEmbeddings
 from multimodal.flax.pretrained import FlaxPretrainedModel
-from multimodal.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import vit as specs
-from multimodal.structures import NetworkOutput
 
 
 class ViTNetwork(nn.Module):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.parity.cases.base import BATCH, Case, value
 
 CASES: tuple[Case, ...] = tuple(
     case
-    for row in auto.FAMILIES.values()
+    for row in registry.FAMILIES.values()
     for case in importlib.import_module(f"multimodal.parity.cases.{row.module}").CASES
 )
 

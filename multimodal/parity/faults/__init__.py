@@ -12,12 +12,12 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.parity.faults.base import Fault
 
 FAULTS: tuple[Fault, ...] = tuple(
     fault
-    for row in auto.FAMILIES.values()
+    for row in registry.FAMILIES.values()
     for fault in importlib.import_module(f"multimodal.parity.faults.{row.module}").FAULTS
 )
 

@@ -78,7 +78,7 @@ def exchanged(one: str, other: str) -> Callable[[str], contextlib.AbstractContex
 
 
 def loading(tamper: Callable[[list], list]) -> contextlib.AbstractContextManager:
-    from multimodal.modeling import ModelBase
+    from multimodal.modeling.base import ModelBase
 
     laid_out = ModelBase._laid_out
     return mock.patch.object(ModelBase, "_laid_out", lambda self, reads: iter(tamper(list(laid_out(self, reads)))))

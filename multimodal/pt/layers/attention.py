@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.dropout import is_replaced
+from multimodal.modeling.dropout import is_replaced
+from multimodal.modeling.structures import KeyValue
 from multimodal.pt.layers.basic import Dropout, Embedding, Linear
-from multimodal.structures import KeyValue
 
 LONG = 1024
 """From so many queries on, what the fused kernel does not do is done for some queries after the other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.dropout import is_replaced
+from multimodal.modeling.dropout import is_replaced
 
 
 class Linear(nn.Linear):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
 from multimodal.pt.layers.basic import Dropout, LayerNorm
 from multimodal.pt.layers.masks import per_layer, shared
-from multimodal.structures import Cache, LayerCache, NetworkOutput
 
 
 class PreNormBlock(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from multimodal.structures import Cache
+from multimodal.modeling.structures import Cache
 
 
 def padding(mask: torch.Tensor | None) -> torch.Tensor | None:

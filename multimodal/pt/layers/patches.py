@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.interpolation import bicubic_matrix
+from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.pt.layers.basic import Conv2D, Dropout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.attention import (
     CrossAttention,
@@ -16,7 +17,6 @@ from multimodal.pt.layers.embeddings import TextEmbeddings
 from multimodal.pt.layers.encoder import DecoderStack, PostNormBlock
 from multimodal.pt.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.pt.layers.mlp import MLP
-from multimodal.structures import NetworkOutput
 
 RELATIVE = {"relative_key": RelativeKeyAttention, "relative_key_query": RelativeKeyQueryAttention}
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from multimodal.configs.base import PretrainedConfig
-from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPoolingAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
 from multimodal.pt.annotations import Past, Tensor
 from multimodal.pt.layers.text import LanguageNetwork, TextNetwork
 from multimodal.pt.losses import next_token

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multimodal.outputs import (
+from multimodal.modeling.outputs import (
     MaskedLMOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
-from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.annotations import Past, Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
@@ -17,7 +22,6 @@ from multimodal.pt.layers.mlp import MLP
 from multimodal.pt.losses import next_token
 from multimodal.pt.pretrained import PretrainedModel, grow
 from multimodal.specs import gpt2 as specs
-from multimodal.structures import NetworkOutput
 
 
 class GPT2Network(nn.Module):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
+from multimodal.modeling.outputs import (
+    LxmertForPreTrainingOutput,
+    LxmertForQuestionAnsweringOutput,
+    LxmertModelOutput,
+    Values,
+)
+from multimodal.modeling.structures import TwoStreamOutput
 from multimodal.pt.annotations import ObjectLabels, Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.activations import ACTIVATIONS
@@ -17,7 +23,6 @@ from multimodal.pt.layers.mlp import MLP
 from multimodal.pt.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import lxmert as specs
-from multimodal.structures import TwoStreamOutput
 
 
 class VisualEmbeddings(nn.Module):

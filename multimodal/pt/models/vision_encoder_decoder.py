@@ -6,16 +6,16 @@ from typing import Any
 
 from torch import nn
 
-from multimodal.composite import EncoderDecoderBase, given_encoding
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
-from multimodal.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.composite import EncoderDecoderBase, given_encoding
+from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.annotations import Encoding, Past, Tensor
 from multimodal.pt.generation import GenerationMixin
 from multimodal.pt.layers.basic import Linear
 from multimodal.pt.losses import cross_entropy, shift_right
 from multimodal.pt.pretrained import PretrainedModel, grow
 from multimodal.specs import vision_encoder_decoder as specs
-from multimodal.structures import NetworkOutput
 
 
 class VisionEncoderDecoderNetwork(nn.Module):

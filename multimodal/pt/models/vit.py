@@ -8,7 +8,8 @@ from torch import nn
 
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.configs.base import PretrainedConfig
-from multimodal.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.annotations import Tensor
 from multimodal.pt.layers.attention import SelfAttention
 from multimodal.pt.layers.basic import LayerNorm
@@ -18,7 +19,6 @@ from multimodal.pt.layers.mlp import MLP
 from multimodal.pt.layers.patches import PatchEmbeddings
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import vit as specs
-from multimodal.structures import NetworkOutput
 
 
 class ViTNetwork(nn.Module):

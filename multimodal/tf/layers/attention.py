@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 from keras import ops
 
-from multimodal.structures import KeyValue
+from multimodal.modeling.structures import KeyValue
 from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear, fixed_seed, next_seed
 
 LONG = 2048

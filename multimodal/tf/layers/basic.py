@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from multimodal.dropout import is_replaced
+from multimodal.modeling.dropout import is_replaced
 
 
 class Layer(layers.Layer):

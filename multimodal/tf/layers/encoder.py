@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from multimodal.structures import Cache, LayerCache, NetworkOutput
+from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
 from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed
 from multimodal.tf.layers.masks import per_layer, shared
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from multimodal.structures import Cache
+from multimodal.modeling.structures import Cache
 
 
 def padding(mask: tf.Tensor | None) -> tf.Tensor | None:

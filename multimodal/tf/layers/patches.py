@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from multimodal.interpolation import bicubic_matrix
+from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.tf.layers.basic import Conv2D, Dropout, Layer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multimodal.checkpoints.names.base import kept_heads
-from multimodal.structures import NetworkOutput
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.attention import (
     CrossAttention,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from multimodal.configs.base import PretrainedConfig
-from multimodal.outputs import BaseModelOutputWithPoolingAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPoolingAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
 from multimodal.specs import bert as specs
 from multimodal.tf.annotations import Inputs, Past, Tensor
 from multimodal.tf.layers.text import LanguageNetwork, TextNetwork

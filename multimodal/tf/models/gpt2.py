@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from multimodal.checkpoints.names.base import kept_heads
-from multimodal.outputs import BaseModelOutputWithPastAndCrossAttentions, CausalLMOutputWithCrossAttentions, Values
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+    Values,
+)
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import gpt2 as specs
-from multimodal.structures import NetworkOutput
 from multimodal.tf.annotations import Inputs, Past, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention

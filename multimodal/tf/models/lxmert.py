@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from multimodal.outputs import LxmertForPreTrainingOutput, LxmertForQuestionAnsweringOutput, LxmertModelOutput, Values
+from multimodal.modeling.outputs import (
+    LxmertForPreTrainingOutput,
+    LxmertForQuestionAnsweringOutput,
+    LxmertModelOutput,
+    Values,
+)
+from multimodal.modeling.structures import TwoStreamOutput
 from multimodal.specs import lxmert as specs
-from multimodal.structures import TwoStreamOutput
 from multimodal.tf.annotations import Inputs, ObjectLabels, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.activations import ACTIVATIONS

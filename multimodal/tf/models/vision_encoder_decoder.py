@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from multimodal.composite import EncoderDecoderBase, given_encoding
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
-from multimodal.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.composite import EncoderDecoderBase, given_encoding
+from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import vision_encoder_decoder as specs
-from multimodal.structures import NetworkOutput
 from multimodal.tf.annotations import Encoding, Inputs, Past, Tensor
 from multimodal.tf.generation import GenerationMixin
 from multimodal.tf.layers.basic import Layer, Linear

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.configs.base import PretrainedConfig
-from multimodal.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.outputs import BaseModelOutputWithPooling, Values
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import vit as specs
-from multimodal.structures import NetworkOutput
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.layers.attention import SelfAttention
 from multimodal.tf.layers.basic import Layer, LayerNorm

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from safetensors.numpy import save_file
 
-from multimodal import auto, specs
+from multimodal import registry, specs
 from multimodal.checkpoints import names
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
@@ -54,7 +54,7 @@ def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
     if model_type == "vision-encoder-decoder":
         halves = {"encoder": half("vit"), "decoder": half(decoder) if isinstance(decoder, str) else decoder}
         tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
-        return auto.config_class_of(model_type)(**{**halves, **tokens, **changes})
+        return registry.config_class_of(model_type)(**{**halves, **tokens, **changes})
     return half(model_type, **changes)
 
 
@@ -89,7 +89,7 @@ def half(model_type: str, **changes: Any) -> Any:
         "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
     }
     still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
-    return auto.config_class_of(model_type)(**{**fields, **still, **changes})
+    return registry.config_class_of(model_type)(**{**fields, **still, **changes})
 
 
 def drops(model_type: str) -> dict[str, float]:

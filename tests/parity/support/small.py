@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row, Table, batch_norm
 from multimodal.configs.base import PretrainedConfig, config_class
@@ -70,7 +70,7 @@ def arguments(layer):
     return {name: value for name, value in layer.items() if name not in ("kernel", "stride")}
 
 
-auto.FAMILIES["small"] = auto.Family("SmallConfig", "small", {"AutoModel": "SmallModel"})
+registry.FAMILIES["small"] = registry.Family("SmallConfig", "small", {"AutoModel": "SmallModel"})
 for package in ("configs", "specs", "checkpoints.names"):
     sys.modules[f"multimodal.{package}.small"] = sys.modules[__name__]
 SUPPORT = str(Path(__file__).parent)

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from multimodal.flax.layers.basic import BatchNorm, Conv1D, Conv2D, DepthwiseConv2D
 from multimodal.flax.pretrained import FlaxPretrainedModel
-from multimodal.structures import NetworkOutput
+from multimodal.modeling.structures import NetworkOutput
 
 
 class SmallNetwork(nn.Module):

@@ -4,9 +4,9 @@ import small
 import torch
 from torch import nn
 
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.layers.basic import BatchNorm, Conv1D, Conv2D, DepthwiseConv2D
 from multimodal.pt.pretrained import PretrainedModel
-from multimodal.structures import NetworkOutput
 
 
 class SmallNetwork(nn.Module):

@@ -3,7 +3,7 @@
 import small
 import tensorflow as tf
 
-from multimodal.structures import NetworkOutput
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.tf.layers.basic import BatchNorm, Conv1D, Conv2D, DepthwiseConv2D, Layer
 from multimodal.tf.pretrained import TFPretrainedModel
 

@@ -9,7 +9,7 @@ import numpy as np
 import small
 from safetensors.numpy import load_file, save_file
 
-from multimodal import auto
+from multimodal import registry
 from multimodal.checkpoints.convert import convert
 from multimodal.parity.run import harness_of, run
 
@@ -37,7 +37,7 @@ def main(backend, checkpoint, output):
         {k: v.astype(np.float64) if v.dtype.kind != "i" else v for k, v in answers.items()},
         output / "answers.safetensors",
     )
-    model_class = auto.model_class(backend, "SmallModel")
+    model_class = registry.model_class(backend, "SmallModel")
     model_class.from_pretrained(checkpoint).save_pretrained(output / "saved")
     model_class.from_pretrained(checkpoint, **harness_of(backend).dtype_options("bfloat16")).save_pretrained(
         output / "half"

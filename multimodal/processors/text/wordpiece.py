@@ -17,7 +17,7 @@ from tokenizers import (
     pre_tokenizers,
 )
 
-from multimodal.processors.tokenizer_files import load_engine, read_text
+from multimodal.processors.text.tokenizer_files import load_engine, read_text
 
 # A longer word is unknown as a whole.
 MAX_WORD_LENGTH = 100

@@ -1,6 +1,6 @@
 """Train the embedded classifier of sentences (`multimodal/data/python-topics`) in PyTorch, from a fixed seed.
 
-`python tools/train_topics.py` makes the committed checkpoint in about two minutes on one thread. `--validate` trains on
+`python training/train_topics.py` makes the committed checkpoint in about two minutes on one thread. `--validate` trains on
 the training part alone and measures on the validation part, which is how the recipe was chosen; the committed run trains
 on both. The test part is used by `eval_topics.py` alone; its sentences are written beside the checkpoint.
 """

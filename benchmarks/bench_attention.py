@@ -1,6 +1,6 @@
 """One long attention at base width, at once and in chunks, in turns: ratio of minima.
 
-    python tools/bench_attention.py [--tokens 2600] [--rounds 7]
+    python benchmarks/bench_attention.py [--tokens 2600] [--rounds 7]
 
 Writes `benchmarks/results/<date>-attention.json`: seconds and CPU seconds of every round by framework and task, and
 `ratio_of_minima`, chunks / at once. TensorFlow is timed as it goes and as one program of XLA, JAX as one program;

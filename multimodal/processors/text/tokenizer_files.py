@@ -11,9 +11,9 @@ from tokenizers import AddedToken, Tokenizer
 
 from multimodal import hub
 from multimodal.files import write_text
-from multimodal.processors.encoding import Encoder
-from multimodal.processors.pretrained import read_json_object
-from multimodal.processors.special_tokens import TOKEN_NAMES, token_dict
+from multimodal.processors.base import read_json_object
+from multimodal.processors.text.encoding import Encoder
+from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, token_dict
 
 TOKENIZER_NAME = "tokenizer.json"
 CONFIG_NAME = "tokenizer_config.json"
@@ -95,8 +95,6 @@ class TokenizerFiles:
 
     @classmethod
     def _arguments(cls) -> set[str]:
-        from multimodal.processors.tokenization import COMMON_ARGUMENTS
-
         return {*inspect.signature(cls.__init__).parameters, *COMMON_ARGUMENTS} - {
             *cls.vocab_files_names,
             *_NOT_SETTINGS,
@@ -148,8 +146,6 @@ class TokenizerFiles:
 
     def _settings_dict(self) -> dict[str, Any]:
         """The content of `tokenizer_config.json`."""
-        from multimodal.processors.tokenization import COMMON_ARGUMENTS
-
         names = [*self._settings, *(n for n in COMMON_ARGUMENTS if n != "added_tokens_decoder")]
         return {
             **self.extra,

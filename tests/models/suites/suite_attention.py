@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zoo
 
-from multimodal.dropout import by_mean
+from multimodal.modeling.dropout import by_mean
 
 BATCH, HEADS, SIZE, KEYS, WIDTH = 2, 3, 4, 7, 12
 SCALE = 0.3

@@ -1,6 +1,6 @@
 """What our tokenizers cost beside the bare `tokenizers` library: 1,000 sentences, in turns, ratio of minima.
 
-    python tools/bench_tokenizers.py [--rounds 15]
+    python benchmarks/bench_tokenizers.py [--rounds 15]
 
 Writes `benchmarks/results/<date>-tokenizers.json`: seconds of every round by tokenizer, and `ratio_of_minima`.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import topics
-
 from multimodal import LxmertTokenizer, LxmertTokenizerFast, RobertaTokenizer, RobertaTokenizerFast
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+import topics
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCABULARIES = ROOT / "tests" / "golden" / "processors" / "vocab"

@@ -19,8 +19,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from multimodal.auto import BACKENDS
 from multimodal.reading import EMBEDDED, Reader
+from multimodal.registry import BACKENDS
 
 
 def main(

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from multimodal.processors.tokenizer_files import load_engine, read_text
+from multimodal.processors.text.tokenizer_files import load_engine, read_text
 
 
 def read_vocabulary(path: str | Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ import published
 import pytest
 import zoo
 
-PAGE = Path(__file__).parents[2] / "docs" / "lxmert.md"
+PAGE = Path(__file__).parents[3] / "docs" / "lxmert.md"
 FRAMEWORKS = {"PyTorch": "pt", "TensorFlow": "tf", "Flax": "flax"}
 CORRECTED = {
     FRAMEWORKS[title]: code

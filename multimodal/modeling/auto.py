@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from multimodal import auto, hub
+from multimodal import hub, registry
+from multimodal.auto import AutoConfig
 from multimodal.configs.base import PretrainedConfig
 
 
 def auto_classes(backend: str) -> dict[str, type]:
-    """{public name: class} of one backend, one for each of `auto.MODEL_AUTO`."""
-    prefix, module = auto.PREFIXES[backend], f"multimodal.{backend}.auto"
+    """{public name: class} of one backend, one for each of `registry.MODEL_AUTO`."""
+    prefix, module = registry.PREFIXES[backend], f"multimodal.{backend}.auto"
     return {
         prefix + name: type(
             prefix + name,
@@ -23,7 +24,7 @@ def auto_classes(backend: str) -> dict[str, type]:
                 "auto_class": name,
             },
         )
-        for name, what in auto.MODEL_AUTO.items()
+        for name, what in registry.MODEL_AUTO.items()
     }
 
 
@@ -43,7 +44,7 @@ class AutoModelBase:
         config = kwargs.get("config")
         if config is None:
             hub_options, _ = hub.split_options(kwargs)
-            config = auto.AutoConfig.from_pretrained(name_or_path, **hub_options)
+            config = AutoConfig.from_pretrained(name_or_path, **hub_options)
         return cls._class_for(config).from_pretrained(name_or_path, *model_args, **kwargs)
 
     @classmethod
@@ -53,4 +54,4 @@ class AutoModelBase:
 
     @classmethod
     def _class_for(cls, config: Any) -> type:
-        return auto.model_class(cls.backend, auto.model_name(cls.auto_class, config))
+        return registry.model_class(cls.backend, registry.model_name(cls.auto_class, config))

@@ -1,10 +1,10 @@
 """`make bench`: base-size models in every backend, beside the machine's limits and, where it is at hand, the reference.
 
-    python tools/bench.py [--models vit-gpt2,lxmert,data2vec-text] [--rounds 7] [--backends pt,tf,flax]
+    python benchmarks/bench.py [--models vit-gpt2,lxmert,data2vec-text] [--rounds 7] [--backends pt,tf,flax]
                           [--tasks forward,backward,generate] [--reference build/reference/bin/python]
 
 Writes `benchmarks/results/<date>-<model>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
-environment that `tools/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
+environment that `benchmarks/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Timed:
     """One worker: a library in a framework."""
 
     def __init__(self, python: str, library: str, backend: str, model: str, folder: Path):
-        command = [python, str(ROOT / "tools" / "bench_worker.py"), library, backend, model, str(folder)]
+        command = [python, str(ROOT / "benchmarks" / "bench_worker.py"), library, backend, model, str(folder)]
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT

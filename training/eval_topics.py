@@ -16,18 +16,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from multimodal.auto import BACKENDS
+from multimodal.registry import BACKENDS
 
 FOLDER = Path(__file__).parents[1] / "multimodal" / "data" / "python-topics"
 PREDICT = """
 import json, pathlib, sys
 import numpy as np
-from multimodal import AutoTokenizer, auto
+from multimodal import AutoTokenizer, registry
 
 backend, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 texts = [pair["text"] for pair in json.loads((folder / "held_out.json").read_text(encoding="utf-8"))]
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = auto.model_class(backend, "AutoModelForSequenceClassification").from_pretrained(folder)
+model = registry.model_class(backend, "AutoModelForSequenceClassification").from_pretrained(folder)
 kind = "pt" if backend == "pt" else "np"
 inputs = tokenizer(texts, padding=True, truncation=True, return_tensors=kind)
 logits = model(**inputs).logits

@@ -1,4 +1,4 @@
-"""Make the reference's own environment and time both libraries in turns: `python tools/bench_reference.py [options of bench.py]`.
+"""Make the reference's own environment, time both libraries in turns: `python benchmarks/bench_reference.py [options]`.
 
 The environment (build/reference, about 3 GB) is kept for the next time.
 """
@@ -18,9 +18,9 @@ def main() -> int:
     python = FOLDER / "bin" / "python"
     if not python.exists():
         venv.create(FOLDER, with_pip=True)
-    requirements = ROOT / "tools" / "reference_requirements.txt"
+    requirements = ROOT / "benchmarks" / "reference_requirements.txt"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
-    command = [sys.executable, ROOT / "tools" / "bench.py", "--reference", python, *sys.argv[1:]]
+    command = [sys.executable, ROOT / "benchmarks" / "bench.py", "--reference", python, *sys.argv[1:]]
     return subprocess.run(command).returncode
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from multimodal.processors.arrays import to_python
-from multimodal.processors.text_inputs import read_id_rows, read_ids
+from multimodal.processors.text.inputs import read_id_rows, read_ids
 
 # Tokenising drops the spaces around these; decoding puts one before each token, which is then one too many.
 _TIGHT = ((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import NamedTuple
 
-from multimodal.processors.padding import LARGEST_LIMIT, check_positive
+from multimodal.processors.text.padding import LARGEST_LIMIT, check_positive
 
 _STRATEGIES = {
     False: None,

@@ -15,11 +15,13 @@ from typing import Any, ClassVar, NamedTuple
 from tokenizers import Encoding, Tokenizer
 
 from multimodal.processors.arrays import to_python
+from multimodal.processors.base import reject_unknown
 from multimodal.processors.batch import BatchEncoding, Pads
-from multimodal.processors.decoding import Decoding
-from multimodal.processors.encoding import Encoder
-from multimodal.processors.frames import Frames
-from multimodal.processors.padding import (
+from multimodal.processors.text.decoding import Decoding
+from multimodal.processors.text.encoding import Encoder
+from multimodal.processors.text.frames import Frames
+from multimodal.processors.text.inputs import Texts, read_texts
+from multimodal.processors.text.padding import (
     LARGEST_LIMIT,
     UNLIMITED,
     Padding,
@@ -28,16 +30,9 @@ from multimodal.processors.padding import (
     pad_fields,
     resolve_padding,
 )
-from multimodal.processors.pretrained import reject_unknown
-from multimodal.processors.special_tokens import TOKEN_NAMES, SpecialTokens, added_token
-from multimodal.processors.text_inputs import Texts, read_texts
-from multimodal.processors.tokenizer_files import TokenizerFiles, load_engine
-from multimodal.processors.truncation import resolve_truncation
-
-COMMON_ARGUMENTS = (
-    *("model_max_length", "padding_side", "truncation_side", "model_input_names", "clean_up_tokenization_spaces"),
-    *("split_special_tokens", "added_tokens_decoder", "additional_special_tokens", *TOKEN_NAMES),
-)
+from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, SpecialTokens, added_token
+from multimodal.processors.text.tokenizer_files import TokenizerFiles, load_engine
+from multimodal.processors.text.truncation import resolve_truncation
 
 
 class _Options(NamedTuple):

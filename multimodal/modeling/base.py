@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from multimodal import auto, hub
+from multimodal import hub, registry
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend, to_backend
@@ -71,7 +71,7 @@ class ModelBase:
 
     def _prepare(self, config: PretrainedConfig, parts: tuple[str, ...] | None = None) -> None:
         """Set what does not depend on the framework."""
-        expected = auto.config_class_of(self.spec.model_type)
+        expected = registry.config_class_of(self.spec.model_type)
         if not isinstance(config, expected):
             raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
         self.config = config
@@ -160,7 +160,7 @@ class ModelBase:
 
     @classmethod
     def _config_for(cls, path: Path, config: Any, overrides: dict[str, Any]) -> PretrainedConfig:
-        expected = auto.config_class_of(cls.spec.model_type)
+        expected = registry.config_class_of(cls.spec.model_type)
         if config is None:
             return expected.from_pretrained(path, **overrides)
         if isinstance(config, str | Path):

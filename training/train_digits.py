@@ -1,6 +1,6 @@
 """Train the embedded reader of handwritten digits (`multimodal/data/digit-lines`) in PyTorch, from a fixed seed.
 
-`python tools/train_digits.py` makes the committed checkpoint in under 20 minutes on two cores, of which it uses one.
+`python training/train_digits.py` makes the committed checkpoint in under 20 minutes on two cores, of which it uses one.
 `--validate` trains on the first 1,150 scans and measures on lines of the other 287 training scans, which is how the
 recipe was chosen: the test scans are used by `eval_digits.py` alone.
 """

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from multimodal import outputs
+from multimodal.modeling import outputs
 from multimodal.specs.documentation import CALLS, shape_text
 
 

@@ -8,6 +8,11 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 TOKEN_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+COMMON_ARGUMENTS = (
+    *("model_max_length", "padding_side", "truncation_side", "model_input_names", "clean_up_tokenization_spaces"),
+    *("split_special_tokens", "added_tokens_decoder", "additional_special_tokens", *TOKEN_NAMES),
+)
+"""The arguments that every tokenizer takes beside its family's own."""
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 TokenLike = str | AddedToken | dict | None

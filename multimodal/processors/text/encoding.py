@@ -6,8 +6,8 @@ import threading
 
 from tokenizers import Encoding, Tokenizer
 
-from multimodal.processors.text_inputs import Texts, explain_unencodable
-from multimodal.processors.truncation import Truncation
+from multimodal.processors.text.inputs import Texts, explain_unencodable
+from multimodal.processors.text.truncation import Truncation
 
 
 class Encoder:

@@ -13,8 +13,8 @@ from typing import Any
 from multimodal.files import write_text
 from multimodal.parity.cells import CHECKS, ERROR, FAILED, NOT_APPLICABLE, PASSED, Cell
 from multimodal.parity.checks import FORWARD
-from multimodal.parity.plot import DESKTOP, PHONE, Plot, plot
-from multimodal.parity.store import Document
+from multimodal.parity.report.plot import DESKTOP, PHONE, Plot, plot
+from multimodal.parity.report.store import Document
 
 TITLES = {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax"}
 SIGNS = {PASSED: "✓", FAILED: "✗", ERROR: "!", NOT_APPLICABLE: "–"}

@@ -183,7 +183,7 @@ def environment() -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit of the repository that this library lies in, if it does."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
     try:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from multimodal import auto, hub
+from multimodal import auto, hub, registry
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.names.base import under
 from multimodal.checkpoints.source import FreshSource
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
-from multimodal.modeling import NOT_NEEDED
+from multimodal.modeling.base import NOT_NEEDED
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs.base import RETURNS
-from multimodal.structures import NetworkOutput
 
 _NOT_ROUTED = {a.name for a in RETURNS} | {"labels", "use_cache", "past_key_values"}
 
@@ -94,7 +94,7 @@ class EncoderDecoderBase:
             config.is_decoder = True
             config.add_cross_attention = True
         auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
-        model_class = auto.model_class(cls.backend, auto.model_name(auto_class, config))
+        model_class = registry.model_class(cls.backend, registry.model_name(auto_class, config))
         args = model_args if side == "encoder" else ()
         options = {"dtype": dtype, **hub_options, **options}
         return model_class.from_pretrained(path, *args, config=config, **options)
@@ -172,7 +172,7 @@ class EncoderDecoderBase:
         """The public class of one half."""
         config = getattr(self.config, side)
         auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
-        return auto.model_class(self.backend, auto.model_name(auto_class, config))
+        return registry.model_class(self.backend, registry.model_name(auto_class, config))
 
 
 def given_encoding(encoder_outputs: Any, width: int) -> NetworkOutput:

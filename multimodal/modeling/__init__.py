@@ -1,0 +1,1 @@
+"""The neutral half of every public model."""

@@ -1,0 +1,1 @@
+"""Arithmetic that is done once, in NumPy, for all backends."""

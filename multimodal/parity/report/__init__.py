@@ -1,0 +1,1 @@
+"""What a run of checks looks like: its document and its page."""

@@ -1,0 +1,1 @@
+"""Images: pictures in, arrays of pixels out."""

@@ -1,0 +1,1 @@
+"""Tokenizers: texts in, arrays of ids out."""

@@ -1,0 +1,163 @@
+"""One registry: model_type -> configuration, models and processors of one family.
+
+Standard library only: names are resolved when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any
+
+PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
+BACKENDS = tuple(PREFIXES)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Names of everything that belongs to one model_type: the one row that a family has in the registry.
+
+    `module` names its file everywhere (`configs`, `specs`, `parity/cases`, `pt/models`, ...); `models` maps an Auto class
+    to one of ours.
+    """
+
+    config: str
+    module: str
+    models: dict[str, str]
+    others: tuple[str, ...] = ()
+    """Model classes that no Auto class builds."""
+    tokenizers: tuple[str, str] | None = None
+    """(slow, fast)"""
+    image_processor: str | None = None
+    feature_extractor: str | None = None
+    processor: str | None = None
+    halves: dict[str, str] = field(default_factory=dict)
+    """For a composite: which half {tokenizer, image_processor} come from."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every model class, without a backend's prefix."""
+        return tuple(dict.fromkeys((*self.models.values(), *self.others)))
+
+
+FAMILIES: dict[str, Family] = {
+    "vit": Family("ViTConfig", "vit", {"AutoModel": "ViTModel"}, image_processor="ViTImageProcessor"),
+    "bert": Family(
+        "BertConfig",
+        "bert",
+        {"AutoModel": "BertModel", "AutoModelForCausalLM": "BertLMHeadModel"},
+        tokenizers=("BertTokenizer", "BertTokenizerFast"),
+    ),
+    "gpt2": Family(
+        "GPT2Config",
+        "gpt2",
+        {"AutoModel": "GPT2Model", "AutoModelForCausalLM": "GPT2LMHeadModel"},
+        tokenizers=("GPT2Tokenizer", "GPT2TokenizerFast"),
+    ),
+    "lxmert": Family(
+        "LxmertConfig",
+        "lxmert",
+        {
+            "AutoModel": "LxmertModel",
+            "AutoModelForPreTraining": "LxmertForPreTraining",
+            "AutoModelForQuestionAnswering": "LxmertForQuestionAnswering",
+        },
+        tokenizers=("LxmertTokenizer", "LxmertTokenizerFast"),
+    ),
+    "data2vec-text": Family(
+        "Data2VecTextConfig",
+        "data2vec_text",
+        {
+            "AutoModel": "Data2VecTextModel",
+            "AutoModelForCausalLM": "Data2VecTextForCausalLM",
+            "AutoModelForMaskedLM": "Data2VecTextForMaskedLM",
+            "AutoModelForSequenceClassification": "Data2VecTextForSequenceClassification",
+            "AutoModelForMultipleChoice": "Data2VecTextForMultipleChoice",
+            "AutoModelForTokenClassification": "Data2VecTextForTokenClassification",
+            "AutoModelForQuestionAnswering": "Data2VecTextForQuestionAnswering",
+        },
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+    ),
+    "vision-encoder-decoder": Family(
+        "VisionEncoderDecoderConfig",
+        "vision_encoder_decoder",
+        {"AutoModel": "VisionEncoderDecoderModel", "AutoModelForVision2Seq": "VisionEncoderDecoderModel"},
+        halves={"tokenizer": "decoder", "image_processor": "encoder"},
+    ),
+}
+
+PROCESSOR_MODULES = {
+    "ViTImageProcessor": "vit",
+    "BertTokenizer": "bert",
+    "BertTokenizerFast": "bert",
+    "GPT2Tokenizer": "gpt2",
+    "GPT2TokenizerFast": "gpt2",
+    "LxmertTokenizer": "lxmert",
+    "LxmertTokenizerFast": "lxmert",
+    "RobertaTokenizer": "roberta",
+    "RobertaTokenizerFast": "roberta",
+    "BatchEncoding": "batch",
+    "BatchFeature": "batch",
+}
+
+NEUTRAL_AUTO = ("AutoConfig", "AutoTokenizer", "AutoImageProcessor", "AutoFeatureExtractor", "AutoProcessor")
+MODEL_AUTO = {
+    "AutoModel": "The base model",
+    "AutoModelForCausalLM": "The causal language model",
+    "AutoModelForMaskedLM": "The masked language model",
+    "AutoModelForSequenceClassification": "The sequence classifier",
+    "AutoModelForMultipleChoice": "The classifier of choices",
+    "AutoModelForTokenClassification": "The token classifier",
+    "AutoModelForPreTraining": "The model with all pre-training heads",
+    "AutoModelForQuestionAnswering": "The question answering model",
+    "AutoModelForVision2Seq": "The image-to-text model",
+}
+"""{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
+
+
+def family(model_type: str) -> Family:
+    """The row of one model_type; ValueError for an unknown one."""
+    if model_type not in FAMILIES:
+        raise ValueError(f"model_type: expected one of {', '.join(sorted(FAMILIES))}, got {model_type!r}")
+    return FAMILIES[model_type]
+
+
+def model_name(auto_class: str, config: Any) -> str:
+    """The class, without a backend's prefix, that an Auto class builds for `config`."""
+    models = family(config.model_type).models
+    if auto_class not in models:
+        able = sorted(t for t, f in FAMILIES.items() if auto_class in f.models)
+        raise ValueError(f"{auto_class}: expected a model_type among {', '.join(able)}, got {config.model_type!r}")
+    return models[auto_class]
+
+
+def model_class(backend: str, name: str) -> type:
+    """The class of one backend by its name without prefix."""
+    return getattr(importlib.import_module(f"multimodal.{backend}"), PREFIXES[backend] + name)
+
+
+def config_class_of(model_type: str) -> type:
+    """The configuration class of one model_type."""
+    row = family(model_type)
+    return getattr(importlib.import_module(f"multimodal.configs.{row.module}"), row.config)
+
+
+def public_names() -> dict[str, str]:
+    """{public name: module that defines it} of the whole library."""
+    names = {row.config: f"multimodal.configs.{row.module}" for row in FAMILIES.values()}
+    names |= {name: f"multimodal.processors.{module}" for name, module in PROCESSOR_MODULES.items()}
+    names |= dict.fromkeys(NEUTRAL_AUTO, "multimodal.auto")
+    names |= {"PretrainedConfig": "multimodal.configs.base", "GenerationConfig": "multimodal.generation.config"}
+    for backend, prefix in PREFIXES.items():
+        names |= {
+            prefix + name: f"multimodal.{backend}.models.{row.module}"
+            for row in FAMILIES.values()
+            for name in row.classes
+        }
+        names |= {prefix + name: f"multimodal.{backend}.auto" for name in MODEL_AUTO}
+    return names
+
+
+def public_names_of(backend: str) -> dict[str, str]:
+    """The part of `public_names` that one backend exports."""
+    return {n: m for n, m in public_names().items() if m.startswith(f"multimodal.{backend}.")}
