@@ -117,8 +117,8 @@ def main() -> None:
     report |= {"heads": HEADS, "head_size": SIZE, "tokens": {str(n): {} for n in options.tokens}}
     for backend in CALLS:
         command = [sys.executable, __file__, "--backend", backend, "--rounds", str(options.rounds), "--tokens"]
-        answer = subprocess.run([*command, *map(str, options.tokens)], check=True, capture_output=True, text=True)
-        for tokens, found in json.loads(answer.stdout.splitlines()[-1]).items():
+        ran = subprocess.run([*command, *map(str, options.tokens)], check=True, capture_output=True, text=True)
+        for tokens, found in json.loads(ran.stdout.splitlines()[-1]).items():
             report["tokens"][tokens][backend] = found
             print(backend, tokens, {t: [clocks[c]["ratio_of_minima"] for c in CLOCKS] for t, clocks in found.items()})
     path = ROOT / "benchmarks" / "results" / f"{datetime.date.today()}-attention.json"

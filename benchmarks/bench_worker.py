@@ -1,6 +1,6 @@
 """One process that times one library in one framework on request: `bench_worker.py LIBRARY BACKEND SUBJECT FOLDER`.
 
-LIBRARY is `ours` or `reference`. It reads one task per line (forward, backward, generate) and answers with the seconds
+LIBRARY is `ours` or `reference`. It reads one task per line (forward, backward, generate) and prints the seconds
 that one call took; the first line says how long importing and loading took. The environment decides which library there
 is: the reference has one of its own.
 """

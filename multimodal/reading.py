@@ -109,8 +109,8 @@ class Reader:
         for start in range(0, len(pixels), batch_size):
             batch = pixels[start : start + batch_size]
             filled = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(batch), axis=0)])
-            answer = self.model.generate(make(filled), return_dict_in_generate=True, **settings)
-            ids = to_numpy(answer.sequences)[: len(batch)]
+            output = self.model.generate(make(filled), return_dict_in_generate=True, **settings)
+            ids = to_numpy(output.sequences)[: len(batch)]
             texts += [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
         return texts
 

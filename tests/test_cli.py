@@ -110,7 +110,7 @@ def test_wrong_usage_is_exit_code_2(arguments):
     assert invoke(*arguments).exit_code == 2
 
 
-def test_run_writes_the_answers_of_a_model(tmp_path):
+def test_run_writes_the_outputs_of_a_model(tmp_path):
     expected = load_file(GPT2 / "expected.safetensors")
     save_file({k[3:]: v for k, v in expected.items() if k.startswith("in.")}, tmp_path / "in.safetensors")
     arguments = ("--backend", "pt", "--inputs", tmp_path / "in.safetensors", "--outputs", tmp_path / "out.safetensors")
@@ -127,9 +127,9 @@ def test_run_writes_the_answers_of_a_model(tmp_path):
     ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr
-    answers = load_file(tmp_path / "out.safetensors")
-    assert json.loads(done.stdout)["out.logits"]["shape"] == list(answers["out.logits"].shape)
-    np.testing.assert_allclose(answers["out.logits"], expected["pt.logits"], rtol=0, atol=1e-5)
+    outputs = load_file(tmp_path / "out.safetensors")
+    assert json.loads(done.stdout)["out.logits"]["shape"] == list(outputs["out.logits"].shape)
+    np.testing.assert_allclose(outputs["out.logits"], expected["pt.logits"], rtol=0, atol=1e-5)
 
 
 def test_run_says_what_is_wrong_with_its_input(tmp_path):

@@ -1,4 +1,4 @@
-"""The embedded reader of handwritten digits: the same answers in every framework, and right ones."""
+"""The embedded reader of handwritten digits: the same texts in every framework, and right ones."""
 
 import importlib.util
 import json
@@ -43,8 +43,8 @@ def texts():
         backend: subprocess.Popen([sys.executable, "-c", READ, backend], stdout=subprocess.PIPE, text=True)
         for backend in BACKENDS
     }
-    answers = {backend: process.communicate(timeout=300)[0] for backend, process in running.items()}
-    return {backend: json.loads(answer.splitlines()[-1]) for backend, answer in answers.items()}
+    printed = {backend: process.communicate(timeout=300)[0] for backend, process in running.items()}
+    return {backend: json.loads(lines.splitlines()[-1]) for backend, lines in printed.items()}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,4 +1,4 @@
-"""The examples of `docs/examples/` for Data2Vec-text run as they stand, and answer what they were trained to."""
+"""The examples of `docs/examples/` for Data2Vec-text run as they stand, and predict what they were trained to."""
 
 import subprocess
 import sys

@@ -63,7 +63,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
 
 
-def answer(code: str):
+def printed(code: str):
     """What the code prints last, as JSON."""
     done = python(code)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def checkpoint(tmp_path_factory):
 
 
 def test_importing_the_package_loads_only_the_standard_library_within_100_ms():
-    runs = [answer(LOADED) for _ in range(5)]
+    runs = [printed(LOADED) for _ in range(5)]
     assert all(extra == [] for _, extra in runs)
     assert min(seconds for seconds, _ in runs) < 0.1
 
@@ -95,7 +95,7 @@ def test_a_backend_works_while_the_others_cannot_be_imported(backend, checkpoint
     code = BLOCK.format(blocked=sorted(others)) + FORWARD.format(
         name=PREFIXES[backend] + "BertModel", array=ARRAYS[backend], folder=checkpoint, others=others
     )
-    assert answer(code) == [[2, 3, 8], []]
+    assert printed(code) == [[2, 3, 8], []]
 
 
 @pytest.mark.parametrize("package", EXTRAS)
@@ -157,4 +157,4 @@ try:
 except AttributeError as error:
     print(json.dumps(str(error)))
 """
-    assert answer(code) == "module 'multimodal' has no attribute 'BertModell'"
+    assert printed(code) == "module 'multimodal' has no attribute 'BertModell'"

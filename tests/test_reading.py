@@ -26,7 +26,7 @@ def reader():
 
 @pytest.fixture
 def command():
-    """`command(*arguments)`: what `multimodal read` answers."""
+    """`command(*arguments)`: what `multimodal read` prints."""
     app = typer.Typer()
     app.command()(read.command)
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
@@ -200,39 +200,39 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
 
 
 def test_the_command_prints_the_text_of_one_picture(command):
-    answer = command(LINE)
-    assert (answer.exit_code, answer.stdout) == (0, f"{WANTED}\n")
+    done = command(LINE)
+    assert (done.exit_code, done.stdout) == (0, f"{WANTED}\n")
 
 
 def test_the_command_names_the_pictures_where_there_are_several(command):
     paths = [LINE.parent / name for name in list(TRUTH)[:2]]
-    answer = command(*paths, "--backend", "pt")
-    assert answer.exit_code == 0
-    assert [row.split("\t")[0] for row in answer.stdout.splitlines()] == [str(path) for path in paths]
+    done = command(*paths, "--backend", "pt")
+    assert done.exit_code == 0
+    assert [row.split("\t")[0] for row in done.stdout.splitlines()] == [str(path) for path in paths]
 
 
-def test_the_command_answers_json(command, tmp_path):
+def test_the_command_prints_json(command, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
-    answer = command(LINE, tmp_path / "notes.txt", "--json")
-    first, second = json.loads(answer.stdout)
+    done = command(LINE, tmp_path / "notes.txt", "--json")
+    first, second = json.loads(done.stdout)
     assert first == {"path": str(LINE), "text": WANTED}
     assert "notes.txt" in second["error"]
-    assert answer.exit_code == 2
+    assert done.exit_code == 2
 
 
 def test_the_command_reads_the_good_pictures_and_fails_for_the_bad(command, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
-    answer = command(tmp_path / "notes.txt", LINE)
-    assert answer.exit_code == 2
-    assert WANTED in answer.stdout
-    assert "notes.txt" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    done = command(tmp_path / "notes.txt", LINE)
+    assert done.exit_code == 2
+    assert WANTED in done.stdout
+    assert "notes.txt" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("option", [("--backend", "mxnet"), ("--checkpoint", "no/such/folder")])
 def test_bad_options_of_the_command_are_errors_without_a_traceback(command, option):
-    answer = command(LINE, *option)
-    assert answer.exit_code == 2
-    assert answer.stderr.startswith("error: ")
-    assert "Traceback" not in answer.stderr
-    assert not answer.stdout
+    done = command(LINE, *option)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not done.stdout

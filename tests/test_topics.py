@@ -1,4 +1,4 @@
-"""The embedded classifier of sentences: the same answers in every framework, and right ones."""
+"""The embedded classifier of sentences: the same predictions in every framework, and right ones."""
 
 import importlib.util
 import json
@@ -29,19 +29,19 @@ def truth():
 
 @pytest.fixture(scope="module")
 def found():
-    """{backend: answers and logits}, each from a process of its own."""
+    """{backend: predictions and logits}, each from a process of its own."""
     return {backend: tool("eval_topics").predict(backend) for backend in BACKENDS}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_three_of_four_held_out_sentences_are_told_apart(found, truth, backend):
-    right = np.mean(np.array(found[backend]["answers"]) == truth)
+    right = np.mean(np.array(found[backend]["predictions"]) == truth)
     assert right >= 0.75  # 0.780 as measured
     assert right > 2 * Counter(truth).most_common(1)[0][1] / len(truth)
 
 
-def test_the_three_frameworks_answer_the_same(found):
-    assert found["pt"]["answers"] == found["tf"]["answers"] == found["flax"]["answers"]
+def test_the_three_frameworks_predict_the_same(found):
+    assert found["pt"]["predictions"] == found["tf"]["predictions"] == found["flax"]["predictions"]
     for backend in BACKENDS[1:]:
         np.testing.assert_allclose(found[backend]["logits"], found["pt"]["logits"], rtol=1e-4, atol=1e-4)
 

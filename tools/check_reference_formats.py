@@ -85,7 +85,7 @@ def load(framework: str, folders: list[dict[str, str]]) -> int:
         if model_class is None:
             print("none", framework, Path(entry["folder"]).name, "the reference has no such class", flush=True)
             continue
-        outputs, missing = answer(framework, model_class, entry["folder"], inputs)
+        outputs, missing = outputs_of(framework, model_class, entry["folder"], inputs)
         errors = {
             name: float(np.linalg.norm(outputs[name[3:]] - true) / np.linalg.norm(true))
             for name, true in tensors.items()
@@ -111,7 +111,7 @@ LISTED_TWICE = ("lxmert/embeddings/position_embeddings/weight:0", "lxmert/embedd
 agree) and yet these two are reported, under names that no file has."""
 
 
-def answer(framework: str, model_class, folder: str, inputs: dict) -> tuple[dict, list[str]]:
+def outputs_of(framework: str, model_class, folder: str, inputs: dict) -> tuple[dict, list[str]]:
     """(outputs as arrays, names of tensors that the reference did not find)."""
     if framework == "flax":  # it does not tell what it misses: with random weights instead, its outputs differ
         return dict(model_class.from_pretrained(folder)(**inputs)), []
@@ -122,8 +122,8 @@ def answer(framework: str, model_class, folder: str, inputs: dict) -> tuple[dict
     import torch
 
     with torch.no_grad():
-        answers = model.eval()(**{key: torch.from_numpy(value) for key, value in inputs.items()})
-    return {key: value.numpy() for key, value in answers.items() if hasattr(value, "numpy")}, missing
+        output = model.eval()(**{key: torch.from_numpy(value) for key, value in inputs.items()})
+    return {key: value.numpy() for key, value in output.items() if hasattr(value, "numpy")}, missing
 
 
 if __name__ == "__main__":

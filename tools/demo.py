@@ -85,7 +85,7 @@ def line_inputs(truth: dict[str, str]) -> Arrays:
 
 
 def photograph_inputs(truth: dict[str, str]) -> Arrays:
-    """A photograph through the same processor; the reader's answer to it means nothing, its numbers have to agree."""
+    """A photograph through the same processor; what the reader says of it means nothing, its numbers have to agree."""
     from skimage import data
 
     processor = AutoImageProcessor.from_pretrained(EMBEDDED)
@@ -117,11 +117,11 @@ def states(backend: str, dtype: str, inputs: dict[str, Arrays]) -> dict[str, Arr
     """Every hidden state and the logits for each of the inputs."""
     from multimodal import parity
 
-    answers = {}
+    outputs = {}
     for name, arrays in inputs.items():
         found = parity.run(EMBEDDED, backend, arrays, dtype=dtype, output_hidden_states=True)
-        answers[name] = {k: np.asarray(v, np.float64) for k, v in found.items() if "past_key_values" not in k}
-    return answers
+        outputs[name] = {k: np.asarray(v, np.float64) for k, v in found.items() if "past_key_values" not in k}
+    return outputs
 
 
 def errors(found: Arrays, exact: Arrays) -> dict[str, float]:

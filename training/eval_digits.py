@@ -35,15 +35,15 @@ def main(
     console = Console()
     truth = digit_lines.held_out(count).texts()
     table = Table("backend", "lines", "exact lines", "digits", "seconds", title=f"{count} held-out lines, seed 0")
-    answers = {}
+    texts = {}
     for name in BACKENDS if backend is None else (backend,):
         with Console(stderr=True).status(f"reading {count} lines in {name}"):
-            answers[name], seconds = in_own_process(read_held_out, name, checkpoint, count)
-        lines, digits = exact_lines(answers[name], truth), digits_right(answers[name], truth)
+            texts[name], seconds = in_own_process(read_held_out, name, checkpoint, count)
+        lines, digits = exact_lines(texts[name], truth), digits_right(texts[name], truth)
         table.add_row(name, str(count), f"{lines:.2%}", f"{digits:.2%}", f"{seconds:.1f}")
     console.print(table)
-    if len(answers) > 1:
-        same = all(texts == answers["pt"] for texts in answers.values())
+    if len(texts) > 1:
+        same = all(read == texts["pt"] for read in texts.values())
         console.print("The backends read the same text in every line." if same else "The backends DIFFER.")
         raise typer.Exit(0 if same else 1)
 
@@ -58,7 +58,7 @@ def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str]
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's answer from a fresh process: the frameworks do not share one."""
+    """What the function returns, from a fresh process: the frameworks do not share one."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells of its processor and its compiler otherwise
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()

@@ -1,6 +1,6 @@
 """Accuracy of the embedded classifier of sentences on those beside it, which nothing was trained on.
 
-Each backend works in a process of its own. Exit code 1 if they do not answer the same.
+Each backend works in a process of its own. Exit code 1 if they do not predict the same.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ kind = "pt" if backend == "pt" else "np"
 inputs = tokenizer(texts, padding=True, truncation=True, return_tensors=kind)
 logits = model(**inputs).logits
 logits = logits.detach().numpy() if backend == "pt" else np.asarray(logits)
-print(json.dumps({"answers": logits.argmax(-1).tolist(), "logits": logits.tolist()}))
+print(json.dumps({"predictions": logits.argmax(-1).tolist(), "logits": logits.tolist()}))
 """
 
 
 def predict(backend: str, folder: Path = FOLDER) -> dict[str, list]:
-    """{answers: index of the group of every held-out sentence, logits}."""
+    """{predictions: index of the group of every held-out sentence, logits}."""
     command = [sys.executable, "-W", "ignore", "-c", PREDICT, backend, str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -50,11 +50,11 @@ def main(folder: Annotated[Path, typer.Option(help="Folder of another classifier
     table = Table("backend", "right", title=f"{len(truth)} held-out sentences; the largest group has {most:.1%}")
     found = {}
     for backend in BACKENDS:
-        found[backend] = predict(backend, folder)["answers"]
+        found[backend] = predict(backend, folder)["predictions"]
         right = sum(a == b for a, b in zip(found[backend], truth)) / len(truth)
         table.add_row(backend, f"{right:.1%}")
     Console().print(table)
-    raise typer.Exit(0 if all(answers == found["pt"] for answers in found.values()) else 1)
+    raise typer.Exit(0 if all(predictions == found["pt"] for predictions in found.values()) else 1)
 
 
 if __name__ == "__main__":

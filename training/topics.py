@@ -1,6 +1,6 @@
 """Sentences of the Python documentation (`pydoc_data.topics`) and the group of topics that each is from.
 
-What stands in several groups is left out, so that every sentence has one right answer. Paragraphs are dealt to training,
+What stands in several groups is left out, so that every sentence has one right group. Paragraphs are dealt to training,
 validation and test by their own bytes, and what stands in paragraphs of several parts is left out too: no sentence, and no
 neighbour of it, is in two parts.
 """

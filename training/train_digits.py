@@ -163,12 +163,12 @@ def loss_of(
     the decoder needs thousands of steps before it looks at one digit after the other; it is thrown away afterwards.
     """
     pixels, labels = tensors(lines)
-    answer = model(pixels, labels=labels)
-    columns = answer.encoder_last_hidden_state[:, 1:]
+    output = model(pixels, labels=labels)
+    columns = output.encoder_last_hidden_state[:, 1:]
     digits, places = column_labels(lines, columns.shape[1])
     guess_digits, guess_places = guide(columns).split([11, digit_lines.LONGEST + 1], dim=-1)
     guided = smooth_loss(guess_digits, digits, recipe.smoothing) + smooth_loss(guess_places, places, 0.0)
-    return smooth_loss(answer.logits, labels, recipe.smoothing) + recipe.guidance * guided
+    return smooth_loss(output.logits, labels, recipe.smoothing) + recipe.guidance * guided
 
 
 @torch.no_grad()

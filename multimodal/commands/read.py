@@ -27,20 +27,20 @@ def command(
 ) -> None:
     """Read the text in pictures. Exit code 2 if any of them could not be read."""
     with console.errors():
-        found = dict(_answers(images, checkpoint, backend, max_length))
-    answers = [found[image] for image in images]
+        found = dict(_results(images, checkpoint, backend, max_length))
+    results = [found[image] for image in images]
     if as_json:
-        console.print_json(answers)
-    for answer in answers:
-        if "error" in answer:
-            typer.echo(f"error: {answer['error']}", err=True)
+        console.print_json(results)
+    for result in results:
+        if "error" in result:
+            typer.echo(f"error: {result['error']}", err=True)
         elif not as_json:
-            typer.echo(answer["text"] if len(images) == 1 else f"{answer['path']}\t{answer['text']}")
-    if any("error" in answer for answer in answers):
+            typer.echo(result["text"] if len(images) == 1 else f"{result['path']}\t{result['text']}")
+    if any("error" in result for result in results):
         raise typer.Exit(console.ERROR)
 
 
-def _answers(
+def _results(
     images: list[Path], checkpoint: str | None, backend: str | None, max_length: int | None
 ) -> Iterator[tuple[Path, dict[str, str]]]:
     """(picture, {path, and text or error}) of each."""

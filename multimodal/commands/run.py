@@ -1,4 +1,4 @@
-"""`multimodal run CHECKPOINT`: what a checkpoint's model answers in one backend."""
+"""`multimodal run CHECKPOINT`: what a checkpoint's model computes in one backend."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def command(
     ],
     dtype: Annotated[str, typer.Option(help="float64, float32, bfloat16 or float16.")] = "float32",
     gradients: Annotated[bool, typer.Option("--gradients", help="Add the gradients of the loss.")] = False,
-    taps: Annotated[bool, typer.Option("--taps", help="Add what every block answered: tap.BLOCK.")] = False,
-    steps: Annotated[int, typer.Option(help="Train for so many steps on the inputs; answers param.TENSOR.")] = 0,
+    taps: Annotated[bool, typer.Option("--taps", help="Add what every block returned: tap.BLOCK.")] = False,
+    steps: Annotated[int, typer.Option(help="Train for so many steps on the inputs; adds param.TENSOR.")] = 0,
     optimizer: Annotated[str, typer.Option(help="sgd or adam, for --steps.")] = "sgd",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print names, shapes and types of the answers as JSON.")
+        bool, typer.Option("--json", help="Print names, shapes and types of the outputs as JSON.")
     ] = False,
 ) -> None:
-    """Call a checkpoint's model with arrays from a file and write its answers to another."""
+    """Call a checkpoint's model with arrays from a file and write its outputs to another."""
     from multimodal.checkpoints.formats import safetensors_file
     from multimodal.checkpoints.source import MemorySource
 
@@ -38,9 +38,9 @@ def command(
         arrays = {name: given.read(name).copy() for name in given.shapes()}
         with console.status(f"running {checkpoint} in {backend}"):
             options = {"gradients": gradients, "taps": taps, "steps": steps, "optimizer": optimizer}
-            answers = parity.run(checkpoint, backend, arrays, dtype=dtype, **options)
-        safetensors_file.write_file(outputs, MemorySource(answers))
-    described = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in answers.items()}
+            computed = parity.run(checkpoint, backend, arrays, dtype=dtype, **options)
+        safetensors_file.write_file(outputs, MemorySource(computed))
+    described = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in computed.items()}
     if as_json:
         console.print_json(described)
         return

@@ -169,7 +169,7 @@ def resolve(
 
 
 def _check_available(base: GenerationConfig, model_config: Any, given: dict[str, Any]) -> None:
-    """Take published settings that are not available out of `given`; ValueError where one would change the answer.
+    """Take published settings that are not available out of `given`; ValueError where one would change the output.
 
     What a file or a configuration asks for is overridden by the call: `do_sample=False`, `num_beam_groups=1`, ...
     """

@@ -29,7 +29,7 @@ CHECKS: dict[str, Check] = {
         Check("a-gradients", "Semantics, gradients", "In float64 every tensor's gradient is within 1e-9."),
         Check(
             "b-forward", "Precision, forward",
-            "In float32 every error is at most 8σ + 4u: σ is how much the float64 answer itself moves when weights and "
+            "In float32 every error is at most 8σ + 4u: σ is how much the float64 output itself moves when weights and "
             "inputs are rounded to float32 (rms of 4 draws), u is 2⁻²⁴.",
         ),
         Check("b-gradients", "Precision, gradients", "The same budget for the gradient of every tensor in float32."),

@@ -26,8 +26,8 @@ def compare(bench: Any, cell: Cell) -> None:
     prompt, settings = bench.subject.prompt(), bench.subject.settings
     weights = bench.question.weights
     ask = {"generate": settings, "held": False}
-    true = bench.once("tokens", lambda: truth_worker.answer(case, weights, prompt, **ask)["generated"])
-    got = bench.worker(cell.backend, DTYPE).answer(case, weights, prompt, **ask)["generated"]
+    true = bench.once("tokens", lambda: truth_worker.outputs(case, weights, prompt, **ask)["generated"])
+    got = bench.worker(cell.backend, DTYPE).outputs(case, weights, prompt, **ask)["generated"]
     wrong = [row for row in range(len(true)) if not np.array_equal(_row(got, row), _row(true, row))]
     tied = [row for row in wrong if _is_tie(bench, cell.backend, prompt, true[row], _row(got, row), row)]
     same = int(sum(np.count_nonzero(_padded(_row(got, row), true.shape[1]) == true[row]) for row in range(len(true))))
@@ -89,6 +89,6 @@ def _is_tie(
     return bool(best - second <= 2.0 * np.max(np.abs(found - scores)))
 
 
-def _next_scores(answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _next_scores(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The scores of the token that comes behind the last one."""
-    return {"out.logits": answers["out.logits"][0, -1].astype(np.float64)}
+    return {"out.logits": outputs["out.logits"][0, -1].astype(np.float64)}

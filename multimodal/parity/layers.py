@@ -19,7 +19,7 @@ class Layer:
     """One place of the network where what it computes can be seen."""
 
     tensor: str
-    """The answer that shows it: `out.encoder_hidden_states.1`."""
+    """The output that shows it: `out.encoder_hidden_states.1`."""
     tower: str
     """`encoder`, `decoder`, ..., or empty where there is only one."""
     label: str
@@ -30,9 +30,9 @@ class Layer:
     """Index of the block (from 0) whose output it is."""
 
 
-def in_order(spec: Specification, answers: Iterable[str]) -> list[Layer]:
-    """The layers that `answers` show: embeddings, blocks and output of each tower, encoders first, then the class's outputs."""
-    known = set(answers)
+def in_order(spec: Specification, outputs: Iterable[str]) -> list[Layer]:
+    """The layers that `outputs` show: embeddings, blocks and output of each tower, encoders first, then the class's own."""
+    known = set(outputs)
     towers = [(f.name.removesuffix("hidden_states"), f) for f in spec.fields if f.name.endswith("hidden_states")]
     towers.sort(key=lambda tower: tower[0].startswith("decoder"))
     found: list[Layer] = []
@@ -62,7 +62,7 @@ def _tower(prefix: str, known: set[str], begins: int) -> list[Layer]:
 
 
 def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
-    """The layer that an answer belongs to: its own, or the block whose attention weights or keys and values it holds."""
+    """The layer that an output belongs to: its own, or the block whose attention weights or keys and values it holds."""
     for layer in layers:
         if layer.tensor == tensor:
             return layer

@@ -1,4 +1,4 @@
-"""Run one checkpoint in one backend through its public class, and answer in NumPy under neutral names.
+"""Run one checkpoint in one backend through its public class, and give what it computes in NumPy under neutral names.
 
 This is the one door to the backends for everything that compares them: the acceptance tests, the gates, the dashboard.
 """
@@ -38,21 +38,21 @@ def run(
     steps: int = 0,
     optimizer: str | Mapping[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Load `checkpoint`, whose `config.json` names its class, in `backend` and answer a call with `inputs`.
+    """Load `checkpoint`, whose `config.json` names its class, in `backend` and call it with `inputs`.
 
-    Answers: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
+    Outputs: `out.<field>` (tuples numbered: `out.hidden_states.0`); with `gradients`, `grad.<published name>` in the
     published layout, of the loss, or without one of the sum of the outputs' inner products with `cotangents`
     ({field: array}); with `generate` (settings), only `generated` and, for beams, `generated_scores`. Floating inputs
     are cast to `dtype`; a dotted input name nests. `train` is the mode; with `dropout="mean"` every dropout of rate p
-    multiplies by 1 - p in the place of drawing, so that training has one true answer. With `taps`, `tap.<our name>` is
-    what each block answered (numbered from its second call on: `tap.<our name>#1`). A call with `train` also answers
+    multiplies by 1 - p in the place of drawing, so that training has one true value. With `taps`, `tap.<our name>` is
+    what each block returned (numbered from its second call on: `tap.<our name>#1`). A call with `train` also gives
     `stat.<published name>` of a class with state: running statistics (and integers) after it. With `steps`, only
     `param.<published name>` and `stat.<published name>` (running statistics): the tensors after that many updates on
     `inputs` by `optimizer` (see `parity.training`).
     """
     dtype = dtype_name(dtype)
     with harness_of(backend).precision(dtype):
-        return answer(
+        return outputs_of(
             load(checkpoint, backend, dtype),
             inputs,
             dtype,
@@ -134,7 +134,7 @@ def harness_of(backend: str) -> Any:
     return importlib.import_module(f"multimodal.{backend}.harness")
 
 
-def answer(
+def outputs_of(
     model: Any,
     inputs: Mapping[str, Any],
     dtype: str,
@@ -149,7 +149,7 @@ def answer(
     optimizer: str | Mapping[str, Any] | None = None,
     **flags: bool,
 ) -> dict[str, np.ndarray]:
-    """What `run` answers, of a model that is loaded already. A flag that its class does not have is left out."""
+    """What `run` gives, of a model that is loaded already. A flag that its class does not have is left out."""
     harness = harness_of(model.backend)
     given = nest({name: _cast(value, dtype) for name, value in inputs.items()})
     if generate is not None:
@@ -192,9 +192,9 @@ def _state(model: Any) -> dict[str, np.ndarray]:
     return {f"stat.{name}": np.array(tensors[name]) for name in tensors if name in names}
 
 
-def tap(seen: dict[str, np.ndarray], name: str, answer: Any, to_numpy: Callable[[Any], np.ndarray]) -> None:
-    """Note what a block answered: its tensor, or the first of what it answered."""
-    first = answer[0] if isinstance(answer, tuple) else answer
+def tap(seen: dict[str, np.ndarray], name: str, output: Any, to_numpy: Callable[[Any], np.ndarray]) -> None:
+    """Note what a block returned: its tensor, or the first of what it returned."""
+    first = output[0] if isinstance(output, tuple) else output
     if name and hasattr(first, "shape"):
         calls = sum(key.split("#")[0] == f"tap.{name}" for key in seen)
         seen[f"tap.{name}#{calls}" if calls else f"tap.{name}"] = to_numpy(first)

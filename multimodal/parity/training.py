@@ -34,7 +34,7 @@ def settings_of(optimizer: str | Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def train(model: Any, gradients: Callable[[], Mapping[str, np.ndarray]], steps: int, optimizer: Any) -> None:
-    """Change the tensors of `model` by `steps` updates; `gradients` answers {our name: gradient} as it is then.
+    """Change the tensors of `model` by `steps` updates; `gradients` gives {our name: gradient} as it is then.
 
     A tensor that the objective does not depend on has no gradient and stays.
     """

@@ -1,4 +1,4 @@
-"""Feed each block the true inputs: a block whose output is then still wrong is the culprit, not what came before it.
+"""Feed each block the true inputs: a block whose output is then still wrong is the culprit, not a block before it.
 
 Which blocks a network is made of its stacks say: every one of them calls its blocks through `Stack.run`, whatever the
 family and however the blocks are made.
@@ -44,10 +44,10 @@ def watched(model: Any, given: Mapping[str, np.ndarray]) -> Iterator[dict[str, n
                 if true is not None and true.shape == tuple(value.shape):
                     inputs[argument] = harness.like(value, true)
                 seen[name] = harness.array(value)
-        answer = run(self, block, **inputs)
-        outputs = {f"{start}.out.{at}": part for at, part in enumerate(answer) if hasattr(part, "shape")}
+        returned = run(self, block, **inputs)
+        outputs = {f"{start}.out.{at}": part for at, part in enumerate(returned) if hasattr(part, "shape")}
         seen.update({name: harness.array(part) for name, part in outputs.items()})
-        return answer
+        return returned
 
     with mock.patch.object(stack, "run", watching), harness.concrete():
         yield seen
@@ -59,7 +59,7 @@ def inputs(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def outputs(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What came out of the blocks, in the order in which they were called."""
+    """What the blocks returned, in the order in which they were called."""
     return {name: value for name, value in seen.items() if _side(name) == "out"}
 
 

@@ -1,4 +1,4 @@
-"""Processes that answer for one backend in one precision each: frameworks in one process fight over threads."""
+"""Processes that compute for one backend in one precision each: frameworks in one process fight over threads."""
 
 from __future__ import annotations
 
@@ -119,16 +119,16 @@ class Worker:
             self.process.start()
         theirs.close()
 
-    def answer(
+    def outputs(
         self, case: Case, weights: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], **options: Any
     ) -> dict[str, np.ndarray]:
-        """The case's answers (`parity.run`'s names) with these weights (published names) and inputs.
+        """The case's outputs (`parity.run`'s names) with these weights (published names) and inputs.
 
         `weight.<published name>` are the tensors that the model then holds, unless the option `held` is false. With the
         option `true_inputs` (a dictionary, which may be empty) the blocks get those arrays in the place of their inputs,
-        and what goes into each and comes out is answered too (see `parity.true_inputs`).
+        and what goes into each and comes out is added (see `parity.true_inputs`).
         """
-        return self._ask("answer", case, dict(weights), dict(inputs), options)
+        return self._ask("outputs", case, dict(weights), dict(inputs), options)
 
     def generates(self, case: Case) -> bool:
         """Whether the backend's class of `case` has `generate`."""
@@ -141,18 +141,18 @@ class Worker:
     def _ask(self, *request: Any) -> Any:
         try:
             self.connection.send(tuple(shelved(part, self.folder.name) for part in request))
-            state, answer, evidence = self.connection.recv()
+            state, reply, evidence = self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(timeout=10)
             raise WorkerError(
                 f"the {self.backend} {self.dtype} worker ended: exit code {self.process.exitcode}"
             ) from error
         if state == "error":
-            raise WorkerError(f"in the {self.backend} {self.dtype} worker:\n{answer}")
+            raise WorkerError(f"in the {self.backend} {self.dtype} worker:\n{reply}")
         evidence.check(self.backend)
         name = next((part.class_name for part in request if isinstance(part, Case)), "")
         self.cpu_seconds[name] = self.cpu_seconds.get(name, 0.0) + evidence.cpu_seconds
-        return taken(answer)
+        return taken(reply)
 
     def close(self) -> None:
         """End the process."""
@@ -175,7 +175,7 @@ def workers(*wanted: tuple[str, str]) -> Iterator[dict[tuple[str, str], Worker]]
 
 
 def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, folder: str) -> None:
-    """The worker's side: answer requests until the other end closes."""
+    """The worker's side: serve requests until the other end closes."""
     from multimodal.parity import faults
 
     sound: dict[str, Any] = {}
@@ -196,14 +196,14 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
                 models = sound if arguments[0] is None else {}
                 if arguments[0] is not None:
                     active.enter_context(faults.active(arguments[0], backend))
-                answer = None
+                reply = None
             elif kind == "generates":
-                answer = _model_class(backend, *arguments).can_generate()
+                reply = _model_class(backend, *arguments).can_generate()
             else:
-                answer = shelved(_answer(models, backend, dtype, *arguments), folder)
+                reply = shelved(_outputs(models, backend, dtype, *arguments), folder)
             del arguments
-            connection.send(("ok", answer, Evidence.of(models.values(), start)))
-            del answer
+            connection.send(("ok", reply, Evidence.of(models.values(), start)))
+            del reply
         except Exception:  # noqa: BLE001  # whatever it is, the asking process has to hear of it
             connection.send(("error", traceback.format_exc(), None))
 
@@ -214,7 +214,7 @@ def _model_class(backend: str, case: Case) -> Any:
     return registry.model_class(backend, case.class_name)
 
 
-def _answer(
+def _outputs(
     models: dict[str, Any],
     backend: str,
     dtype: str,
@@ -223,7 +223,7 @@ def _answer(
     inputs: dict[str, np.ndarray],
     options: dict[str, Any],
 ) -> dict[str, np.ndarray]:
-    from multimodal.parity.run import answer, harness_of
+    from multimodal.parity.run import harness_of, outputs_of
     from multimodal.parity.true_inputs import watched
 
     harness = harness_of(backend)
@@ -239,4 +239,4 @@ def _answer(
         held = {f"weight.{name}": array for name, array in tensors.items()}
         nothing = contextlib.nullcontext({})
         with nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
-            return {**answer(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}
+            return {**outputs_of(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}

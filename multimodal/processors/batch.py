@@ -1,4 +1,4 @@
-"""What processors answer: mappings with attribute access that turn into the tensors of any framework."""
+"""What processors return: mappings with attribute access that turn into the tensors of any framework."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Pads(NamedTuple):
 
 
 class BatchEncoding(BatchFeature):
-    """A tokenizer's answer: ids and masks by name, and where each token comes from.
+    """A tokenizer's output: ids and masks by name, and where each token comes from.
 
     `batch["input_ids"]` is a field, `batch[0]` the first row's `tokenizers.Encoding`. The methods below take a row and
     a position in it, or the position alone for the first row.
@@ -117,7 +117,7 @@ class BatchEncoding(BatchFeature):
 
     @property
     def is_fast(self) -> bool:
-        """Whether the answers below are there."""
+        """Whether the methods below have answers."""
         return self._encodings is not None
 
     @property
@@ -127,7 +127,7 @@ class BatchEncoding(BatchFeature):
 
     @property
     def encodings(self) -> list[Encoding] | None:
-        """The engine's answer for each row, padded as the rows are."""
+        """The engine's encoding of each row, padded as the rows are."""
         if self._pads is not None:
             # Padding an encoding costs as much as tokenising it, and few callers look at them.
             length, side, token, token_id, type_id = self._pads

@@ -74,7 +74,7 @@ class ViTImageProcessor(PretrainedProcessor):
     ) -> BatchFeature:
         """One image or a batch (see `images.read_images` for what is accepted) to `pixel_values`.
 
-        `data_format` is the channel order of the answer: channels_first, channels_last, or None for that of the input.
+        `data_format` is the channel order of the output: channels_first, channels_last, or None for that of the input.
         `return_tensors`: np, pt, tf, jax, or None for a list of arrays. Errors: ValueError naming the argument.
         """
         reject_unknown(f"{type(self).__name__}.preprocess", kwargs, (*self.arguments(), *_CALL_ARGUMENTS))

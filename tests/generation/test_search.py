@@ -31,7 +31,7 @@ def settings(**values):
 
 
 def searched(step, length, prompt=((START,),), **values):
-    """(sequences behind the prompt, scores) of a beam search that answers all of its beams."""
+    """(sequences behind the prompt, scores) of a beam search that gives all of its beams."""
     values = {"num_beams": 2, "num_return_sequences": values.get("num_beams", 2), **values}
     sequences, scores = beam(step, np.array(prompt), settings(**values), length)
     return sequences[:, len(prompt[0]) :].tolist(), scores
@@ -112,9 +112,9 @@ def test_beams_find_what_is_likelier_in_the_whole():
 )
 def test_the_length_penalty_is_the_power_of_the_length_that_a_score_is_divided_by(penalty, expected, scores):
     step = chain(start={A: 0.6, B: 0.4}, a={C: 0.6, B: 0.4}, b={EOS: 1.0}, c={EOS: 1.0})
-    found, answered = searched(step, 4, length_penalty=penalty)
+    found, reported = searched(step, 4, length_penalty=penalty)
     assert found == expected
-    np.testing.assert_allclose(answered, scores, rtol=1e-6)
+    np.testing.assert_allclose(reported, scores, rtol=1e-6)
 
 
 def test_the_length_of_the_prompt_does_not_count_for_the_penalty():

@@ -15,7 +15,7 @@ def one(value, shape=(2, 2)):
 def test_the_budgets_are_those_of_the_design():
     assert budgets.SEMANTICS == {"out": 1e-11, "grad": 1e-9, "stat": 1e-11, "weight": 0.0}
     assert budgets.UNIT_ROUNDOFF == {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
-    assert budgets.NOISE_DRAWS == 4
+    assert (budgets.NOISE_DRAWS, budgets.CERTAIN_DRAWS) == (4, 64)
     assert budgets.semantics(["out.logits", "grad.w", "weight.w"]) == {
         "out.logits": 1e-11,
         "grad.w": 1e-9,

@@ -82,7 +82,7 @@ def test_fused_attention_in_training_has_the_mean_of_the_explicit_one(workers):
     explicit, fused = (question.ask(worker, gradients=False, output_attentions=shown) for shown in (True, False))
     assert "out.decoder_attentions.0" in explicit
     assert "out.decoder_attentions.0" not in fused
-    still = worker.answer(question.case, question.weights, question.inputs)
+    still = worker.outputs(question.case, question.weights, question.inputs)
     assert np.linalg.norm(explicit["out.logits"] - still["out.logits"]) > 1e-3 * np.linalg.norm(still["out.logits"])
     np.testing.assert_allclose(fused["out.logits"], explicit["out.logits"], rtol=1e-11, atol=1e-13)
 
@@ -170,18 +170,18 @@ def test_blocks_that_are_fed_the_true_inputs_do_not_pass_errors_on(backend, work
     wrong = {**question.weights}
     name = "encoder.encoder.layer.0.output.dense.weight"
     wrong[name] = np.roll(wrong[name], 1, axis=0)
-    answers = {
-        bool(given): workers[backend, "float64"].answer(
+    outputs = {
+        bool(given): workers[backend, "float64"].outputs(
             case, wrong, question.inputs, output_hidden_states=True, true_inputs=given
         )
         for given in ({}, fed)
     }
 
-    def far(answer, tensor):
-        return np.linalg.norm(answer[tensor] - truth[tensor]) > 1e-6 * np.linalg.norm(truth[tensor])
+    def far(output, tensor):
+        return np.linalg.norm(output[tensor] - truth[tensor]) > 1e-6 * np.linalg.norm(truth[tensor])
 
     first, second = "out.encoder_hidden_states.1", "out.encoder_hidden_states.2"
-    assert far(answers[False], first)
-    assert far(answers[False], second)
-    assert far(answers[True], first)
-    assert not far(answers[True], second)
+    assert far(outputs[False], first)
+    assert far(outputs[False], second)
+    assert far(outputs[True], first)
+    assert not far(outputs[True], second)

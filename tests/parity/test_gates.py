@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multimodal import specs
-from multimodal.parity import gates
+from multimodal.parity import budgets, gates
 from multimodal.parity.cases import CASES, cases_of
 from multimodal.registry import BACKENDS
 
@@ -69,7 +69,7 @@ class Scripted:
     def __init__(self, value):
         self.value = value
 
-    def answer(self, case, weights, inputs, **options):
+    def outputs(self, case, weights, inputs, **options):
         return {"out.x": np.array([1.0, self.value])}
 
 
@@ -85,11 +85,33 @@ def test_a_gate_yields_what_its_own_worker_gives(wrong):
     assert [verdict.gate for _, verdict in semantics] == ["A"] * 3
 
 
+@pytest.mark.parametrize(("error", "passes"), [(9e-6, True), (6e-5, False)])
+def test_what_is_over_the_budget_of_few_draws_is_judged_by_many(error, passes):
+    """The first four draws say a tenth of what all say: an error between the two budgets is none, one beyond both is."""
+    question = gates.Question.drawn(CASES[0], 1)
+    few, count = budgets.NOISE_DRAWS, budgets.CERTAIN_DRAWS
+    asked = []
+
+    class Truth:
+        def outputs(self, case, weights, inputs, **options):
+            noisy = not all(np.array_equal(weights[name], array) for name, array in question.weights.items())
+            asked.append(noisy)
+            value = 0.0 if not noisy else (3e-7 if sum(asked) <= few else 3e-6)
+            return {"out.x": np.array([1.0, value])}
+
+    running = {("pt", "float64"): Truth(), ("pt", "float32"): Scripted(error)}
+    (_, semantics), (_, precision) = gates.verdicts(question, running, ["pt"])
+    assert semantics.passed
+    assert precision.passed == passes
+    assert sum(asked) == few + count
+    assert precision.budgets["out.x"] == pytest.approx(8 * 3e-6 + 4 * 2.0**-24, rel=0.01)
+
+
 def test_noise_is_on_weights_inputs_and_cotangents_and_another_in_each_draw():
     seen = []
 
     class Recording:
-        def answer(self, case, weights, inputs, *, cotangents, **options):
+        def outputs(self, case, weights, inputs, *, cotangents, **options):
             seen.append({**weights, **inputs, **cotangents})
             return {}
 

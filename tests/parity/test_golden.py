@@ -1,4 +1,4 @@
-"""The reference's own answers: what makes PyTorch's float64 the truth elsewhere.
+"""The reference's own outputs: what makes PyTorch's float64 the truth elsewhere.
 
 `tests/golden/cases` are those of inference, `tests/golden/training` those of training with every dropout replaced by its
 mean, and every rate another number.
@@ -44,7 +44,7 @@ def test_every_case_is_there_in_training_too():
 
 @pytest.mark.parametrize("path", FILES + IN_TRAINING, ids=lambda path: f"{path.parent.name}-{path.stem}")
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_float64_answers_and_gradients_are_the_reference_s(path, backend, workers):
+def test_float64_outputs_and_gradients_are_the_reference_s(path, backend, workers):
     """Gradients of inference in PyTorch, to which the gates hold the others; of training in all three."""
     gradients = backend == "pt" or path in IN_TRAINING
     hold(path, workers[backend, "float64"], gradients)
@@ -66,7 +66,7 @@ def hold(path, worker, gradients):
     cotangents = {name: byname.uniform(meta["seed"], f"cotangent:{name}", shape) for name, shape in shapes.items()}
     mode = {name: meta[name] for name in ("train", "dropout") if name in meta}
     options = {"gradients": gradients, "cotangents": cotangents, **flags, **mode}
-    got = worker.answer(case, weights, inputs, **options)
+    got = worker.outputs(case, weights, inputs, **options)
     for name, truth in tensors.items():
         if name.startswith("out.") and ".past_key_values" not in name:
             error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
@@ -90,7 +90,7 @@ def test_generated_tokens_and_scores_are_the_reference_s(path, mode, backend, wo
     meta, tensors = read(path)
     case, weights, inputs = case_of(meta, tensors)
     pixels = {"pixel_values": inputs["pixel_values"]}
-    got = workers[backend, "float64"].answer(case, weights, pixels, generate=meta["generation"][mode])
+    got = workers[backend, "float64"].outputs(case, weights, pixels, generate=meta["generation"][mode])
     assert np.array_equal(got["generated"], tensors[f"generated.{mode}"])
     if f"generated_scores.{mode}" in tensors:
         assert np.allclose(got["generated_scores"], tensors[f"generated_scores.{mode}"], rtol=1e-7, atol=0)
@@ -103,7 +103,7 @@ def test_the_published_names_are_the_reference_s():
         assert {row.published: row.published_shape for row in case.rows()} == MemorySource(weights).shapes()
 
 
-def test_run_answers_from_a_folder_what_the_worker_answers(tmp_path, workers):
+def test_run_outputs_from_a_folder_what_the_worker_outputs(tmp_path, workers):
     import subprocess
     import sys
 

@@ -22,7 +22,7 @@ class Scripted:
     def generates(self, case):
         return True
 
-    def answer(self, case, weights, inputs, generate=None, **options):
+    def outputs(self, case, weights, inputs, generate=None, **options):
         if generate is not None:
             return {"generated": self.tokens}
         scores = np.array(self.scores, np.float64)

@@ -83,7 +83,7 @@ def test_a_wrong_block_passes_nothing_on_to_blocks_that_are_fed(workers, backend
     name = "lxmert.encoder.x_layers.0.visn_inter.dense.weight"
     wrong = {**question.weights, name: np.roll(question.weights[name], 1, axis=0)}
     fed = true_inputs.inputs(seen)
-    got = workers[backend, "float64"].answer(LXMERT, wrong, question.inputs, held=False, true_inputs=fed)
+    got = workers[backend, "float64"].outputs(LXMERT, wrong, question.inputs, held=False, true_inputs=fed)
     far = {
         true_inputs.block_of(name)
         for name, true in true_inputs.outputs(seen).items()

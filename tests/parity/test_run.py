@@ -1,4 +1,4 @@
-"""The harness's one door: what every block answers, and what training steps change."""
+"""The harness's one door: what every block outputs, and what training steps change."""
 
 import numpy as np
 import pytest
@@ -22,16 +22,16 @@ def question():
     return Question.drawn(CASE, seed=3)
 
 
-def answers(question, worker, kind, **options):
-    found = worker.answer(question.case, question.weights, question.inputs, **options)
+def outputs(question, worker, kind, **options):
+    found = worker.outputs(question.case, question.weights, question.inputs, **options)
     return {name: array for name, array in found.items() if name.startswith(kind)}
 
 
 def test_every_block_of_every_backend_is_seen_under_the_same_name_and_agrees(workers, question):
-    truth = answers(question, workers["pt", "float64"], "tap.", taps=True)
+    truth = outputs(question, workers["pt", "float64"], "tap.", taps=True)
     assert {"tap.encoder.embeddings", "tap.decoder.model.transformer.blocks.1.cross_attention"} <= truth.keys()
     for backend in BACKENDS[1:]:
-        found = answers(question, workers[backend, "float64"], "tap.", taps=True)
+        found = outputs(question, workers[backend, "float64"], "tap.", taps=True)
         assert found.keys() == truth.keys()
         assert {name: error for name in truth if (error := relative(found[name], truth[name])) > 1e-11} == {}
 
@@ -39,12 +39,12 @@ def test_every_block_of_every_backend_is_seen_under_the_same_name_and_agrees(wor
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_ten_training_steps_end_with_the_same_parameters(workers, question, optimizer):
     options = {"steps": STEPS, "optimizer": optimizer}
-    truth = answers(question, workers["pt", "float64"], "param.", **options)
+    truth = outputs(question, workers["pt", "float64"], "param.", **options)
     assert truth.keys() == {f"param.{name}" for name in question.weights}
     moved = [name for name in truth if relative(truth[name], question.weights[name.removeprefix("param.")]) > 1e-6]
     assert len(moved) > 0.8 * len(truth), "training changed nothing"
     for backend in BACKENDS[1:]:
-        found = answers(question, workers[backend, "float64"], "param.", **options)
+        found = outputs(question, workers[backend, "float64"], "param.", **options)
         assert {name: error for name in truth if (error := relative(found[name], truth[name])) > 1e-9} == {}
 
 

@@ -56,8 +56,8 @@ def checkpoint(family, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answered(checkpoint, tmp_path_factory):
-    """{backend: (answers, facts, folder)}; one process each, at the same time."""
+def computed(checkpoint, tmp_path_factory):
+    """{backend: (outputs, facts, folder)}; one process each, at the same time."""
     folders = {backend: tmp_path_factory.mktemp(backend) for backend in BACKENDS}
     command = [sys.executable, str(SUPPORT / "small_worker.py")]
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
@@ -72,7 +72,7 @@ def answered(checkpoint, tmp_path_factory):
     for backend, process in running.items():
         assert process.returncode == 0, f"{backend}:\n{printed[backend][-5000:]}"
     return {
-        backend: (load_file(folder / "answers.safetensors"), json.loads((folder / "facts.json").read_text()), folder)
+        backend: (load_file(folder / "outputs.safetensors"), json.loads((folder / "facts.json").read_text()), folder)
         for backend, folder in folders.items()
     }
 
@@ -89,13 +89,13 @@ def error(got, wanted):
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_outputs_and_state_in_float64_are_those_of_numpy(mode, backend, answered, checkpoint, family):
+def test_outputs_and_state_in_float64_are_those_of_numpy(mode, backend, computed, checkpoint, family):
     folder, tensors = checkpoint
     pixels = load_file(folder / "inputs.safetensors")["pixel_values"]
     fields, state = family[1].forward(tensors, pixels, train=mode == "train")
     wanted = {f"out.{name}": array for name, array in fields.items()}
     wanted |= {f"stat.{name}": array for name, array in state.items()}
-    got = {name.removeprefix(f"{mode}."): v for name, v in answered[backend][0].items() if name.startswith(f"{mode}.")}
+    got = {name.removeprefix(f"{mode}."): v for name, v in computed[backend][0].items() if name.startswith(f"{mode}.")}
     assert {name for name in got if not name.startswith("grad.")} == wanted.keys()
     assert all(error(got[name], wanted[name]) < 1e-12 for name in wanted)
     if mode == "train":
@@ -104,7 +104,7 @@ def test_outputs_and_state_in_float64_are_those_of_numpy(mode, backend, answered
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_gradients_are_slopes_of_numpy_s_objective_and_state_has_none(mode, backend, answered, checkpoint, family):
+def test_gradients_are_slopes_of_numpy_s_objective_and_state_has_none(mode, backend, computed, checkpoint, family):
     folder, tensors = checkpoint
     cotangents = load_file(folder / "inputs.safetensors")
     pixels = cotangents.pop("pixel_values")
@@ -114,7 +114,7 @@ def test_gradients_are_slopes_of_numpy_s_objective_and_state_has_none(mode, back
         return sum((fields[name] * cotangents[name]).sum() for name in cotangents)
 
     start = f"{mode}.grad."
-    got = {name.removeprefix(start): v for name, v in answered[backend][0].items() if name.startswith(start)}
+    got = {name.removeprefix(start): v for name, v in computed[backend][0].items() if name.startswith(start)}
     assert got.keys() == tensors.keys() - STATE
     for name, gradient in got.items():
         direction = draw.uniform(15, name, gradient.shape)
@@ -124,57 +124,57 @@ def test_gradients_are_slopes_of_numpy_s_objective_and_state_has_none(mode, back
 
 
 @pytest.mark.parametrize("start", ["eval.grad.", "train.grad.", "steps.param.", "steps.stat.", "untrained.param."])
-def test_backends_agree_on_gradients_and_on_what_training_leaves(start, answered):
-    truth = answered["pt"][0]
+def test_backends_agree_on_gradients_and_on_what_training_leaves(start, computed):
+    truth = computed["pt"][0]
     names = [name for name in truth if name.startswith(start)]
     assert names
     zero = "train.grad.grouped.bias"  # the normalisation behind it takes a bias away
     truth = {**truth, zero: np.zeros_like(truth[zero])}
     for backend in BACKENDS:
-        got = answered[backend][0]
+        got = computed[backend][0]
         assert [name for name in sorted(got) if name.startswith(start)] == sorted(names)
         assert all(error(got[name], truth[name]) < 1e-10 for name in names)
         assert np.linalg.norm(got[zero]) < 1e-12 * np.linalg.norm(got["eval.grad.grouped.bias"])
 
 
-def test_two_steps_of_training_move_the_statistics_twice_and_inference_does_not(backend, answered, checkpoint, family):
-    answers, tensors = answered[backend][0], checkpoint[1]
+def test_two_steps_of_training_move_the_statistics_twice_and_inference_does_not(backend, computed, checkpoint, family):
+    outputs, tensors = computed[backend][0], checkpoint[1]
     for name in STATE:
-        np.testing.assert_array_equal(answers[f"untrained.stat.{name}"], tensors[name])
-    np.testing.assert_array_equal(answers["steps.stat.order"], tensors["order"])
+        np.testing.assert_array_equal(outputs[f"untrained.stat.{name}"], tensors[name])
+    np.testing.assert_array_equal(outputs["steps.stat.order"], tensors["order"])
     for name in STATE - {"order"}:
-        once, twice = (answers[f"{run}.stat.{name}"] for run in ("train", "steps"))
+        once, twice = (outputs[f"{run}.stat.{name}"] for run in ("train", "steps"))
         assert not np.allclose(once, tensors[name], rtol=1e-4)
         assert not np.allclose(twice, once, rtol=1e-4)
-    assert {n.removeprefix("steps.stat.") for n in answers if n.startswith("steps.stat.")} == STATE
-    assert {n.removeprefix("steps.param.") for n in answers if n.startswith("steps.param.")} == tensors.keys() - STATE
+    assert {n.removeprefix("steps.stat.") for n in outputs if n.startswith("steps.stat.")} == STATE
+    assert {n.removeprefix("steps.param.") for n in outputs if n.startswith("steps.param.")} == tensors.keys() - STATE
 
 
 @pytest.mark.parametrize(("dtype", "unit"), [("float32", 2.0**-24), ("bfloat16", 2.0**-8), ("float16", 2.0**-11)])
-def test_every_type_computes_the_same_and_holds_statistics_in_at_least_float32(dtype, unit, backend, answered):
-    answers = answered[backend][0]
+def test_every_type_computes_the_same_and_holds_statistics_in_at_least_float32(dtype, unit, backend, computed):
+    outputs = computed[backend][0]
     for mode in ("eval", "train"):
         for name in ("out.last_hidden_state", "out.pooler_output"):
-            assert error(answers[f"{dtype}.{mode}.{name}"], answers[f"{mode}.{name}"]) < 32 * unit
+            assert error(outputs[f"{dtype}.{mode}.{name}"], outputs[f"{mode}.{name}"]) < 32 * unit
     for name in STATE:
-        got, truth = answers[f"{dtype}.train.stat.{name}"], answers[f"train.stat.{name}"]
+        got, truth = outputs[f"{dtype}.train.stat.{name}"], outputs[f"train.stat.{name}"]
         assert error(got, truth) < 32 * unit
         if name.endswith(("mean", "var")):  # with the few bits of a narrow type 1 % of a change would be lost
             assert np.array_equal(got, got.astype(np.float32))
             assert dtype == "float32" or not np.array_equal(got, got.astype(getattr(ml_dtypes, dtype, np.float16)))
 
 
-def test_what_the_backends_save_is_the_same_to_the_byte(answered, checkpoint):
+def test_what_the_backends_save_is_the_same_to_the_byte(computed, checkpoint):
     for name in ("saved", "half", "fresh"):
-        files = {b: (answered[b][2] / name / "model.safetensors").read_bytes() for b in BACKENDS}
+        files = {b: (computed[b][2] / name / "model.safetensors").read_bytes() for b in BACKENDS}
         assert files["pt"] == files["tf"] == files["flax"]
-        configs = {b: json.loads((answered[b][2] / name / "config.json").read_text()) for b in BACKENDS}
+        configs = {b: json.loads((computed[b][2] / name / "config.json").read_text()) for b in BACKENDS}
         assert {config["torch_dtype"] for config in configs.values()} == {"bfloat16" if name == "half" else "float32"}
-    saved = load_file(answered["pt"][2] / "saved" / "model.safetensors")
+    saved = load_file(computed["pt"][2] / "saved" / "model.safetensors")
     assert saved.keys() == checkpoint[1].keys()
     for name, array in checkpoint[1].items():
         np.testing.assert_array_equal(saved[name], array if array.dtype == np.int64 else array.astype(np.float32))
-    half = load_file(answered["pt"][2] / "half" / "model.safetensors")
+    half = load_file(computed["pt"][2] / "half" / "model.safetensors")
     types = {name: "int64" if name == "order" else "float32" if name in STATE else "bfloat16" for name in half}
     assert {name: array.dtype.name for name, array in half.items()} == types
 
@@ -191,16 +191,16 @@ def test_a_checkpoint_with_state_is_converted_to_the_bit_and_back(format, checkp
     assert (tmp_path / "back" / "model.safetensors").read_bytes() == source
 
 
-def test_every_backend_reads_every_format(answered):
+def test_every_backend_reads_every_format(computed):
     for backend in BACKENDS:
         files = {
-            (answered[backend][2] / f"from {f}" / "model.safetensors").read_bytes() for f in ("tf-h5", "flax-msgpack")
+            (computed[backend][2] / f"from {f}" / "model.safetensors").read_bytes() for f in ("tf-h5", "flax-msgpack")
         }
-        assert files == {(answered[backend][2] / "saved" / "model.safetensors").read_bytes()}
+        assert files == {(computed[backend][2] / "saved" / "model.safetensors").read_bytes()}
 
 
-def test_fresh_tensors_start_from_what_their_row_or_kind_says(answered, family):
-    fresh = load_file(answered["pt"][2] / "fresh" / "model.safetensors")
+def test_fresh_tensors_start_from_what_their_row_or_kind_says(computed, family):
+    fresh = load_file(computed["pt"][2] / "fresh" / "model.safetensors")
     assert fresh["temperature"] == np.float32(family[0].TEMPERATURE)
     for norm in ("bn1", "bn2"):
         for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
@@ -211,8 +211,8 @@ def test_fresh_tensors_start_from_what_their_row_or_kind_says(answered, family):
         assert 0.01 < fresh[name].std() < 0.03
 
 
-def test_state_is_told_from_parameters_as_each_framework_tells_it(answered, checkpoint):
-    facts = {backend: answered[backend][1] for backend in BACKENDS}
+def test_state_is_told_from_parameters_as_each_framework_tells_it(computed, checkpoint):
+    facts = {backend: computed[backend][1] for backend in BACKENDS}
     named = facts["pt"]["named"]
     assert set(named) > OURS
     for fact in facts.values():
@@ -224,8 +224,8 @@ def test_state_is_told_from_parameters_as_each_framework_tells_it(answered, chec
     assert facts["tf"]["still"]
 
 
-def test_in_pytorch_buffers_stay_buffers_and_an_index_survives(answered):
-    fact = answered["pt"][1]
+def test_in_pytorch_buffers_stay_buffers_and_an_index_survives(computed):
+    fact = computed["pt"][1]
     assert fact["buffers"] == sorted({*OURS, "backwards"})
     assert fact["saved"] == fact["named"]
     assert fact["index"] == list(range(7, -1, -1))
@@ -233,8 +233,8 @@ def test_in_pytorch_buffers_stay_buffers_and_an_index_survives(answered):
     assert not fact["on meta"]
 
 
-def test_in_flax_a_call_in_training_gives_the_new_state_and_changes_none_by_itself(answered):
-    fact = answered["flax"][1]
+def test_in_flax_a_call_in_training_gives_the_new_state_and_changes_none_by_itself(computed):
+    fact = computed["flax"][1]
     assert fact["collections"] == ["batch_stats", "params"]
     assert fact["state"] == fact["aside"] == ["batch_stats"]
     assert fact["output"] == "BaseModelOutputWithPooling"

@@ -1,4 +1,4 @@
-"""What a worker proves beside its outputs, and that nothing asked before changes what is answered."""
+"""What a worker proves beside its outputs, and that nothing asked before changes what is computed."""
 
 from dataclasses import replace
 
@@ -42,23 +42,23 @@ def test_a_worker_shows_the_framework_that_made_its_outputs(backend, workers, qu
     seen = []
     check = Evidence.check
     monkeypatch.setattr(Evidence, "check", lambda self, expected: (seen.append(self), check(self, expected)))
-    workers[backend, "float64"].answer(CASE, question.weights, question.inputs)
+    workers[backend, "float64"].outputs(CASE, question.weights, question.inputs)
     assert [(e.frameworks, e.models) for e in seen] == [({FRAMEWORKS[backend]}, {f"multimodal.{backend}"})]
 
 
 def test_the_process_of_another_backend_is_noticed(question, monkeypatch):
     worker = Worker("pt", "float64")
     try:
-        worker.answer(CASE, question.weights, question.inputs, held=False)
+        worker.outputs(CASE, question.weights, question.inputs, held=False)
         worker.backend = "tf"
         with pytest.raises(WorkerError, match=r"tf worker: expected outputs of multimodal\.tf"):
-            worker.answer(CASE, question.weights, question.inputs, held=False)
+            worker.outputs(CASE, question.weights, question.inputs, held=False)
     finally:
         worker.close()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_sound_model_answers_after_a_fault_what_it_answered_before(backend, workers, question):
+def test_a_sound_model_computes_after_a_fault_what_it_computed_before(backend, workers, question):
     worker = workers[backend, "float64"]
     before = question.ask(worker, gradients=False)
     worker.fault(next(fault.name for fault in FAULTS if fault.name == "inverted mask"))
@@ -85,12 +85,12 @@ def test_training_asked_before_changes_nothing_of_inference(backend, workers, qu
     worker = workers[backend, "float64"]
     settings = {"generate": {"num_beams": 1, "max_length": 6}, "held": False}
     pixels = {"pixel_values": question.inputs["pixel_values"]}
-    still = worker.answer(CASE, question.weights, question.inputs, held=False)
-    tokens = worker.answer(CASE, question.weights, pixels, **settings)["generated"]
-    trained = worker.answer(CASE, question.weights, question.inputs, held=False, train=True, dropout="mean")
+    still = worker.outputs(CASE, question.weights, question.inputs, held=False)
+    tokens = worker.outputs(CASE, question.weights, pixels, **settings)["generated"]
+    trained = worker.outputs(CASE, question.weights, question.inputs, held=False, train=True, dropout="mean")
     assert not np.array_equal(trained["out.logits"], still["out.logits"])
-    assert np.array_equal(worker.answer(CASE, question.weights, pixels, **settings)["generated"], tokens)
-    again = worker.answer(CASE, question.weights, question.inputs, held=False)
+    assert np.array_equal(worker.outputs(CASE, question.weights, pixels, **settings)["generated"], tokens)
+    again = worker.outputs(CASE, question.weights, question.inputs, held=False)
     assert np.array_equal(again["out.logits"], still["out.logits"])
 
 

@@ -1,4 +1,4 @@
-"""Small vocabularies and the published answers for them (`tests/golden/processors/`)."""
+"""Small vocabularies and the published outputs for them (`tests/golden/processors/`)."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def golden():
 
 @pytest.fixture(scope="session")
 def published():
-    """The texts, the pairs and the published answers."""
+    """The texts, the pairs and the published outputs."""
     return json.loads((GOLDEN / "texts.json").read_text(encoding="utf-8"))
 
 

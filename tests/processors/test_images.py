@@ -1,4 +1,4 @@
-"""The neutral image operations and ViT's processor: published answers, every kind of input, bad input."""
+"""The neutral image operations and ViT's processor: published outputs, every kind of input, bad input."""
 
 import json
 import warnings
@@ -17,7 +17,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def answers(golden):
+def outputs(golden):
     with safe_open(golden / "vit.safetensors", "np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         return tensors, {key: json.loads(value) for key, value in file.metadata().items()}
@@ -28,8 +28,8 @@ def processor():
     return ViTImageProcessor(size=16)
 
 
-def test_published_answers_are_met_exactly(answers):
-    tensors, cases = answers
+def test_published_outputs_are_met_exactly(outputs):
+    tensors, cases = outputs
     assert len(cases) == 10
     for key, case in cases.items():
         picture = tensors["in." + key.split(".")[-1]]
@@ -105,7 +105,7 @@ def test_tensors_of_each_framework(processor, kind):
     assert "float32" in str(pixels.dtype)
 
 
-def test_the_channel_order_of_the_answer_can_be_chosen(processor):
+def test_the_channel_order_of_the_output_can_be_chosen(processor):
     first = processor(PICTURE, return_tensors="np").pixel_values
     last = processor(PICTURE, return_tensors="np", data_format="channels_last").pixel_values
     np.testing.assert_array_equal(first, last.transpose(0, 3, 1, 2))
@@ -337,12 +337,12 @@ def test_fractions_are_rounded_down_to_eight_bits_to_be_resized():
 
 
 def test_resizing_is_pillow_s_with_the_filter_that_is_asked_for():
-    answers = []
+    resampled = []
     for number in Image.Resampling:
         expected = np.asarray(Image.fromarray(PICTURE).resize((9, 7), number))
         np.testing.assert_array_equal(ops.resize(PICTURE, 7, 9, int(number)), expected)
-        answers.append(expected.tobytes())
-    assert len(set(answers)) == len(Image.Resampling)
+        resampled.append(expected.tobytes())
+    assert len(set(resampled)) == len(Image.Resampling)
 
 
 def test_rescaling_and_normalising_are_done_channel_by_channel():

@@ -1,4 +1,4 @@
-"""Every published answer of the tokenizers, and that slow and fast names agree where they should."""
+"""Every published output of the tokenizers, and that slow and fast names agree where they should."""
 
 import json
 
@@ -27,7 +27,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_published_answers_are_met_exactly(kind, published, make):
+def test_published_outputs_are_met_exactly(kind, published, make):
     cls, options = KINDS[kind]
     tokenizer = make(cls, **options)
     arguments = {
@@ -41,9 +41,9 @@ def test_published_answers_are_met_exactly(kind, published, make):
             ids = tokenizer(published["texts"])["input_ids"]
             assert tokenizer.batch_decode(ids, skip_special_tokens=case["kind"] == "decode-skip") == case["out"]
         else:
-            answer = tokenizer(*arguments[case["kind"]], **case["call"])
-            assert set(answer) == set(case["out"])
-            assert {name: json.loads(json.dumps(rows)) for name, rows in answer.items()} == case["out"], case["call"]
+            output = tokenizer(*arguments[case["kind"]], **case["call"])
+            assert set(output) == set(case["out"])
+            assert {name: json.loads(json.dumps(rows)) for name, rows in output.items()} == case["out"], case["call"]
 
 
 @pytest.mark.parametrize(("slow", "fast"), PAIRS, ids=lambda cls: cls.__name__)

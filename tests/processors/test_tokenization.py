@@ -45,10 +45,10 @@ def test_pairs_can_be_two_lists_or_one_of_couples(any_class, make, published):
 
 @pytest.mark.parametrize("kind", ["np", "pt", "tf", "jax"])
 def test_tensors_of_each_framework_decode_to_the_text(roberta, kind):
-    answer = roberta(["a cat", "two dogs and a cat"], padding=True, return_tensors=kind)
-    assert tuple(answer.input_ids.shape) == tuple(answer.attention_mask.shape)
-    assert roberta.batch_decode(answer.input_ids, skip_special_tokens=True) == ["a cat", "two dogs and a cat"]
-    assert roberta.decode(answer.input_ids[0], skip_special_tokens=True) == "a cat"
+    output = roberta(["a cat", "two dogs and a cat"], padding=True, return_tensors=kind)
+    assert tuple(output.input_ids.shape) == tuple(output.attention_mask.shape)
+    assert roberta.batch_decode(output.input_ids, skip_special_tokens=True) == ["a cat", "two dogs and a cat"]
+    assert roberta.decode(output.input_ids[0], skip_special_tokens=True) == "a cat"
     assert len(roberta("a cat", return_tensors=kind).input_ids) == 1
 
 
@@ -137,7 +137,7 @@ def test_taking_tokens_one_by_one_is_what_it_says(first, second, room):
 def test_overflowing_rows_cover_the_text_and_repeat_the_stride(make, cls):
     tokenizer = make(cls)
     whole = tokenizer([LONG, "a"], add_special_tokens=False)["input_ids"]
-    answer = tokenizer(
+    output = tokenizer(
         [LONG, "a"],
         truncation=True,
         max_length=7,
@@ -146,25 +146,25 @@ def test_overflowing_rows_cover_the_text_and_repeat_the_stride(make, cls):
         return_special_tokens_mask=True,
         return_length=True,
     )
-    samples = answer["overflow_to_sample_mapping"]
+    samples = output["overflow_to_sample_mapping"]
     assert samples == [0] * (len(samples) - 1) + [1]
     rows = [
         [i for i, special in zip(ids, mask) if not special]
-        for ids, mask in zip(answer["input_ids"], answer["special_tokens_mask"])
+        for ids, mask in zip(output["input_ids"], output["special_tokens_mask"])
     ]
     joined = rows[0]
     for row in rows[1:-1]:
         assert joined[-2:] == row[:2]
         joined = joined + row[2:]
     assert joined == whole[0]
-    assert answer["length"] == [len(ids) for ids in answer["input_ids"]]
+    assert output["length"] == [len(ids) for ids in output["input_ids"]]
 
 
 def test_overflow_of_the_second_text_keeps_the_first_in_every_row(bert):
-    answer = bert("who was", LONG, truncation="only_second", max_length=10, stride=1, return_overflowing_tokens=True)
-    assert len(answer["input_ids"]) > 1
+    output = bert("who was", LONG, truncation="only_second", max_length=10, stride=1, return_overflowing_tokens=True)
+    assert len(output["input_ids"]) > 1
     first = bert("who was")["input_ids"]
-    for ids, kinds in zip(answer["input_ids"], answer["token_type_ids"]):
+    for ids, kinds in zip(output["input_ids"], output["token_type_ids"]):
         assert ids[: len(first)] == first
         assert kinds[: len(first)] == [0] * len(first)
         assert set(kinds[len(first) :]) == {1}
@@ -178,10 +178,10 @@ def test_token_types_of_truncated_pairs_without_special_tokens(make):
 
 def test_offsets_point_into_the_text(any_class, make):
     tokenizer = make(any_class)
-    answer = tokenizer(LONG, return_offsets_mapping=True, return_special_tokens_mask=True)
+    output = tokenizer(LONG, return_offsets_mapping=True, return_special_tokens_mask=True)
     parts = [
         LONG[start:end].strip()
-        for (start, end), special in zip(answer["offset_mapping"], answer["special_tokens_mask"])
+        for (start, end), special in zip(output["offset_mapping"], output["special_tokens_mask"])
         if not special
     ]
     assert "".join(parts) == LONG.replace(" ", "")
@@ -211,8 +211,8 @@ def test_byte_level_words_need_the_prefix_space(roberta):
 
 
 def test_targets_become_labels(bert):
-    answer = bert(["a cat"], text_target=["two dogs"])
-    assert answer["labels"] == bert(["two dogs"])["input_ids"]
+    output = bert(["a cat"], text_target=["two dogs"])
+    assert output["labels"] == bert(["two dogs"])["input_ids"]
     assert bert(text_target="two dogs").data == bert("two dogs").data
 
 
@@ -282,11 +282,11 @@ def test_special_tokens_frame_ids_as_they_frame_texts(any_class, make):
     first, second = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("a cat", "two dogs"))
     for pair in ((first,), (first, second)):
         texts_ = ("a cat", "two dogs")[: len(pair)]
-        answer = tokenizer(*texts_, return_special_tokens_mask=True, return_token_type_ids=True)
-        assert tokenizer.build_inputs_with_special_tokens(*pair) == answer["input_ids"]
-        assert tokenizer.create_token_type_ids_from_sequences(*pair) == answer["token_type_ids"]
-        assert tokenizer.get_special_tokens_mask(*pair) == answer["special_tokens_mask"]
-        assert tokenizer.num_special_tokens_to_add(len(pair) == 2) == sum(answer["special_tokens_mask"])
+        output = tokenizer(*texts_, return_special_tokens_mask=True, return_token_type_ids=True)
+        assert tokenizer.build_inputs_with_special_tokens(*pair) == output["input_ids"]
+        assert tokenizer.create_token_type_ids_from_sequences(*pair) == output["token_type_ids"]
+        assert tokenizer.get_special_tokens_mask(*pair) == output["special_tokens_mask"]
+        assert tokenizer.num_special_tokens_to_add(len(pair) == 2) == sum(output["special_tokens_mask"])
     framed = tokenizer("a cat")["input_ids"]
     mask = tokenizer.get_special_tokens_mask(framed, already_has_special_tokens=True)
     assert mask == tokenizer("a cat", return_special_tokens_mask=True)["special_tokens_mask"]
@@ -435,7 +435,7 @@ def test_collating_keeps_other_fields_and_takes_tensors(bert):
 
 @pytest.mark.parametrize("value", [[], [1], {"ids": [1]}, "text", None], ids=str)
 def test_collating_what_no_tokenizer_made_is_an_error(bert, value):
-    with pytest.raises(ValueError, match="encoded_inputs: expected a tokenizer's answer"):
+    with pytest.raises(ValueError, match="encoded_inputs: expected a tokenizer's output"):
         bert.pad(value)
     with pytest.raises(ValueError, match=r"encoded_inputs\[1\]: expected the fields"):
         bert.pad([{"input_ids": [1]}, {"labels": [1]}])

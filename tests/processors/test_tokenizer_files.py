@@ -18,7 +18,7 @@ from multimodal.processors.text.tokenization import PreTrainedTokenizerFast
 PAIR = {"truncation": True, "max_length": 9, "return_special_tokens_mask": True}
 
 
-def answers(tokenizer, published):
+def outputs(tokenizer, published):
     """What tells two tokenizers apart."""
     first, second = published["pairs"][1]
     return (
@@ -36,7 +36,7 @@ def test_saving_and_loading_is_the_identity(any_class, make, published, tmp_path
     tokenizer = make(any_class, model_max_length=77, padding_side="left", additional_special_tokens=["<x>", "<y>"])
     paths = tokenizer.save_pretrained(tmp_path / "new" / "folder", legacy_format=legacy_format)
     again = any_class.from_pretrained(tmp_path / "new" / "folder")
-    assert answers(again, published) == answers(tokenizer, published)
+    assert outputs(again, published) == outputs(tokenizer, published)
     assert again.padding_side == "left"
     assert again.get_added_vocab() == tokenizer.get_added_vocab()
     names = {path.rsplit("/", 1)[1] for path in paths}
@@ -78,7 +78,7 @@ def test_slow_and_fast_read_each_others_files(slow, fast, make, published, tmp_p
 
 def test_a_bare_vocabulary_folder_is_enough(golden, make, published):
     tokenizer = RobertaTokenizerFast.from_pretrained(golden / "vocab" / "roberta")
-    assert answers(tokenizer, published) == answers(make(RobertaTokenizerFast), published)
+    assert outputs(tokenizer, published) == outputs(make(RobertaTokenizerFast), published)
 
 
 def test_settings_of_a_bare_tokenizer_file_are_its_own(make, published, tmp_path):
@@ -146,7 +146,7 @@ def test_tokenizers_can_be_copied_pickled_and_saved(make, published, tmp_path, o
         LxmertTokenizer.from_pretrained(tmp_path),
     )
     for other in copies:
-        assert answers(other, published) == answers(tokenizer, published)
+        assert outputs(other, published) == outputs(tokenizer, published)
         assert other.tokenize("a DOG DOGS") == tokenizer.tokenize("a DOG DOGS")
 
 

@@ -63,8 +63,8 @@ def package(tmp_path):
 
 
 def test_the_backends_mirror_each_other():
-    answer = check(ROOT / "multimodal")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    output = check(ROOT / "multimodal")
+    assert output.returncode == 0, output.stdout + output.stderr
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -73,16 +73,16 @@ def test_dropping_a_part_of_one_backend_is_noticed(package, what):
     source = (package / file).read_text()
     assert old in source
     (package / file).write_text(source.replace(old, new, 1))
-    answer = check(package)
-    assert answer.returncode == 1
-    assert expected in answer.stdout
+    output = check(package)
+    assert output.returncode == 1
+    assert expected in output.stdout
 
 
 def test_a_missing_file_is_noticed(package):
     (package / "flax/layers/mlp.py").unlink()
-    answer = check(package)
-    assert answer.returncode == 1
-    assert "flax/layers/mlp.py: - the file" in answer.stdout
+    output = check(package)
+    assert output.returncode == 1
+    assert "flax/layers/mlp.py: - the file" in output.stdout
 
 
 def test_a_documented_difference_that_is_gone_is_noticed(package):
@@ -90,6 +90,6 @@ def test_a_documented_difference_that_is_gone_is_noticed(package):
     path.write_text(path.read_text().replace("def scores(", "def _products("))
     for other in ("flax/layers/heads.py",):
         (package / other).write_text((package / other).read_text().replace("def scores(", "def _products("))
-    answer = check(package)
-    assert answer.returncode == 1
-    assert "no longer applies" in answer.stdout
+    output = check(package)
+    assert output.returncode == 1
+    assert "no longer applies" in output.stdout

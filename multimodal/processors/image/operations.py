@@ -42,7 +42,7 @@ def read_images(images: Any, input_data_format: str | None = None, convert_rgb: 
 
     Accepts Pillow images, paths, and arrays of NumPy, PyTorch, TensorFlow or JAX with 1 or 3 channels, first or last;
     `input_data_format` says which where the shape leaves it open. `convert_rgb` makes RGB of other Pillow modes.
-    Errors: ValueError that names `images`, what was expected and what came.
+    Errors: ValueError that names `images`, what was expected and the actual value.
     """
     checked_format("input_data_format", input_data_format, (FIRST, LAST, None))
     return [_read(image, input_data_format, convert_rgb, place) for place, image in _listed(images)]

@@ -52,7 +52,7 @@ class Frames:
     def create_token_type_ids_from_sequences(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """The token types of what `build_inputs_with_special_tokens` answers."""
+        """The token types of what `build_inputs_with_special_tokens` returns."""
         return [kind for ids, kind, _ in self._framed_ids(token_ids_0, token_ids_1) for _ in ids]
 
     def get_special_tokens_mask(

@@ -23,7 +23,7 @@ _FILLS: dict[str, Any] = {"attention_mask": 0, "special_tokens_mask": 1, "offset
 
 
 class Padding(NamedTuple):
-    """How long rows shall be: `length`, or the longest row where it is None; then up to a multiple of `multiple`."""
+    """How long rows must be: `length`, or the longest row where it is None; then up to a multiple of `multiple`."""
 
     length: int | None
     multiple: int | None

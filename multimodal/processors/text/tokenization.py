@@ -133,8 +133,8 @@ class PreTrainedTokenizerBase(SpecialTokens, Frames, Decoding, TokenizerFiles):
     ) -> BatchEncoding:
         """One text, one pair, or a batch of either (with `is_split_into_words`, lists of words in place of texts).
 
-        `text_target` is encoded alike: its ids are `labels` beside a text's fields, or the answer where there is no
-        text. Errors: ValueError that names the argument, what was expected and what came.
+        `text_target` is encoded alike: its ids are `labels` beside a text's fields, or the output where there is no
+        text. Errors: ValueError that names the argument, what was expected and the actual value.
         """
         reject_unknown(type(self).__name__, kwargs, _CALL_ARGUMENTS)
         if text is None and text_target is None:
@@ -157,11 +157,11 @@ class PreTrainedTokenizerBase(SpecialTokens, Frames, Decoding, TokenizerFiles):
         )
         if text is None:
             return self._encode(read_texts(text_target, text_pair_target, is_split_into_words, "text_target"), options)
-        answer = self._encode(read_texts(text, text_pair, is_split_into_words), options)
+        output = self._encode(read_texts(text, text_pair, is_split_into_words), options)
         if text_target is not None:
             targets = read_texts(text_target, text_pair_target, is_split_into_words, "text_target")
-            answer["labels"] = self._encode(targets, options)["input_ids"]
-        return answer
+            output["labels"] = self._encode(targets, options)["input_ids"]
+        return output
 
     def _encode(self, texts: Texts, options: _Options) -> BatchEncoding:
         self._check_words(texts)
@@ -275,7 +275,7 @@ class PreTrainedTokenizerBase(SpecialTokens, Frames, Decoding, TokenizerFiles):
     ) -> BatchEncoding:
         """Fill rows that were tokenised before up to one length, for collating batches.
 
-        `encoded_inputs`: one answer of the tokenizer, or a list of them; values may be any framework's arrays. Fields
+        `encoded_inputs`: one output of the tokenizer, or a list of them; values may be any framework's arrays. Fields
         that no tokenizer makes are kept as they are. Errors: ValueError.
         """
         fields = _gathered(encoded_inputs)
@@ -348,7 +348,7 @@ def _gathered(encoded: Any) -> dict[str, list]:
         encoded = {name: [item[name] for item in encoded] for name in names}
     if not isinstance(encoded, Mapping) or "input_ids" not in encoded:
         got = f"the fields {list(encoded)}" if isinstance(encoded, Mapping) else type(encoded).__name__
-        raise ValueError(f"encoded_inputs: expected a tokenizer's answer (with input_ids) or a list of them, got {got}")
+        raise ValueError(f"encoded_inputs: expected a tokenizer's output (with input_ids) or a list of them, got {got}")
     return {name: to_python(values) for name, values in encoded.items()}
 
 

@@ -44,7 +44,7 @@ def once(model: Any, **inputs: Any) -> Any:
 
 
 def outline(model: Any, **inputs: Any) -> Any:
-    """The answer of `call` without its values."""
+    """The output of `call` without its values."""
     return _program(model, inputs, lambda function: functools.partial(jax.eval_shape, function))
 
 
@@ -163,11 +163,11 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
 
     program = jax.jit(jax.value_and_grad(objective))
 
-    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+    def outputs(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
         total, found = program(values)
         return float(total), {name: numpy(gradient) for name, gradient in found.items()}
 
-    return answer
+    return outputs
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

@@ -42,7 +42,7 @@ def call(model: Any, *args: Any, **inputs: Any) -> Any:
 
 
 once = outline = call
-"""`call` for shapes that no other test has, and for the answer's shapes alone: JAX has faster ways, others need none."""
+"""`call` for shapes that no other test has, and for the output's shapes alone: JAX has faster ways, others need none."""
 
 
 def seeded(make: Any, seed: int) -> Any:
@@ -144,7 +144,7 @@ def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.nda
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 
-    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray | None]]:
+    def outputs(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray | None]]:
         model.eval()
         given = {name: array(value).requires_grad_() for name, value in values.items()}
         out = model(**{k: array(v) for k, v in inputs.items()} | given)
@@ -152,7 +152,7 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
         found = torch.autograd.grad(total, list(given.values()), allow_unused=True)
         return float(total.detach()), {name: None if g is None else to_numpy(g) for name, g in zip(given, found)}
 
-    return answer
+    return outputs
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

@@ -40,7 +40,7 @@ def call(model: Any, *args: Any, **inputs: Any) -> Any:
 
 
 once = outline = call
-"""`call` for shapes that no other test has, and for the answer's shapes alone: JAX has faster ways, others need none."""
+"""`call` for shapes that no other test has, and for the output's shapes alone: JAX has faster ways, others need none."""
 
 
 def seeded(make: Any, seed: int) -> Any:
@@ -127,14 +127,14 @@ def pullback(function: Callable, x: np.ndarray, cotangent: np.ndarray) -> np.nda
     variable = array(x)
     with tf.GradientTape() as tape:
         tape.watch(variable)
-        answer = function(variable)
-    return numpy(tape.gradient(answer, variable, array(cotangent)))
+        output = function(variable)
+    return numpy(tape.gradient(output, variable, array(cotangent)))
 
 
 def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: np.ndarray) -> Callable:
     """values (a dictionary of inputs) -> (inner product of a field with the cotangent, {input: gradient})."""
 
-    def answer(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray | None]]:
+    def outputs(values: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray | None]]:
         given = {name: array(value) for name, value in values.items()}
         with tf.GradientTape() as tape:
             tape.watch(given)
@@ -143,7 +143,7 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
         found = tape.gradient(total, given)
         return float(total), {name: None if g is None else numpy(g) for name, g in found.items()}
 
-    return answer
+    return outputs
 
 
 def fetch(model: Any) -> dict[str, np.ndarray]:

@@ -15,16 +15,16 @@ from multimodal.parity.run import harness_of, run
 
 
 def main(backend, checkpoint, output):
-    """Writes `answers.safetensors`, `facts.json` and the folders `saved` and `fresh` into `output`."""
+    """Writes `outputs.safetensors`, `facts.json` and the folders `saved` and `fresh` into `output`."""
     module = importlib.import_module(f"small_{backend}")
     sys.modules[f"multimodal.{backend}.models.small"] = module
     given = load_file(checkpoint / "inputs.safetensors")
     inputs = {"pixel_values": given.pop("pixel_values")}
-    answers = {}
+    outputs = {}
 
     def note(prefix, dtype="float64", **options):
         found = run(checkpoint, backend, inputs, dtype=dtype, **options)
-        answers.update({f"{prefix}.{name}": np.array(array, order="C") for name, array in found.items()})
+        outputs.update({f"{prefix}.{name}": np.array(array, order="C") for name, array in found.items()})
 
     note("eval", gradients=True, cotangents=given)
     note("train", gradients=True, cotangents=given, train=True)
@@ -34,8 +34,8 @@ def main(backend, checkpoint, output):
         note(f"{dtype}.train", dtype, train=True)
         note(f"{dtype}.eval", dtype)
     save_file(
-        {k: v.astype(np.float64) if v.dtype.kind != "i" else v for k, v in answers.items()},
-        output / "answers.safetensors",
+        {k: v.astype(np.float64) if v.dtype.kind != "i" else v for k, v in outputs.items()},
+        output / "outputs.safetensors",
     )
     model_class = registry.model_class(backend, "SmallModel")
     model_class.from_pretrained(checkpoint).save_pretrained(output / "saved")
