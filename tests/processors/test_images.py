@@ -1,7 +1,9 @@
 """The neutral image operations and ViT's processor: published outputs, every kind of input, bad input."""
 
+import inspect
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import safe_open
 
+import multimodal
+from multimodal import registry
 from multimodal.processors.image import operations as ops
 from multimodal.processors.vit import ViTImageProcessor
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def outputs(golden):
-    with safe_open(golden / "vit.safetensors", "np") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return tensors, {key: json.loads(value) for key, value in file.metadata().items()}
+PUBLISHED = sorted(GOLDEN.glob("*.safetensors"))
 
 
 @pytest.fixture
@@ -28,12 +29,16 @@ def processor():
     return ViTImageProcessor(size=16)
 
 
-def test_published_outputs_are_met_exactly(outputs):
-    tensors, cases = outputs
-    assert len(cases) == 10
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_published_outputs_are_met_exactly(path):
+    with safe_open(path, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        cases = {key: json.loads(value) for key, value in file.metadata().items()}
+    assert len(cases) >= 8
     for key, case in cases.items():
         picture = tensors["in." + key.split(".")[-1]]
-        pixels = ViTImageProcessor(**case["setting"])(picture, return_tensors="np").pixel_values[0]
+        processor = getattr(multimodal, case["processor"])(**case["setting"])
+        pixels = processor(picture, return_tensors="np").pixel_values[0]
         assert list(pixels.shape) == case["shape"], key
         step = case["step"]
         np.testing.assert_array_equal(pixels[:, ::step, ::step], tensors[key + ".out"], err_msg=key)
@@ -373,3 +378,17 @@ def test_processing_raises_no_warning_for_a_black_picture(processor):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         processor(np.zeros((4, 5, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", [name for name in registry.PROCESSOR_MODULES if name.endswith("ImageProcessor")])
+def test_a_call_takes_every_option_of_the_constructor_for_itself_alone(name):
+    """By name, as `help` shows it; the processor stays as it was."""
+    made = getattr(multimodal, name)
+    processor = made()
+    plain = processor(PICTURE, return_tensors="np").pixel_values
+    shown = inspect.signature(made.preprocess).parameters
+    assert list(made.arguments()) == [n for n in shown if n in made.arguments()]
+    shifted = processor(PICTURE, return_tensors="np", image_mean=0.25).pixel_values
+    np.testing.assert_array_equal(shifted, made(image_mean=0.25)(PICTURE, return_tensors="np").pixel_values)
+    assert not np.array_equal(shifted, plain)
+    np.testing.assert_array_equal(processor(PICTURE, return_tensors="np").pixel_values, plain)
