@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 DIFFERENCE, ERROR = 1, 2
 
@@ -27,7 +29,7 @@ def errors() -> Iterator[None]:
 @contextlib.contextmanager
 def progress(what: str, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A function (done, in all) that moves a bar; nothing is shown where stderr is not a terminal."""
-    amount = DownloadColumn() if in_bytes else TextColumn("{task.completed:.0f} of {task.total:.0f}")
+    amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -39,6 +41,18 @@ def status(what: str) -> contextlib.AbstractContextManager:
     """A sign that something is going on, where stderr is a terminal."""
     console = Console(stderr=True)
     return console.status(what) if console.is_terminal else contextlib.nullcontext()
+
+
+def check_target(option: str, path: Path | None) -> None:
+    """ValueError, before any work is done, where a file cannot be written at `path`."""
+    if path is None or str(path) == "-":
+        return
+    if path.is_dir():
+        raise ValueError(f"{option}: expected a file to write, got the folder {path}")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{option}: expected a file in a folder that exists, got {path}")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise ValueError(f"{option}: expected a file that may be written, got {path}")
 
 
 def print_json(value: Any) -> None:

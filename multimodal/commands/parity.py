@@ -20,7 +20,7 @@ def command(
     checks: Annotated[
         str | None,
         typer.Option(
-            help="Some of a-forward, a-gradients, b-forward, b-gradients, weights, generation; left out, all."
+            help="Some of semantics, semantics-gradients, precision, precision-gradients, weights, generation; left out, all."
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="HTML", help="Page to write; it needs nothing else.")] = None,
@@ -50,6 +50,8 @@ def command(
         from multimodal.parity.report import store
         from multimodal.parity.subject import Subject
 
+        console.check_target("--report", report)
+        console.check_target("--json", as_json)
         wanted = chosen(backends, BACKENDS, "backends")
         columns = chosen(checks, tuple(CHECKS), "checks")
         put_in = _faults(fault or [])

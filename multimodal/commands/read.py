@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from multimodal import banner
 from multimodal.commands import console
 from multimodal.registry import BACKENDS
 
@@ -46,7 +46,6 @@ def _results(
     """(picture, {path, and text or error}) of each."""
     from multimodal import reading
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # stderr is for errors
     failed: dict[Path, dict[str, str]] = {}
 
     def keep(path: Path, error: ValueError) -> None:
@@ -54,6 +53,7 @@ def _results(
 
     backend = backend or next(iter(reading.installed_backends()), "pt")
     with console.status(f"loading the model in {backend}"):
+        banner.start(backend)
         reader = reading.Reader(checkpoint or reading.EMBEDDED, backend)
     readings = reader.readings(images, max_length=max_length, on_error=keep)
     with console.progress("reading") as progress:

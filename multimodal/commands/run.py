@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from multimodal import banner
 from multimodal.commands import console
 from multimodal.registry import BACKENDS
 
@@ -34,6 +35,8 @@ def command(
     with console.errors():
         from multimodal import parity
 
+        console.check_target("--outputs", outputs)
+        banner.start(backend)
         given = safetensors_file.open_file(inputs)
         arrays = {name: given.read(name).copy() for name in given.shapes()}
         with console.status(f"running {checkpoint} in {backend}"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 SEMANTICS = {"out": 1e-11, "grad": 1e-9, "stat": 1e-11, "weight": 0.0}
-"""Gate A: relative error of float64 outputs, forward, gradients and state. Tensors come back as they went in."""
+"""The semantics gate: relative error of float64 outputs, forward, gradients and state. Tensors come back as they went in."""
 
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 NOISE_DRAWS = 4
@@ -94,14 +94,14 @@ def _error(got: np.ndarray | None, truth: np.ndarray | None, floor: float) -> fl
 
 
 def semantics(names: Iterable[str]) -> dict[str, float]:
-    """Gate A's budget of each tensor."""
+    """The semantics gate's budget of each tensor."""
     return {name: SEMANTICS[name.split(".")[0]] for name in names}
 
 
 def precision(
     truth: Mapping[str, np.ndarray], perturbed: Iterable[Mapping[str, np.ndarray]], dtype: str = "float32"
 ) -> dict[str, float]:
-    """Gate B's budget of each tensor: 8 sigma + 4 u.
+    """The precision gate's budget of each tensor: 8 sigma + 4 u.
 
     Sigma is the rms relative change of the float64 output under noise of plus or minus u on weights and inputs:
     `perturbed` holds the outputs of the draws.

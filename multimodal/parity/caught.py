@@ -46,7 +46,7 @@ def question(case_name: str, train: bool) -> gates.Question:
 
 
 def judged(worker: Worker, question: gates.Question, truth: dict) -> gates.Verdict:
-    """Gate A's verdict. Gradients, which take longest to compile, are asked for where the outputs show nothing."""
+    """The semantics gate's verdict. Gradients, which take longest to compile, are asked for where the outputs show nothing."""
     outputs = {name: array for name, array in truth.items() if not name.startswith("grad.")}
     verdict = gates.semantics(question.ask(worker, gradients=False), outputs)
     return gates.semantics(question.ask(worker), truth) if verdict.passed else verdict
@@ -61,7 +61,7 @@ def _sound(worker: Worker, question: gates.Question, truth: dict) -> bool:
 
 
 def _try(worker: Worker, fault: Fault, question: gates.Question, truth: dict, found: dict[str, Any]) -> None:
-    """Whether gate A catches one fault. A model that does not run with the fault in it counts as not run."""
+    """Whether the semantics gate catches one fault. A model that does not run with the fault in it counts as not run."""
     try:
         worker.fault(fault.name)
         verdict = judged(worker, question, truth)

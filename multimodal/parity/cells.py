@@ -23,16 +23,16 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
         Check(
-            "a-forward", "Semantics, forward",
+            "semantics", "Semantics, forward",
             "In float64 every output, hidden state and attention is within 1e-11 (relative, L2) of PyTorch's float64.",
         ),
-        Check("a-gradients", "Semantics, gradients", "In float64 every tensor's gradient is within 1e-9."),
+        Check("semantics-gradients", "Semantics, gradients", "In float64 every tensor's gradient is within 1e-9."),
         Check(
-            "b-forward", "Precision, forward",
+            "precision", "Precision, forward",
             "In float32 every error is at most 8σ + 4u: σ is how much the float64 output itself moves when weights and "
             "inputs are rounded to float32 (rms of 4 draws), u is 2⁻²⁴.",
         ),
-        Check("b-gradients", "Precision, gradients", "The same budget for the gradient of every tensor in float32."),
+        Check("precision-gradients", "Precision, gradients", "The same budget for the gradient of every tensor in float32."),
         Check("weights", "Weights", "Every tensor of the file comes back out of the model under its published name, bit for bit."),
         Check(
             "generation", "Generation",

@@ -24,8 +24,13 @@ ITSELF = (
     "the truth are the reference library's own outputs (tests/parity/test_golden.py)."
 )
 FED = "still wrong when every block is fed the true inputs"
-FORWARD = {"a-forward": "float64", "b-forward": "float32"}
-DTYPES = {"a-forward": "float64", "a-gradients": "float64", "b-forward": "float32", "b-gradients": "float32"}
+FORWARD = {"semantics": "float64", "precision": "float32"}
+DTYPES = {
+    "semantics": "float64",
+    "semantics-gradients": "float64",
+    "precision": "float32",
+    "precision-gradients": "float32",
+}
 
 
 def chosen(given: str | None, known: Sequence[str], what: str) -> tuple[str, ...]:
@@ -124,12 +129,12 @@ class _Bench:
         return self.once("budget", lambda: gates.float32_budget(self.question, self.truth(), worker))
 
     def certain_budget(self) -> dict[str, float]:
-        """Gate B's budget of each output where that of a few draws is not enough to say that one is wrong."""
+        """The precision gate's budget of each output where that of a few draws is not enough to say that one is wrong."""
         worker, draws = self.worker(*gates.TRUTH, faulty=False), budgets.CERTAIN_DRAWS
         return self.once("certain", lambda: gates.float32_budget(self.question, self.truth(), worker, draws))
 
     def is_sound(self, backend: str, kind: str) -> bool:
-        """Whether what a backend computes in float64 passes gate A, which is held to PyTorch's."""
+        """Whether what a backend computes in float64 passes the semantics gate, which is held to PyTorch's."""
         if backend == gates.TRUTH[0]:
             return True
         pairs = (self.outputs(backend, "float64"), self.truth())
@@ -171,7 +176,7 @@ class _Bench:
         return cell
 
     def gate(self, cell: Cell) -> None:
-        """Gates A and B: forward and gradients."""
+        """Gates `semantics` and `precision`: forward and gradients."""
         dtype, kind = DTYPES[cell.check], "out." if cell.check in FORWARD else "grad."
         got = (self.forward_outputs if kind == "out." else self.outputs)(cell.backend, dtype)
         truth = {name: value for name, value in self.truth().items() if name.startswith(kind)}

@@ -1,4 +1,4 @@
-"""Gates A and B (docs/design.md, section 4) for one case: PyTorch in float64 is the truth once it passes the golden cases."""
+"""The gates `semantics` and `precision` of one case (docs/design.md, section 4); PyTorch in float64 is the truth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Verdict:
 
     def __str__(self) -> str:
         lines = [f"  {name}: error {error:.2e}, budget {budget:.2e}" for name, (error, budget) in self.over.items()]
-        return f"gate {self.gate}: {len(lines)} tensors over budget\n" + "\n".join(lines[:12])
+        return f"{self.gate} gate: {len(lines)} tensors over budget\n" + "\n".join(lines[:12])
 
 
 @dataclass
@@ -96,7 +96,10 @@ class Question:
 def verdicts(
     question: Question, running: Mapping[tuple[str, str], Worker], backends: Sequence[str], *, rounded: bool = True
 ) -> Iterator[tuple[str, Verdict]]:
-    """(backend, verdict) in every backend of gate A and, with `rounded`, of gate B. All workers compute at the same time."""
+    """(backend, verdict) in every backend of the semantics gate and, with `rounded`, of the precision gate.
+
+    All workers compute at the same time.
+    """
     truth = question.truth(running[TRUTH])
     dtypes = ("float64", "float32") if rounded else ("float64",)
     others = [(b, dtype) for b in backends for dtype in dtypes if (b, dtype) != TRUTH]
@@ -116,23 +119,23 @@ def verdicts(
 
 
 def semantics(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> Verdict:
-    """Gate A: float64 outputs, gradients and tensors."""
+    """The semantics gate: float64 outputs, gradients and tensors."""
     found = budgets.errors(got, truth)
-    return _verdict("A", found, budgets.semantics(found))
+    return _verdict("semantics", found, budgets.semantics(found))
 
 
 def precision(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray], budget: Mapping[str, float]) -> Verdict:
-    """Gate B: float32 outputs and gradients, against a budget of `float32_budget`."""
+    """The precision gate: float32 outputs and gradients, against a budget of `float32_budget`."""
     found = budgets.errors(
         {k: got[k] for k in got if not _is_weight(k)}, {k: truth[k] for k in truth if not _is_weight(k)}
     )
-    return _verdict("B", found, budget)
+    return _verdict("precision", found, budget)
 
 
 def float32_budget(
     question: Question, truth: Mapping[str, np.ndarray], worker: Worker, draws: int = budgets.NOISE_DRAWS
 ) -> dict[str, float]:
-    """Gate B's budgets, from noisy runs of the float64 worker."""
+    """The precision gate's budgets, from noisy runs of the float64 worker."""
     plain = {name: value for name, value in truth.items() if not _is_weight(name)}
     noisy = (question.ask(worker, noise, held=False) for noise in range(draws))
     return budgets.precision(plain, noisy)

@@ -69,7 +69,7 @@ def _is_tie(
 ) -> bool:
     """Whether the scores at the first different token are too close for float32 to tell apart.
 
-    Their error has to be within gate B's budget: what is simply wrong would otherwise excuse itself.
+    Their error has to be within the precision gate's budget: what is simply wrong would otherwise excuse itself.
     """
     at = _first_difference(got, true)
     tokens = next((name for name in TOKENS if name in bench.subject.case.spec.names()), None)

@@ -209,8 +209,9 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
 
 
 def _model_class(backend: str, case: Case) -> Any:
-    from multimodal import registry
+    from multimodal import banner, registry
 
+    banner.start(backend)
     return registry.model_class(backend, case.class_name)
 
 

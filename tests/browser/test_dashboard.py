@@ -49,7 +49,7 @@ return [...document.querySelectorAll("main *, header *, footer")].filter((e) =>
 def page(tmp_path_factory):
     """A report with every state in it."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    run = dashboard.run({"a-forward": FAILED, "b-forward": ERROR})
+    run = dashboard.run({"semantics": FAILED, "precision": ERROR})
     run.faults = {"tf": {"caught": ["one", "two"], "missed": [], "not_run": {}}}
     older = [dashboard.run({}, "2025-03-01T10:00:00+00:00")]
     store.date_failures(run, older)
@@ -121,7 +121,7 @@ def test_a_cell_opens_with_its_command_and_closes_again(browser, page, size):
     cell = browser.find_element(By.CSS_SELECTOR, "button.cell.failed")
     cell.send_keys(Keys.ENTER)
     opened = browser.find_element(By.CSS_SELECTOR, "[popover]:popover-open")
-    assert "--backends tf --checks a-forward" in opened.text
+    assert "--backends tf --checks semantics" in opened.text
     assert "decoder block 2" in opened.text
     box = opened.rect
     assert box["x"] >= 0
@@ -150,12 +150,12 @@ def test_the_copy_button_copies_the_command(browser, page):
     browser.execute_cdp_cmd("Browser.grantPermissions", grant)
     browser.find_element(By.CSS_SELECTOR, ".broken [data-copy]").click()
     copied = browser.execute_async_script("navigator.clipboard.readText().then(arguments[0], arguments[0])")
-    assert copied == "multimodal parity here --backends tf --checks a-forward"
+    assert copied == "multimodal parity here --backends tf --checks semantics"
 
 
 def test_the_plot_shows_every_backend_and_rings_what_is_beyond_the_budget(browser, page):
     show(browser, page, WIDE, "light")
-    script = "return [...document.querySelectorAll('#plot-a-forward .wide {}')].map((e) => e.textContent)"
+    script = "return [...document.querySelectorAll('#plot-semantics .wide {}')].map((e) => e.textContent)"
     titles = evaluate(browser, script.format("g g > title"))
     assert {title.split(",")[0] for title in titles} == {"PyTorch", "TensorFlow", "Flax"}
     assert len(evaluate(browser, script.format(".over"))) == 2

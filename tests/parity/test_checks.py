@@ -34,7 +34,7 @@ def cells(folder):
     faults = {"flax": dashboard.SECOND_BLOCK}
     arguments = command_arguments("tiny")
     found = run_checks(subject, ("pt",), arguments=arguments, faults=faults)
-    found += run_checks(subject, ("flax",), ("a-forward", "weights", "generation"), arguments=arguments, faults=faults)
+    found += run_checks(subject, ("flax",), ("semantics", "weights", "generation"), arguments=arguments, faults=faults)
     return {(cell.backend, cell.check): cell for cell in found}
 
 
@@ -69,7 +69,7 @@ def test_a_sound_backend_passes_every_check(cells):
 
 
 def test_pytorch_in_float64_says_that_it_is_held_against_itself(cells):
-    cell = cells["pt", "a-forward"]
+    cell = cells["pt", "semantics"]
     assert "fused attention" in cell.note
     assert cell.worst.error > 0, "the second path is another program, not the same one again"
     assert not any("attentions" in name for name in cell.tensors)
@@ -88,12 +88,12 @@ def test_fused_attention_in_training_has_the_mean_of_the_explicit_one(workers):
 
 
 def test_precision_runs_in_float32_and_semantics_in_float64(cells):
-    assert cells["pt", "b-forward"].worst.error > 1e-9
-    assert cells["pt", "a-forward"].worst.error < 1e-12
+    assert cells["pt", "precision"].worst.error > 1e-9
+    assert cells["pt", "semantics"].worst.error < 1e-12
 
 
 def test_the_first_wrong_layer_is_named(cells):
-    cell = cells["flax", "a-forward"]
+    cell = cells["flax", "semantics"]
     assert cell.state == FAILED
     assert cell.where == "decoder block 2 (decoder.transformer.h.1)"
     assert "true inputs" in cell.how
@@ -108,9 +108,9 @@ def test_the_changed_tensor_is_named(cells):
 
 
 def test_errors_by_layer_go_through_the_encoder_then_the_decoder(cells):
-    towers = [point.tower for point in cells["pt", "b-forward"].points]
+    towers = [point.tower for point in cells["pt", "precision"].points]
     assert towers == ["encoder"] * 4 + ["decoder"] * 3 + [""] * 2
-    assert [point.tick for point in cells["pt", "b-forward"].points] == [
+    assert [point.tick for point in cells["pt", "precision"].points] == [
         "emb", "1", "2", "out", "emb", "1", "2", "logits", "loss",
     ]  # fmt: skip
 
@@ -123,7 +123,7 @@ def test_every_cell_has_the_command_that_reruns_it_alone(cells):
 def test_what_does_not_run_is_an_error_with_one_line_of_reason(folder, tmp_path):
     file = tmp_path / "in.safetensors"
     save_file({"pixel_values": np.zeros((2, 3, 9, 9)), "labels": np.zeros((2, 3), np.int64)}, file)
-    (cell,) = run_checks(Subject.load(folder, file), ("pt",), ("b-forward",))
+    (cell,) = run_checks(Subject.load(folder, file), ("pt",), ("precision",))
     assert cell.state == ERROR
     assert "pixel_values" in cell.reason
     assert "\n" not in cell.reason
@@ -133,9 +133,11 @@ def test_gradients_of_inputs_without_labels_are_compared_in_every_backend(folder
     file = tmp_path / "in.safetensors"
     given = CASES_BY_NAME["vit-gpt2"].inputs(seed=4)
     save_file({name: array for name, array in given.items() if name != "labels"}, file)
-    found = run_checks(Subject.load(folder, file), BACKENDS, ("a-gradients", "b-gradients"))
+    found = run_checks(Subject.load(folder, file), BACKENDS, ("semantics-gradients", "precision-gradients"))
     assert {(cell.backend, cell.check): (cell.state, cell.reason) for cell in found} == {
-        (backend, check): (PASSED, "") for backend in BACKENDS for check in ("a-gradients", "b-gradients")
+        (backend, check): (PASSED, "")
+        for backend in BACKENDS
+        for check in ("semantics-gradients", "precision-gradients")
     }
 
 

@@ -51,7 +51,7 @@ def test_a_deliberate_fault_is_caught(fault, backend, workers, asked):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_fault_that_float32_feels_is_caught_by_gate_b(backend, workers, asked):
+def test_a_fault_that_float32_feels_is_caught_by_the_precision_gate(backend, workers, asked):
     fault = next(fault for fault in FAULTS if fault.name == "positions of embeddings without the offset")
     question, truth = asked(fault)
     budget = gates.float32_budget(question, truth, workers[gates.TRUTH])

@@ -1,6 +1,6 @@
-"""Gates A and B on drawn values over the covering set of configurations.
+"""Gates `semantics` and `precision` on drawn values over the covering set of configurations.
 
-In `make test` six draws of each case; of each class's first case two go through gate B too, and where
+In `make test` six draws of each case; of each class's first case two go through the precision gate too, and where
 tests/golden/training does not have the class one more is in training mode. Nightly 50 draws of each class, through both
 gates and in both modes.
 """
@@ -21,7 +21,7 @@ DRAWS = ((1, 1.0, 2), (2, 0.25, 0), (3, 4.0, 4), (4, 1.0, 1), (5, 4.0, 3), (6, 1
 IN_GOLDENS = ("Lxmert", "Data2VecText", "VisionEncoderDecoder")
 """Families whose classes are in tests/golden/training, where they are held in training mode."""
 ROUNDED = (1, 3)
-"""Draws of a class's first case that go through gate B too."""
+"""Draws of a class's first case that go through the precision gate too."""
 
 
 def test_every_class_has_cases():
@@ -78,11 +78,13 @@ def test_a_gate_yields_what_its_own_worker_gives(wrong):
     running = {(b, dtype): Scripted(0.0) for b in BACKENDS for dtype in ("float64", "float32")}
     running[wrong] = Scripted(1e-3)
     found = list(gates.verdicts(gates.Question.drawn(CASES[0], 1), running, BACKENDS))
-    assert [(backend, verdict.gate) for backend, verdict in found] == [(b, g) for b in BACKENDS for g in "AB"]
-    gate = {"float64": "A", "float32": "B"}[wrong[1]]
+    assert [(backend, verdict.gate) for backend, verdict in found] == [
+        (b, g) for b in BACKENDS for g in ("semantics", "precision")
+    ]
+    gate = {"float64": "semantics", "float32": "precision"}[wrong[1]]
     assert [(b, v.gate) for b, v in found if not v.passed] == [(wrong[0], gate)]
     semantics = list(gates.verdicts(gates.Question.drawn(CASES[0], 1), running, BACKENDS, rounded=False))
-    assert [verdict.gate for _, verdict in semantics] == ["A"] * 3
+    assert [verdict.gate for _, verdict in semantics] == ["semantics"] * 3
 
 
 @pytest.mark.parametrize(("error", "passes"), [(9e-6, True), (6e-5, False)])

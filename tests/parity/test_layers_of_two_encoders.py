@@ -102,7 +102,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_where_it_is_still_felt_when_every_block_is_fed_the_true_inputs(subject, fault):
     backend, where = FAULTS[fault]
-    (cell,) = run_checks(subject, (backend,), ("a-forward",), faults={backend: fault})
+    (cell,) = run_checks(subject, (backend,), ("semantics",), faults={backend: fault})
     assert (cell.state, cell.where) == (FAILED, where)
     assert "true inputs" in cell.how
     assert cell.how.startswith("nothing is wrong" if where.startswith("before") else "still wrong")
@@ -110,6 +110,6 @@ def test_a_fault_is_where_it_is_still_felt_when_every_block_is_fed_the_true_inpu
 
 def test_the_block_is_found_in_float32_too(subject):
     fault = "shifted matrix in a cross-modality layer"
-    (cell,) = run_checks(subject, ("pt",), ("b-forward",), faults={"pt": fault})
+    (cell,) = run_checks(subject, ("pt",), ("precision",), faults={"pt": fault})
     assert (cell.state, cell.where) == (FAILED, BLOCKS["model.cross.blocks.1"])
     assert cell.how == "still wrong when every block is fed the true inputs"

@@ -50,7 +50,7 @@ def document(run):
 
 
 def test_a_document_comes_back_as_it_was_written(tmp_path):
-    run = dashboard.run({"a-forward": FAILED, "generation": ERROR}, deliberate_faults={"tf": "wrong epsilon"})
+    run = dashboard.run({"semantics": FAILED, "generation": ERROR}, deliberate_faults={"tf": "wrong epsilon"})
     run.cells[2].worst = dataclasses.replace(run.cells[2].worst, error=float("inf"))
     store.date_failures(run, [])
     store.write(tmp_path / "run.json", run)
@@ -58,14 +58,14 @@ def test_a_document_comes_back_as_it_was_written(tmp_path):
 
 
 def test_a_document_names_its_schema_and_has_every_state_in_words():
-    run = dashboard.run({"a-forward": FAILED, "b-forward": ERROR})
+    run = dashboard.run({"semantics": FAILED, "precision": ERROR})
     values = document(run)
-    assert values["schema"] == store.SCHEMA == "multimodal.parity/1"
+    assert values["schema"] == store.SCHEMA == "multimodal.parity/2"
     assert {cell["state"] for cell in values["cells"]} == set(STATES) == {PASSED, FAILED, ERROR, NOT_APPLICABLE}
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"schema": "another/1"}', '{"schema": "multimodal.parity/1"}', "[" * 100_000]
+    "text", ["", "{", "[]", "{}", '{"schema": "another/1"}', '{"schema": "multimodal.parity/2"}', "[" * 100_000]
 )
 def test_a_file_that_is_no_document_gets_a_named_error(text, tmp_path):
     (tmp_path / "bad.json").write_text(text)
@@ -75,15 +75,15 @@ def test_a_file_that_is_no_document_gets_a_named_error(text, tmp_path):
 
 def test_since_is_the_first_of_the_unbroken_row_of_failures(tmp_path):
     states = [FAILED, PASSED, FAILED, ERROR]
-    older = [dashboard.run({"a-forward": s}, f"2025-03-0{i + 1}T10:00:00+00:00") for i, s in enumerate(states)]
+    older = [dashboard.run({"semantics": s}, f"2025-03-0{i + 1}T10:00:00+00:00") for i, s in enumerate(states)]
     faulty = dashboard.run({}, "2025-03-05T10:00:00+00:00", deliberate_faults={"tf": "wrong epsilon"})
     for run in (*older, faulty):
         store.write(tmp_path / store.file_name(run), run)
-    now = dashboard.run({"a-forward": FAILED, "b-forward": FAILED}, "2025-03-09T10:00:00+00:00")
+    now = dashboard.run({"semantics": FAILED, "precision": FAILED}, "2025-03-09T10:00:00+00:00")
     found = store.history(tmp_path, now)
     assert [run.date[9] for run in found] == ["1", "2", "3", "4"]
     store.date_failures(now, found)
-    assert now.since == {("tf", "a-forward"): (older[2].date, "abc123"), ("tf", "b-forward"): (now.date, "abc123")}
+    assert now.since == {("tf", "semantics"): (older[2].date, "abc123"), ("tf", "precision"): (now.date, "abc123")}
     assert "Broken since 3 Mar 2025" in report.render(now, found)
 
 
@@ -92,14 +92,14 @@ def test_since_is_the_first_of_the_unbroken_row_of_failures(tmp_path):
     [
         ({}, 0, "PyTorch, TensorFlow and Flax compute the same: all 5 checks passed."),
         (
-            {"a-forward": FAILED, "b-forward": FAILED}, 1,
+            {"semantics": FAILED, "precision": FAILED}, 1,
             "TensorFlow goes wrong at decoder block 2 (decoder.transformer.h.1): 2 of 5 checks failed.",
         ),
         (
-            {"b-forward": FAILED}, 1,
+            {"precision": FAILED}, 1,
             "TensorFlow loses precision at decoder block 2 (decoder.transformer.h.1): 1 of 5 checks failed.",
         ),
-        ({"a-forward": ERROR}, 2, "TensorFlow did not run (No module named 'tensorflow'): 1 of 5 checks did not run."),
+        ({"semantics": ERROR}, 2, "TensorFlow did not run (No module named 'tensorflow'): 1 of 5 checks did not run."),
     ],
 )  # fmt: skip
 def test_one_sentence_and_the_exit_code_say_how_it_went(states, code, sentence):
@@ -109,7 +109,7 @@ def test_one_sentence_and_the_exit_code_say_how_it_went(states, code, sentence):
 
 
 def test_the_page_needs_nothing_else_and_is_well_formed():
-    text = report.render(dashboard.run({"a-forward": FAILED, "b-forward": ERROR}))
+    text = report.render(dashboard.run({"semantics": FAILED, "precision": ERROR}))
     page = Page(text)
     assert len(page.ids) == len(set(page.ids))
     assert ("html", "lang", "en") in page.attributes
@@ -122,7 +122,7 @@ def test_the_page_needs_nothing_else_and_is_well_formed():
 
 
 def test_every_state_has_a_word_and_a_sign_and_every_cell_a_command():
-    run = dashboard.run({"a-forward": FAILED, "b-forward": ERROR})
+    run = dashboard.run({"semantics": FAILED, "precision": ERROR})
     text = report.render(run)
     for state in STATES:
         assert f'aria-hidden="true">{SIGNS[state]}</i>{state}</span>' in text
@@ -144,12 +144,12 @@ def coloured(text):
 
 @pytest.mark.parametrize("state", [PASSED, FAILED, ERROR])
 def test_every_cell_has_the_colour_of_its_state_and_no_other(state):
-    run = dashboard.run({"a-forward": state, "generation": ERROR})
+    run = dashboard.run({"semantics": state, "generation": ERROR})
     found = coloured(report.render(run))
     assert found == {f"cell-{c.backend}-{c.check}": (CLASSES[c.state], CLASSES[c.state]) for c in run.cells}
 
 
-@pytest.mark.parametrize("states", [{}, {"a-forward": FAILED, "b-forward": ERROR}, {"a-forward": ERROR}])
+@pytest.mark.parametrize("states", [{}, {"semantics": FAILED, "precision": ERROR}, {"semantics": ERROR}])
 def test_the_verdict_and_what_broke_have_the_colour_of_the_worst(states):
     run = dashboard.run(states)
     text = report.render(run)
@@ -171,7 +171,7 @@ def test_the_style_sheet_gives_every_state_a_colour_of_its_own():
 
 
 def test_earlier_runs_are_counted_under_the_colours_of_their_states():
-    older = [dashboard.run({"a-forward": FAILED, "b-forward": ERROR}, "2025-03-01T10:00:00+00:00")]
+    older = [dashboard.run({"semantics": FAILED, "precision": ERROR}, "2025-03-01T10:00:00+00:00")]
     text = report.render(dashboard.run(), older)
     rows = re.findall(r'<td class="(\w+)"><span class="state">([^<]*)</span>', text)
     assert rows == [
@@ -180,7 +180,7 @@ def test_earlier_runs_are_counted_under_the_colours_of_their_states():
 
 
 def test_names_are_escaped():
-    run = dashboard.run({"a-forward": FAILED})
+    run = dashboard.run({"semantics": FAILED})
     run.checkpoint |= {"name": dashboard.HOSTILE, "notes": [dashboard.HOSTILE], "inputs_from": dashboard.HOSTILE}
     for cell in run.cells:
         cell.where = cell.command = cell.tensor = cell.note = dashboard.HOSTILE
@@ -223,7 +223,7 @@ def test_a_share_is_in_percent_of_the_budget_or_a_multiple_of_it(value, text):
 
 def test_the_command_writes_page_document_and_history_and_names_the_fault(tmp_path):
     folder = dashboard.save_checkpoint(tmp_path / "tiny")
-    options = ["--backends", "tf", "--checks", "a-forward", "--history", str(tmp_path / "runs")]
+    options = ["--backends", "tf", "--checks", "semantics", "--history", str(tmp_path / "runs")]
     files = ["--report", str(tmp_path / "out.html"), "--json", str(tmp_path / "out.json")]
     fault = ["--fault", f"tf:{dashboard.SECOND_BLOCK}"]
     result = CliRunner().invoke(app, ["parity", str(folder), *options, *files, *fault])
@@ -243,8 +243,8 @@ def test_the_command_ends_with_the_exit_code_of_what_it_found_and_says_how_to_se
 ):
     from multimodal.parity import checks
 
-    passed = [dashboard.cell(backend, check) for backend in ("pt", "tf") for check in ("a-forward", "b-forward")]
-    cells = [*passed[:3], dashboard.cell("tf", "b-forward", state, reason="none" if state == ERROR else "")]
+    passed = [dashboard.cell(backend, check) for backend in ("pt", "tf") for check in ("semantics", "precision")]
+    cells = [*passed[:3], dashboard.cell("tf", "precision", state, reason="none" if state == ERROR else "")]
     monkeypatch.setattr(checks, "run_checks", lambda *_, **__: cells)
     command = ["parity", str(dashboard.save_checkpoint(tmp_path / "tiny"))]
     for more in ([], ["--json", "-"], ["--report", str(tmp_path / "out.html")]):

@@ -22,7 +22,7 @@ CLASSES = {PASSED: "passed", FAILED: "failed", ERROR: "error", NOT_APPLICABLE: "
 """What the states are called in the style sheet."""
 MOST_RUNS = 20
 MOST_TENSORS = 5
-TELLING = ("a-forward", "weights", "a-gradients", "b-forward", "b-gradients", "generation")
+TELLING = ("semantics", "weights", "semantics-gradients", "precision", "precision-gradients", "generation")
 """Of several failed checks of a backend, the first of these tells where the fault is."""
 
 
@@ -82,10 +82,10 @@ def _headline(cell: Cell) -> str:
     if cell.state == ERROR:
         return f"{name} did not run ({cell.reason})"
     return {
-        "a-forward": f"{name} goes wrong at {cell.where}",
-        "a-gradients": f"{name} has a wrong gradient of {cell.where}",
-        "b-forward": f"{name} loses precision at {cell.where}",
-        "b-gradients": f"{name} loses precision in the gradient of {cell.where}",
+        "semantics": f"{name} goes wrong at {cell.where}",
+        "semantics-gradients": f"{name} has a wrong gradient of {cell.where}",
+        "precision": f"{name} loses precision at {cell.where}",
+        "precision-gradients": f"{name} loses precision in the gradient of {cell.where}",
         "weights": f"{name} changes the tensor {cell.where}",
         "generation": f"{name} generates another text from {cell.where} on",
     }[cell.check]

@@ -35,7 +35,7 @@ from multimodal.files import write_text
 from multimodal.parity.cells import ERROR, FAILED, STATES, Cell, Measure, Point
 from multimodal.parity.subject import Subject, shapes
 
-SCHEMA = "multimodal.parity/1"
+SCHEMA = "multimodal.parity/2"
 PACKAGES = (
     *("multimodal", "numpy", "ml_dtypes", "safetensors", "torch"),
     *("tensorflow", "tensorflow_cpu", "keras", "jax", "jaxlib", "flax"),

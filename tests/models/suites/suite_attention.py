@@ -24,7 +24,7 @@ PAIRS = [
 ]
 PATHS = ["as little as needed", "with weights", "with a head mask"]
 FORWARD, GRADIENT = 1e-11, 1e-9
-"""Gate A: docs/design.md, section 4."""
+"""The semantics gate: docs/design.md, section 4."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,124 @@
+"""Every command on a real terminal, where bars and colours are drawn, and what it says when it crashes."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from multimodal import __version__, reading
+
+GPT2 = Path(__file__).parent / "golden" / "checkpoints" / "ved-vit-gpt2" / "pt-bin"
+COMMAND = [sys.executable, "-c", "from multimodal.cli import main; main()"]
+
+
+def on_a_terminal(*arguments, columns=100):
+    """(exit code, what the terminal showed): the command's input, output and errors are one pseudo-terminal."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ |= {"TERM": "xterm-256color", "COLUMNS": str(columns)}
+        os.execv(COMMAND[0], [*COMMAND, *map(str, arguments)])
+    shown = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            part = b""
+        if not part:
+            break
+        shown += part
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+def captured(*arguments):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+    """A file of inputs for the embedded reader."""
+    rng = np.random.default_rng(0)
+    config = json.loads((reading.EMBEDDED / "config.json").read_text())["encoder"]
+    height, width = config["image_size"]
+    path = tmp_path_factory.mktemp("inputs") / "in.safetensors"
+    images = rng.normal(size=(1, config["num_channels"], height, width)).astype(np.float32)
+    save_file({"pixel_values": images, "decoder_input_ids": np.array([[1, 2]])}, path)
+    return path
+
+
+def commands(tmp_path, pixels):
+    """{command: (arguments, what it shows)}"""
+    picture = reading.EMBEDDED / "images" / "00.png"
+    return {
+        "inspect": ([GPT2], "VisionEncoderDecoderModel"),
+        "convert": ([GPT2, tmp_path / "made", "--to", "tf-h5"], "84 tensors"),
+        "verify": ([GPT2, GPT2.parent / "tf-h5"], "the same tensors"),
+        "run": ([reading.EMBEDDED, "--backend", "pt", "--inputs", pixels, "--outputs", tmp_path / "o"], "out.logits"),
+        "parity": (
+            [GPT2, "--backends", "pt", "--checks", "weights", "--report", tmp_path / "r.html"],
+            "the only check",
+        ),
+        "read": ([picture, "--backend", "pt"], reading_of(picture)),
+    }
+
+
+def reading_of(picture):
+    return json.loads((picture.parent / "labels.json").read_text(encoding="utf-8"))[picture.name]
+
+
+@pytest.mark.parametrize("name", ["inspect", "convert", "verify", "run", "parity", "read"])
+def test_a_command_works_on_a_terminal(name, tmp_path, pixels):
+    arguments, wanted = commands(tmp_path, pixels)[name]
+    code, shown = on_a_terminal(name, *arguments)
+    assert code == 0, shown
+    assert wanted in shown
+    assert "Traceback" not in shown
+
+
+def test_the_embedded_reader_in_tensorflow_prints_the_text_and_nothing_else():
+    """TensorFlow's banner comes from its C++ code and stays off stderr."""
+    picture = reading.EMBEDDED / "images" / "00.png"
+    done = captured("read", picture, "--backend", "tf")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{reading_of(picture)}\n", "")
+
+
+def test_what_a_banner_hides_is_shown_when_loading_fails():
+    code = "import os; from multimodal import banner\nwith banner.held_back():\n    os.write(2, b'before'); 1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.startswith("before")
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_crash_ends_with_2_and_its_traceback():
+    code = (
+        "import multimodal.checkpoints.contents as c, sys\n"
+        "def inspect(checkpoint): raise KeyError('a defect')\n"
+        "c.inspect = inspect; sys.argv = ['multimodal', 'inspect', 'here']\n"
+        "from multimodal.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "KeyError: 'a defect'" in done.stderr
+
+
+def test_the_version():
+    done = captured("--version")
+    assert (done.returncode, done.stdout) == (0, f"multimodal {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "more"),
+    [("parity", "--report", ()), ("parity", "--json", ()), ("run", "--outputs", ("--backend", "pt", "--inputs", "x"))],
+)
+@pytest.mark.parametrize("target", ["no/such/folder/file", "."])
+def test_where_the_result_goes_is_checked_before_the_work(command, option, more, target, tmp_path):
+    done = captured(command, tmp_path / "no-checkpoint", *more, option, target)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {option}: expected a file")
+    assert target in done.stderr
