@@ -69,7 +69,7 @@ def test_a_document_names_its_schema_and_has_every_state_in_words():
 )
 def test_a_file_that_is_no_document_gets_a_named_error(text, tmp_path):
     (tmp_path / "bad.json").write_text(text)
-    with pytest.raises(store.StoreError, match=r"bad\.json: expected a document of multimodal\.parity/1"):
+    with pytest.raises(store.StoreError, match=r"bad\.json: expected a document of multimodal\.parity/2"):
         store.read(tmp_path / "bad.json")
 
 
