@@ -122,11 +122,6 @@ class Specification:
         return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
 
 
-def dtype_name(value: Any) -> str:
-    """The type of an array of any framework: `float32`, `int64`, ..."""
-    return getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
-
-
 def flag(name: str, default: Any = None) -> Argument:
     """A plain Python value."""
     return Argument(name, "flag", default=default)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from multimodal.specs.base import Argument, Shape, Specification, dtype_name
+from multimodal.dtypes import type_of
+from multimodal.specs.base import Argument, Shape, Specification
 
 
 class ArgumentError(ValueError):
@@ -187,8 +188,8 @@ def _check_values(argument: Argument, value: Any, bound: Mapping[str, int], exte
     low, high = 0, 2
     if argument.kind == "int":
         low, high = _number(argument.low, bound), _number(argument.high, bound)
-        if "int" not in dtype_name(value):
-            raise ArgumentError(f"{name}: expected integers, got {dtype_name(value)}")
+        if "int" not in type_of(value):
+            raise ArgumentError(f"{name}: expected integers, got {type_of(value)}")
     found = extent(value)
     if found is None:
         return

@@ -87,6 +87,8 @@ class Table:
     """(published name of a tensor that is tied to another, published name of that other), in a class with a head."""
     legacy: tuple[tuple[str, str], ...] = ()
     """(pattern, replacement) of older spellings of published names."""
+    keras: tuple[tuple[str, str], ...] = ()
+    """(pattern, replacement) on the regular name (`layer_._0/norm/gamma`) of layers that TensorFlow calls otherwise."""
 
     def rows(self, parts: Iterable[str], head: str) -> list[Row]:
         """The rows of a class: `head` is the attribute of its base network, or empty for the base model."""

@@ -173,7 +173,7 @@ def main(out: Any) -> Any:
     return next(out[name] for name in MAIN if name in out)
 
 
-class Fault(NamedTuple):
+class BadCall(NamedTuple):
     """A call that must be refused with a message that has every one of `words` in it."""
 
     name: str
@@ -185,7 +185,7 @@ class Fault(NamedTuple):
         return f"{self.name}: {self.what}"
 
 
-def faults(name: str) -> Iterator[Fault]:
+def bad_calls(name: str) -> Iterator[BadCall]:
     """Every kind of bad call that the specification of a class knows of."""
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
@@ -193,30 +193,30 @@ def faults(name: str) -> Iterator[Fault]:
     arguments = [a for a in arguments if a.needs is None or of.add_cross_attention]
     good = {a.name: draw(a, bound, rng) for a in arguments}
     for argument in arguments:
-        yield from _argument_faults(name, argument, good, bound)
+        yield from _with_bad_argument(name, argument, good, bound)
     for choice in spec.exactly_one:
         nothing = dict.fromkeys(choice)
-        yield Fault(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
+        yield BadCall(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
         if len(choice) > 1:
-            yield Fault(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
+            yield BadCall(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
     for choice in spec.at_least_one:
-        yield Fault(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
+        yield BadCall(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
     if "pixel_values" in good:
-        yield from _image_faults(name, of, rng)
+        yield from _with_bad_image(name, of, rng)
     for group in spec.together:
-        yield Fault(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
+        yield BadCall(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
     if "positions" in bound:
         ids = next(n for n in good if n.endswith("input_ids"))
         long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
-        yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
+        yield BadCall(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
 
 
-def _argument_faults(
+def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
-) -> Iterator[Fault]:
+) -> Iterator[BadCall]:
     value = good[argument.name]
     deep = value[None]
-    yield Fault(
+    yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
         (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
     )  # fmt: skip
@@ -228,7 +228,7 @@ def _argument_faults(
         changed = value.copy()
         changed.flat[-1] = wrong
         expected = f"expected values of at least {low}" if argument.beyond else f"expected values in [{low}, {high})"
-        yield Fault(
+        yield BadCall(
             name, f"{argument.name} with {wrong}", _given(name, argument.name, good, changed),
             (shown(argument.name), expected, str(wrong)),
         )  # fmt: skip
@@ -254,15 +254,15 @@ def _without_rivals(name: str, argument: str) -> dict[str, None]:
     return dict.fromkeys(other for choice in rivals for other in choice if other != argument)
 
 
-def _image_faults(name: str, of: Any, rng: np.random.Generator) -> Iterator[Fault]:
+def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[BadCall]:
     vision = getattr(of, "encoder", of)
     channels = rng.normal(size=(BATCH, vision.num_channels + 1, IMAGE, IMAGE)).astype(np.float32)
-    yield Fault(
+    yield BadCall(
         name, "another channel count", {"pixel_values": channels},
         ("pixel_values", f"channels={vision.num_channels}", f"got {channels.shape}"),
     )  # fmt: skip
     larger = rng.normal(size=(BATCH, vision.num_channels, IMAGE + 8, IMAGE)).astype(np.float32)
-    yield Fault(
+    yield BadCall(
         name, "another size", {"pixel_values": larger},
         ("pixel_values", f"{IMAGE} x {IMAGE}", f"got {IMAGE + 8} x {IMAGE}", "interpolate_pos_encoding"),
     )  # fmt: skip
