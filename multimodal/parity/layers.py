@@ -37,7 +37,7 @@ def in_order(spec: Specification, answers: Iterable[str]) -> list[Layer]:
     towers.sort(key=lambda tower: tower[0].startswith("decoder"))
     found: list[Layer] = []
     for tower, states in towers:
-        found += _tower(tower, known, begins=0 if states.each.endswith("+ 1") else 1)
+        found += _tower(tower, known, begins=0 if states.begins_with_input else 1)
     taken = {layer.tensor for layer in found}
     rest = [f.name for f in spec.fields if f"out.{f.name}" in known - taken]
     rest.sort(key=lambda name: name == "loss")

@@ -129,8 +129,8 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
     bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
-    bound |= {"choices": CHOICES, "batch x choices": BATCH * CHOICES}
-    return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
+    bound |= {"choices": CHOICES, "height": IMAGE, "width": IMAGE}
+    return specs.of(name).complete(of, bound)
 
 
 def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> Any:
