@@ -284,9 +284,9 @@ def _pruned(
     for row in rows:
         array = before[row.name]
         if array.shape != row.shape:
-            layer = int(row.name.split(".blocks.")[1].split(".")[0])
+            assert row.block is not None, row.name  # heads are of blocks
             at = row.axes.index("heads")
-            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
+            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[row.block[1]]])
             array = np.take(array, index, axis=at)
         after[row.name] = array
     return after

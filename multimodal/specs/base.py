@@ -140,6 +140,9 @@ class Specification:
     """What sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
+    towers: tuple[str, ...] = ("",)
+    """What the names of each tower's states begin with, in the order of computation; caches and `cross_attentions` are the
+    last one's."""
     keywords: str = ""
     """What becomes of keywords that are none of the arguments; without it there are none."""
 

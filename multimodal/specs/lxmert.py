@@ -75,6 +75,7 @@ LxmertModel = Specification(
     ),
     dimensions=dimensions,
     parts=("base",),
+    towers=("language_", "vision_"),
     exactly_one=(("input_ids", "inputs_embeds"), ("visual_feats",), ("visual_pos",)),
     rules=(sequence_fits_positions,),
     extra=EXTRA,

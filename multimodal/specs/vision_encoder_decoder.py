@@ -74,6 +74,7 @@ VisionEncoderDecoderModel = Specification(
     ),
     dimensions=dimensions,
     parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
+    towers=("encoder_", "decoder_"),
     keywords="arguments of the encoder, and with the prefix `decoder_` of the decoder",
     exactly_one=(("decoder_input_ids", "decoder_inputs_embeds"),),
     at_least_one=(("pixel_values", "encoder_outputs"),),

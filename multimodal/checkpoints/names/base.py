@@ -42,6 +42,16 @@ class Row:
     """What a fresh tensor is filled with, where that is not what its kind says: a layer scale of 0.1, a temperature."""
 
     @property
+    def block(self) -> tuple[str, int] | None:
+        """(path of its stack, index of its block) of a tensor of a block: `encoder.transformer.blocks.1.mlp.up.weight` is in
+        ("encoder.transformer", 1)."""
+        path = self.name.split(".")
+        if "blocks" not in path:
+            return None
+        at = path.index("blocks")
+        return ".".join(path[:at]), int(path[at + 1])
+
+    @property
     def published_shape(self) -> tuple[int, ...]:
         """Shape of the whole published tensor."""
         shape = self.shape[::-1] if self.transposed else self.shape
