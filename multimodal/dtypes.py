@@ -14,3 +14,8 @@ def dtype_name(dtype: Any) -> str:
     if name not in FLOATING:
         raise ValueError(f"dtype: expected one of {', '.join(FLOATING)}, got {dtype!r}")
     return name
+
+
+def type_of(array: Any) -> str:
+    """The name of the element type of an array of any framework: `float32`, `int64`, ..."""
+    return getattr(array.dtype, "name", str(array.dtype)).removeprefix("torch.")

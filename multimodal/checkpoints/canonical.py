@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal.checkpoints.folder import FolderSource
-from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.folder import Checkpoint
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, RenamedSource, Source
 
 
@@ -20,15 +20,15 @@ class Canonical:
     left_out: dict[str, str]
 
 
-def canonical(source: FolderSource, family: Family) -> Canonical:
+def canonical(source: Checkpoint, index: TensorIndex) -> Canonical:
     """Rename every tensor as its class would; of tied tensors with the same values the first name stays.
 
     A tied tensor that the file has under its other name only takes its first name. Tensors that are in no table keep theirs.
     """
     where = source.files[0]
-    names = _renamed(source, family, where)
+    names = _renamed(source, index, where)
     left_out = {}
-    for alias, target in family.tied.items():
+    for alias, target in index.tied.items():
         if alias not in names:
             continue
         if target not in names:
@@ -38,10 +38,10 @@ def canonical(source: FolderSource, family: Family) -> Canonical:
     return Canonical(RenamedSource(source, names), left_out)
 
 
-def _renamed(source: FolderSource, family: Family, where: Path) -> dict[str, str]:
+def _renamed(source: Checkpoint, index: TensorIndex, where: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     for key in source.shapes():
-        name = family.canonical(key)
+        name = index.canonical(key)
         if name in names:
             raise CheckpointError(f"{where}: {names[name]} and {key} are both {name}")
         names[name] = key

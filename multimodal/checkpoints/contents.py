@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multimodal.checkpoints import folder as folders
-from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 
 
 @dataclass(frozen=True)
@@ -48,39 +48,37 @@ class Contents:
 
 def inspect(checkpoint: str | Path) -> Contents:
     """The contents of a folder or of a hub's checkpoint. Errors: CheckpointError, CheckpointNotFound."""
-    path = folders.find_folder(checkpoint)
-    opened = folders.open_folder(path)
-    family = opened.family
-    config = folders.read_config(path)
+    opened = folders.find(checkpoint)
+    index, config = opened.index, opened.config or {}
     sizes = folders.sizes(opened)
     tensors = tuple(
-        TensorEntry(name, shape, str(opened.dtype(name)), sizes[name], _kind(name, family), _note(name, family))
+        TensorEntry(name, shape, str(opened.dtype(name)), sizes[name], _kind(name, index), _note(name, index))
         for name, shape in sorted(opened.shapes().items())
     )
-    named = config.get("architectures") or [family.class_name]
+    named = config.get("architectures") or [index.class_name]
     return Contents(
-        path,
+        opened.folder,
         str(named[0]) if isinstance(named, list) else "",
         str(config.get("model_type", "")),
         opened.format,
         {file.name: file.stat().st_size for file in opened.files},
         tensors,
-        dict(family.tied),
+        dict(index.tied),
     )
 
 
-def _kind(name: str, family: Family) -> str:
-    kind = family.kind(family.canonical(name))
+def _kind(name: str, index: TensorIndex) -> str:
+    kind = index.kind(index.canonical(name))
     return "" if kind is None else str(kind)
 
 
-def _note(name: str, family: Family) -> str:
-    canonical = family.canonical(name)
-    if family.table is None or canonical in family.rows:
+def _note(name: str, index: TensorIndex) -> str:
+    canonical = index.canonical(name)
+    if index.table is None or canonical in index.rows:
         return ""
-    if canonical in family.tied:
-        return f"tied to {family.tied[canonical]}"
-    reason = family.table.why_ignored(canonical)
+    if canonical in index.tied:
+        return f"tied to {index.tied[canonical]}"
+    reason = index.table.why_ignored(canonical)
     if reason is not None:
         return f"ignored: {reason}"
-    return "of another class" if family.table.knows(canonical) else "in no table"
+    return "of another class" if index.table.knows(canonical) else "in no table"

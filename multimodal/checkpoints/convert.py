@@ -64,7 +64,7 @@ def convert(
     path = folders.find_folder(source).resolve()
     place = _checked_target(path, Path(target), overwrite)
     opened = folders.open_folder(path)
-    known = canonical(opened, opened.family)
+    known = canonical(opened, opened.index)
     total = sum(folders.sizes(known.tensors).values())
     done = 0
 
@@ -75,7 +75,7 @@ def convert(
             progress(done, total)
 
     with _building(place) as building:
-        files = folders.write_tensors(building, known.tensors, made.name, opened.family, max_shard_size, tick)
+        files = folders.write_tensors(building, known.tensors, made.name, opened.index, max_shard_size, tick)
         _copy_others(path, building)
         if place.is_dir():
             _keep_others(place, building)

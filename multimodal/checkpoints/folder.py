@@ -8,19 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from multimodal import hub
-from multimodal.checkpoints.formats import family as families
-from multimodal.checkpoints.formats import keras_names, registry, safetensors_file, torch_writer
-from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.formats import keras_names, registry, safetensors_file, tensor_index, torch_writer
 from multimodal.checkpoints.formats.registry import Format
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, MemorySource, RenamedSource, Source
+from multimodal.configs.base import CONFIG_NAME, read_file
 from multimodal.files import write_text
 
-CONFIG_NAME = "config.json"
 _WEIGHTS = {
     file: (f"{stem}*.{suffix}", f"{file}.index.json")
     for file in registry.FILES
@@ -63,18 +62,63 @@ class ShardedSource:
         return self.files[self.places[name]].read(name)
 
 
-@dataclass
-class FolderSource:
-    """The tensors of a folder under their published names, and what is known about where they come from."""
+class _Opened(NamedTuple):
+    """A folder's tensor files as they are: names and layout are those of `dialect`."""
 
     tensors: Source
     format: str
+    dialect: str
     files: tuple[Path, ...]
 
+
+@dataclass
+class Checkpoint:
+    """A folder's `config.json`, and its tensors under their published names: each read once, when it is first asked for.
+
+    Where there are several files, safetensors comes before PyTorch's, TensorFlow's and Flax' own formats, unless `wanted`
+    names one. Errors: CheckpointError naming the file and what is wrong with it.
+    """
+
+    folder: Path
+    wanted: str | None = None
+
     @cached_property
-    def family(self) -> Family:
-        """What the names tables know about the checkpoint. CheckpointError where its `config.json` is wrong."""
-        return read_family(self.files[0].parent)
+    def config(self) -> dict[str, Any] | None:
+        """The content of `config.json`, None where there is none."""
+        path = self.folder / CONFIG_NAME
+        try:
+            return read_file(path) if path.is_file() else None
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
+
+    @cached_property
+    def index(self) -> TensorIndex:
+        """What the names tables know about the tensors. CheckpointError where `config.json` is wrong."""
+        try:
+            return tensor_index.of_config(self.config)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"{self.folder / CONFIG_NAME}: not a usable configuration ({error})") from error
+
+    @cached_property
+    def _opened(self) -> _Opened:
+        return _open_files(self.folder, self.wanted)
+
+    @cached_property
+    def tensors(self) -> Source:
+        """Those of the files, under their published names: what another framework calls otherwise is translated."""
+        tensors, _, dialect, files = self._opened
+        if dialect == "published":
+            return tensors
+        return registry.to_published(tensors, dialect, self.index, files[0])
+
+    @property
+    def format(self) -> str:
+        return self._opened.format
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold tensors; where there are several, first the one that says which is where."""
+        return self._opened.files
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return self.tensors.shapes()
@@ -86,19 +130,26 @@ class FolderSource:
         return self.tensors.read(name)
 
 
-def open_folder(folder: Path, format: str | None = None) -> FolderSource:
-    """The tensors of a checkpoint's folder. Raises CheckpointError naming the file and what is wrong with it.
+def find(name_or_path: hub.Name, **options: Any) -> Checkpoint:
+    """A folder's or a hub's checkpoint, of which nothing is read yet. `options` and errors are those of `find_folder`."""
+    return Checkpoint(find_folder(name_or_path, **options))
 
-    Where there are several files, safetensors comes before PyTorch's, TensorFlow's and Flax' own formats, unless `format`
-    names one. What a file is, its content decides. Names and layouts of other frameworks are translated with the tables of
-    the architecture that the folder's `config.json` names.
-    """
+
+def open_folder(folder: Path, format: str | None = None) -> Checkpoint:
+    """The checkpoint of a folder, its files opened and their names translated. Errors: CheckpointError."""
+    checkpoint = Checkpoint(folder, format)
+    _ = checkpoint.tensors
+    return checkpoint
+
+
+def _open_files(folder: Path, format: str | None) -> _Opened:
+    """What a file is, its content decides."""
     wanted = registry.FILES if format is None else (registry.of_name(format).file,)
     for file in wanted:
         if (folder / file).is_file():
             path = folder / file
             name, source = registry.open_file(path)
-            return _translated(source, source.dialect, name, (path,))
+            return _Opened(source, name, source.dialect, (path,))
         if (folder / f"{file}.index.json").is_file():
             return _open_shards(folder, folder / f"{file}.index.json")
     there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
@@ -111,36 +162,7 @@ def open_folder(folder: Path, format: str | None = None) -> FolderSource:
     )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The content of the folder's `config.json`, empty where there is none."""
-    path = folder / CONFIG_NAME
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: expected a JSON object, got {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return values
-
-
-def read_family(folder: Path) -> Family:
-    """What the names tables know about the checkpoint of a folder."""
-    values = read_config(folder)
-    try:
-        return families.of_config(values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{folder / CONFIG_NAME}: not a usable configuration ({error})") from error
-
-
-def _translated(source: Source, dialect: str, name: str, files: tuple[Path, ...]) -> FolderSource:
-    if dialect != "published":
-        source = registry.to_published(source, dialect, read_family(files[0].parent), files[0])
-    return FolderSource(source, name, files)
-
-
-def _open_shards(folder: Path, path: Path) -> FolderSource:
+def _open_shards(folder: Path, path: Path) -> _Opened:
     places = _weight_map(path)
     opened = {}
     for name in sorted(set(places.values())):
@@ -159,7 +181,7 @@ def _open_shards(folder: Path, path: Path) -> FolderSource:
         if tensor not in opened[file][1].shapes():
             raise CheckpointError(f"{path}: says that {tensor!r} is in {file}, which does not have it")
     sharded = ShardedSource({name: source for name, (_, source) in opened.items()}, places)
-    return _translated(sharded, dialect, format_name, (path, *(folder / name for name in opened)))
+    return _Opened(sharded, format_name, dialect, (path, *(folder / name for name in opened)))
 
 
 def _weight_map(path: Path) -> dict[str, str]:
@@ -179,7 +201,7 @@ def _inside(name: str, shard: Source) -> str:
 def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], max_shard_size: int | str = "5GB") -> None:
     """Write tensors in the published format and layout: one file, or shards and their index where it would be too large."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = write_tensors(folder, MemorySource(tensors), "safetensors", families.UNKNOWN, max_shard_size)
+    written = write_tensors(folder, MemorySource(tensors), "safetensors", tensor_index.UNKNOWN, max_shard_size)
     for stale in {p.name for p in folder.glob("model*.safetensors*")} - written:
         (folder / stale).unlink()
 
@@ -188,7 +210,7 @@ def write_tensors(
     folder: Path,
     tensors: Source,
     format: str,
-    family: Family,
+    index: TensorIndex,
     max_shard_size: int | str = "5GB",
     tick: Callable[[int], None] = lambda size: None,
 ) -> set[str]:
@@ -197,14 +219,14 @@ def write_tensors(
     Raises CheckpointError for a format of another framework and an architecture that has no table: layouts follow from it.
     """
     made = registry.of_name(format)
-    if made.dialect != "published" and family.table is None:
+    if made.dialect != "published" and index.table is None:
         raise CheckpointError(
             f"{folder}: to write {format}, expected the config.json of a known architecture: layouts follow from it"
         )
     ordered = RenamedSource(_Ticking(tensors, tick), {name: name for name in sorted(tensors.shapes())})
-    source = registry.to_dialect(ordered, made.dialect, family, folder / made.file)
+    source = registry.to_dialect(ordered, made.dialect, index, folder / made.file)
     shards = _split(source, byte_count(max_shard_size))
-    model = keras_names.model_scope(family.class_name)
+    model = keras_names.model_scope(index.class_name)
     if len(shards) == 1:
         _write_file(folder / made.file, source, made, model, layered=True)
         return {made.file}
@@ -214,8 +236,8 @@ def write_tensors(
         _write_file(folder / file, shard, made, model, layered=False)
     start = f"{model}/" if format == "tf-h5" else ""
     places = {start + name: file for file, names in zip(files, shards) for name in names}
-    index = {"metadata": {"total_size": sum(sizes(source).values())}, "weight_map": dict(sorted(places.items()))}
-    write_text(folder / made.index, json.dumps(index, indent=2) + "\n")
+    listing = {"metadata": {"total_size": sum(sizes(source).values())}, "weight_map": dict(sorted(places.items()))}
+    write_text(folder / made.index, json.dumps(listing, indent=2) + "\n")
     return {*files, made.index}
 
 

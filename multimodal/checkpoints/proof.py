@@ -10,7 +10,7 @@ import numpy as np
 
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints.canonical import bits, canonical
-from multimodal.checkpoints.formats.family import Family
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import Source
 
 SAME_STATES = ("equal", "tied", "ignored")
@@ -54,24 +54,29 @@ def verify(a: str | Path, b: str | Path, progress: Callable[[int, int], None] | 
 
     `progress` is called with (tensors done, tensors in all). Errors: CheckpointError, CheckpointNotFound.
     """
-    paths = [folders.find_folder(name) for name in (a, b)]
-    opened = [folders.open_folder(path) for path in paths]
-    families = [source.family for source in opened]
-    family = families[0] if families[0].table is not None else families[1]
-    sides = [canonical(source, family) for source in opened]
+    opened = [folders.find(name) for name in (a, b)]
+    indexes = [source.index for source in opened]
+    index = indexes[0] if indexes[0].table is not None else indexes[1]
+    sides = [canonical(source, index) for source in opened]
     rows = [Comparison(key, "tied", reason) for side in sides for key, reason in side.left_out.items()]
     names = sorted({*sides[0].tensors.shapes(), *sides[1].tensors.shapes()})
     for done, name in enumerate(names):
-        rows.append(_compare(name, sides[0].tensors, sides[1].tensors, family))
+        rows.append(_compare(name, sides[0].tensors, sides[1].tensors, index))
         if progress is not None:
             progress(done + 1, len(names))
-    return Proof(paths[0], paths[1], opened[0].format, opened[1].format, tuple(sorted(rows, key=lambda row: row.name)))
+    return Proof(
+        opened[0].folder,
+        opened[1].folder,
+        opened[0].format,
+        opened[1].format,
+        tuple(sorted(rows, key=lambda row: row.name)),
+    )
 
 
-def _compare(name: str, a: Source, b: Source, family: Family) -> Comparison:
+def _compare(name: str, a: Source, b: Source, index: TensorIndex) -> Comparison:
     shapes = [source.shapes().get(name) for source in (a, b)]
     if None in shapes:
-        reason = None if family.table is None else family.table.why_ignored(name)
+        reason = None if index.table is None else index.table.why_ignored(name)
         if reason is not None:
             return Comparison(name, "ignored", reason)
         there = "A" if shapes[1] is None else "B"

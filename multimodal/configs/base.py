@@ -89,6 +89,8 @@ class PretrainedConfig:
     model_type: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
     """Other published spellings of a field: {alias: field}."""
+    halves: ClassVar[dict[str, str]] = {}
+    """Of a composite: {field that holds the configuration of a half: Auto class that builds it}."""
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
@@ -214,13 +216,7 @@ class PretrainedConfig:
         path = hub.find_file(name_or_path, CONFIG_NAME, **hub_options)
         if path is None:
             raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path}: expected a JSON object, got {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
-        return values
+        return read_file(Path(path))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Self:
@@ -229,7 +225,16 @@ class PretrainedConfig:
         Keywords are hub options (`revision`, `cache_dir`, `subfolder`, ...) or override fields.
         """
         hub_options, overrides = hub.split_options(kwargs)
-        values = cls.get_config_dict(name_or_path, **hub_options)
+        return cls.from_file(cls.get_config_dict(name_or_path, **hub_options), name_or_path, **overrides)
+
+    @classmethod
+    def from_file(cls, values: dict[str, Any] | None, name_or_path: str | Path, **overrides: Any) -> Self:
+        """The configuration that `values`, read from the `config.json` of `name_or_path`, holds: our own, or a composite's.
+
+        Errors: CheckpointNotFound where there was no such file, ValueError for one of another architecture.
+        """
+        if values is None:
+            raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
         found = values.get("model_type", cls.model_type)
         if cls.model_type and found != cls.model_type:
             values = cls._part_of(values, found, name_or_path)
@@ -315,6 +320,17 @@ class FrozenConfig:
 
     def __repr__(self) -> str:
         return f"FrozenConfig({self._config!r})"
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The content of a `config.json`. Errors: ValueError naming the file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
 
 
 def expect(config: PretrainedConfig, name: str, allowed: tuple) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from multimodal.configs.base import (
     ACTIVATIONS,
@@ -79,4 +79,14 @@ class LxmertConfig(PretrainedConfig):
 
     @num_hidden_layers.setter
     def num_hidden_layers(self, value: dict[str, int]) -> None:
-        """A `config.json` repeats what the three fields say; they count."""
+        """A `config.json` repeats what the three fields say; ValueError for anything else."""
+        if value != self.num_hidden_layers:
+            expected = f"expected {self.num_hidden_layers}, which follows from r_layers, x_layers and l_layers"
+            raise ValueError(f"num_hidden_layers: {expected}, got {value!r}")
+
+    @classmethod
+    def _resolve(cls, overrides: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Where one of the counts is replaced, what the file repeats of them is of the past."""
+        if overrides.keys() & {"l_layers", "r_layers", "x_layers"}:
+            values.pop("num_hidden_layers", None)
+        return super()._resolve(overrides, values)

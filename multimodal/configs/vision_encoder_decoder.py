@@ -12,6 +12,7 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
     """Configuration of the two halves; each may be a configuration or the dictionary of one."""
 
     model_type: ClassVar[str] = "vision-encoder-decoder"
+    halves: ClassVar[dict[str, str]] = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM"}
 
     encoder: Any = None
     decoder: Any = None
@@ -20,7 +21,7 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
 
     def _normalise(self) -> None:
         super()._normalise()
-        for side in ("encoder", "decoder"):
+        for side in self.halves:
             setattr(self, side, _half(getattr(self, side), side))
 
     @classmethod

@@ -44,7 +44,7 @@ class AutoModelBase:
         config = kwargs.get("config")
         if config is None:
             hub_options, _ = hub.split_options(kwargs)
-            config = AutoConfig.from_pretrained(name_or_path, **hub_options)
+            config = kwargs["config"] = AutoConfig.from_pretrained(name_or_path, **hub_options)
         return cls._class_for(config).from_pretrained(name_or_path, *model_args, **kwargs)
 
     @classmethod

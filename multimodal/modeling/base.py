@@ -145,24 +145,24 @@ class ModelBase:
         kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
         dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
         options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}
-        path = folders.find_folder(name_or_path, **hub_options)
-        config = cls._config_for(path, config, kwargs)
-        source = folders.open_folder(path)
+        checkpoint = folders.find(name_or_path, **hub_options)
+        config = cls._config_for(checkpoint, config, kwargs)
+        source = checkpoint.tensors
         if dtype == "auto":
             dtype = _dtype_of(source)
         model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)
         model.load_source(source)
-        if (path / GENERATION_CONFIG_NAME).is_file():
-            model.generation_config = GenerationConfig.from_pretrained(path)
+        if (checkpoint.folder / GENERATION_CONFIG_NAME).is_file():
+            model.generation_config = GenerationConfig.from_pretrained(checkpoint.folder)
         config.name_or_path = str(name_or_path)
         model._ready()
         return model
 
     @classmethod
-    def _config_for(cls, path: Path, config: Any, overrides: dict[str, Any]) -> PretrainedConfig:
+    def _config_for(cls, checkpoint: folders.Checkpoint, config: Any, overrides: dict[str, Any]) -> PretrainedConfig:
         expected = registry.config_class_of(cls.spec.model_type)
         if config is None:
-            return expected.from_pretrained(path, **overrides)
+            return expected.from_file(checkpoint.config, checkpoint.folder, **overrides)
         if isinstance(config, str | Path):
             return expected.from_pretrained(config, **overrides)
         config.override(**overrides)
@@ -284,9 +284,9 @@ def _pruned(
     for row in rows:
         array = before[row.name]
         if array.shape != row.shape:
-            layer = int(row.name.split(".blocks.")[1].split(".")[0])
+            assert row.block is not None, row.name  # heads are of blocks
             at = row.axes.index("heads")
-            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
+            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[row.block[1]]])
             array = np.take(array, index, axis=at)
         after[row.name] = array
     return after

@@ -11,6 +11,7 @@ from multimodal.checkpoints.names import Row
 from multimodal.specs import Specification
 
 _PER_BLOCK = re.compile(r"out\.(?P<tower>.*?)(?P<kind>cross_attentions|attentions|past_key_values)\.(?P<index>\d+).*")
+_OF_THE_LAST_TOWER = ("cross_attentions", "past_key_values")
 _STATE = re.compile(r"out\.(?P<tower>.*?)hidden_states\.(?P<index>\d+)")
 
 
@@ -33,11 +34,12 @@ class Layer:
 def in_order(spec: Specification, outputs: Iterable[str]) -> list[Layer]:
     """The layers that `outputs` show: embeddings, blocks and output of each tower, encoders first, then the class's own."""
     known = set(outputs)
-    towers = [(f.name.removesuffix("hidden_states"), f) for f in spec.fields if f.name.endswith("hidden_states")]
-    towers.sort(key=lambda tower: tower[0].startswith("decoder"))
+    fields = {field.name: field for field in spec.fields}
     found: list[Layer] = []
-    for tower, states in towers:
-        found += _tower(tower, known, begins=0 if states.each.endswith("+ 1") else 1)
+    for tower in spec.towers:
+        states = fields.get(f"{tower}hidden_states")
+        if states is not None:
+            found += _tower(tower, known, begins=0 if states.begins_with_input else 1)
     taken = {layer.tensor for layer in found}
     rest = [f.name for f in spec.fields if f"out.{f.name}" in known - taken]
     rest.sort(key=lambda name: name == "loss")
@@ -69,12 +71,11 @@ def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
     match = _PER_BLOCK.fullmatch(tensor)
     if match is None:
         return None
-    towers = (match["tower"], "decoder_", "")  # cross-attention and caches are the decoder's
-    for tower in dict.fromkeys(towers):
-        for layer in layers:
-            if layer.block == int(match["index"]) and layer.tensor.startswith(f"out.{tower}hidden_states."):
-                return layer
-    return None
+    tower = match["tower"].strip("_").replace("_", " ")
+    if match["kind"] in _OF_THE_LAST_TOWER:
+        tower = [layer.tower for layer in layers if layer.block is not None][-1:]
+        tower = tower[0] if tower else ""
+    return next((layer for layer in layers if layer.block == int(match["index"]) and layer.tower == tower), None)
 
 
 def first_over(layers: list[Layer], over: Iterable[str]) -> Layer | None:
@@ -87,8 +88,15 @@ def published_prefix(layer: Layer, rows: list[Row]) -> str:
     """What the published names of a block's tensors start with (`decoder.transformer.h.1`), empty for another layer."""
     if layer.block is None:
         return ""
-    inside = f"blocks.{layer.block}."
-    return _common(r.published for r in rows if inside in r.name and layer.tower in r.name.partition(inside)[0])
+    return _common(row.published for row in rows if _is_in(row, layer))
+
+
+def _is_in(row: Row, layer: Layer) -> bool:
+    """Whether a tensor is one of the layer's block."""
+    if row.block is None:
+        return False
+    stack, index = row.block
+    return index == layer.block and (not layer.tower or layer.tower in stack.split("."))
 
 
 def _common(published: Iterable[str]) -> str:

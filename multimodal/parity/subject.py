@@ -91,10 +91,12 @@ class Subject:
 
     def prompt(self) -> dict[str, np.ndarray]:
         """The inputs of `generate`: the first tokens of a text, or what the decoder of a composite does not get."""
+        shapes = {argument.name: argument.shape for argument in self.case.spec.arrays()}
+        of_text = {name for name, shape in shapes.items() if not {"length", "total"}.isdisjoint(shape)}
         if "input_ids" in self.inputs:
             kept = {name: array for name, array in self.inputs.items() if name in ("input_ids", *arguments.TEXT)}
-            return {n: a if n.startswith("encoder_") else a[:, :PROMPT] for n, a in kept.items()}
-        return {name: array for name, array in self.inputs.items() if not name.startswith(("decoder_", "labels"))}
+            return {name: array[:, :PROMPT] if name in of_text else array for name, array in kept.items()}
+        return {name: array for name, array in self.inputs.items() if name not in of_text}
 
 
 def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -109,7 +111,7 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
     parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}
-    known = {**dimensions, **sizes, "batch": BATCH}
+    known = spec.complete(config, {**sizes, "batch": BATCH})
     chosen = [
         argument.name
         for argument in (a.of(config) for a in spec.arrays())

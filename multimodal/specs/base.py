@@ -1,17 +1,24 @@
 """The language of specifications: what a public class takes and gives, written once for every backend.
 
-Shapes are symbolic. A symbol that `dimensions(config)` defines has that value; any other ("batch", "length") is bound by
-the first argument that has it, and the rest must agree.
+Shapes are symbolic. A symbol that `dimensions(config)` defines has that value, and a `Derived` one follows from others; any
+other ("batch", "length") is bound by the first argument that has it, and the rest must agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multimodal.specs.call import Call
 
 Symbol = str | int
 Shape = tuple[Symbol, ...]
+Sizes = Mapping[str, int]
+"""{symbol: its size}."""
+Rule = Callable[["Call"], None]
+"""A named function that raises ArgumentError for a call that breaks it."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,52 @@ class Argument:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of an output. `each` names the number of tensors in a tuple; `when` says when it is there."""
+    """One field of an output. `each` are the numbers of tensors in a tuple, which add up; `when` says when it is there."""
 
     name: str
     shape: Shape = ()
-    each: str = ""
+    each: Shape = ()
     when: str = "always"
     meaning: str = ""
     """What it is, where the class means something else than `specs.meanings` says of the name."""
+    stage: Callable[[Any, Sizes, int], Sizes] | None = None
+    """Where the tensors of a tuple differ in size: (config, sizes of the call, index) -> what symbols of `shape` are there."""
+
+    @property
+    def begins_with_input(self) -> bool:
+        """Whether the first tensor of a tuple of states is what goes into the first block: it is one beside the blocks'."""
+        return 1 in self.each
+
+    def count(self, sizes: Sizes) -> int:
+        """How many tensors it has: 1 where it is no tuple."""
+        return sum(_number(part, sizes) for part in self.each) if self.each else 1
+
+    def count_text(self) -> str:
+        """`layers + 1`; empty where it is no tuple."""
+        return " + ".join(map(str, self.each))
+
+    def shapes(self, config: Any, sizes: Sizes) -> list[tuple[int, ...]]:
+        """The shape of each of its tensors. `sizes` are the call's: see `Specification.complete`."""
+        return [self.shape_at(config, sizes, index) for index in range(self.count(sizes))]
+
+    def shape_at(self, config: Any, sizes: Sizes, index: int) -> tuple[int, ...]:
+        """The shape of the tensor with that index."""
+        here = sizes if self.stage is None else {**sizes, **self.stage(config, sizes, index)}
+        return tuple(_number(symbol, here) for symbol in self.shape)
+
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol that it names."""
+        return tuple(symbol for symbol in (*self.shape, *self.each) if isinstance(symbol, str))
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A size that follows from others: frames from the samples of a recording, texts from examples and their choices."""
+
+    symbol: str
+    of: tuple[str, ...]
+    size: Callable[..., int]
+    """(config, the sizes of the symbols in `of`) -> the size."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +125,12 @@ class Specification:
     at_most_one: tuple[tuple[str, ...], ...] = ()
     together: tuple[tuple[str, ...], ...] = ()
     """Arguments that mean nothing one without the other."""
-    limits: tuple[tuple[str, str], ...] = ()
-    """(symbol, largest): sequences that may not be longer than a table."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
-    smallest: tuple[tuple[str, str], ...] = ()
-    """(symbol, dimension) pairs: sizes that may not be below the dimension."""
+    derived: tuple[Derived, ...] = ()
+    """Sizes that follow from those of arguments and of the configuration, each from what stands before it."""
+    rules: tuple[Rule, ...] = ()
+    """What else must hold of a call (see `specs.rules`), in the order in which it is checked."""
     loss: str = ""
     extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
     """What one backend's signature adds to the documented arguments."""
@@ -95,6 +140,9 @@ class Specification:
     """What sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
+    towers: tuple[str, ...] = ("",)
+    """What the names of each tower's states begin with, in the order of computation; caches and `cross_attentions` are the
+    last one's."""
     keywords: str = ""
     """What becomes of keywords that are none of the arguments; without it there are none."""
 
@@ -116,15 +164,27 @@ class Specification:
         first = self.positional.get(backend, ())
         return (*first, *(name for name in everything if name not in first))
 
+    def complete(self, config: Any, bound: Sizes) -> dict[str, int]:
+        """`bound` (the sizes that a call's arguments have) with those that the configuration fixes, and what follows."""
+        return self.with_derived(config, {**self.dimensions(config), **bound})
+
+    def with_derived(self, config: Any, sizes: Sizes) -> dict[str, int]:
+        """`sizes` and those that follow from them."""
+        known = dict(sizes)
+        for derived in self.derived:
+            given = [known.get(symbol) for symbol in derived.of]
+            if all(isinstance(size, int) for size in given):
+                known[derived.symbol] = derived.size(config, *given)
+        return known
+
     def with_arguments(self, *arguments: Argument, after: str, **changes: Any) -> Specification:
         """A specification with more arguments behind the one called `after`."""
         at = self.names().index(after) + 1
         return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
 
 
-def dtype_name(value: Any) -> str:
-    """The type of an array of any framework: `float32`, `int64`, ..."""
-    return getattr(value.dtype, "name", str(value.dtype)).removeprefix("torch.")
+def _number(symbol: Symbol, sizes: Sizes) -> int:
+    return sizes[symbol] if isinstance(symbol, str) else symbol
 
 
 def flag(name: str, default: Any = None) -> Argument:

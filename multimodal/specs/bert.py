@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
 
 
 def dimensions(config) -> dict[str, int]:
@@ -20,13 +21,13 @@ def dimensions(config) -> dict[str, int]:
 
 
 STATES = (
-    Field("past_key_values", each="layers", when="use_cache"),
-    Field("hidden_states", ("batch", "length", "hidden"), each="layers + 1", when="output_hidden_states"),
-    Field("attentions", ("batch", "heads", "length", "length"), each="layers", when="output_attentions"),
+    Field("past_key_values", each=("layers",), when="use_cache"),
+    Field("hidden_states", ("batch", "length", "hidden"), each=("layers", 1), when="output_hidden_states"),
+    Field("attentions", ("batch", "heads", "length", "length"), each=("layers",), when="output_attentions"),
     Field(
         "cross_attentions",
         ("batch", "heads", "length", "context"),
-        each="layers",
+        each=("layers",),
         when="output_attentions, with cross-attention",
     ),
 )
@@ -56,7 +57,7 @@ BertModel = Specification(
     dimensions=dimensions,
     parts=("base", "cross_attention", "pooler"),
     exactly_one=(("input_ids", "inputs_embeds"),),
-    limits=(("total", "positions"),),
+    rules=(mask_covers_every_position, sequence_fits_positions),
     extra=EXTRA,
 )
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from multimodal.specs import bert
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Field, Specification
+from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.problems import SEQUENCE_LABELS
 
 PARTS = ("base", "cross_attention")
@@ -19,10 +23,35 @@ def dimensions(config) -> dict[str, int]:
     return {**bert.dimensions(config), "labels": config.num_labels, "padding": padding, "longest": longest}
 
 
-Data2VecTextModel = replace(bert.BertModel, name="Data2VecTextModel", model_type="data2vec-text", dimensions=dimensions)
-Data2VecTextForCausalLM = replace(
-    bert.BertLMHeadModel, name="Data2VecTextForCausalLM", model_type="data2vec-text", dimensions=dimensions
-)
+def tokens_fit_positions(call: Call) -> None:
+    """Positions count from behind the padding token's, which takes none: a row has one for each token that is none.
+
+    RoBERTa's way. Positions that are given are the caller's; embeddings are all tokens.
+    """
+    length, longest, padding = call.size("length"), call.sizes["longest"], call.sizes["padding"]
+    if length is None or call.past_length + length <= longest or call.has("position_ids"):
+        return
+    name, tokens = call.argument_with("length"), length
+    if call.has("input_ids"):
+        ids = call.given["input_ids"]
+        if call.extent(ids) is None:
+            return
+        name, tokens = "input_ids", int((_numpy(ids) != padding).sum(-1).max())
+    if call.past_length + tokens > longest:
+        raise ArgumentError(
+            f"{call.named(name)}: expected at most {longest} tokens ({call.sizes['positions']} positions, of which those "
+            f"up to the padding token's are taken), got {call.past_length + tokens}"
+        )
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
+
+
+RULES = (tokens_fit_positions, *bert.BertModel.rules)
+_FAMILY: dict[str, Any] = {"model_type": "data2vec-text", "dimensions": dimensions, "rules": RULES}
+Data2VecTextModel = replace(bert.BertModel, name="Data2VecTextModel", **_FAMILY)
+Data2VecTextForCausalLM = replace(bert.BertLMHeadModel, name="Data2VecTextForCausalLM", **_FAMILY)
 
 
 def _head(name: str, arguments: tuple[Argument, ...], output: str, fields: tuple[Field, ...], part: str, loss: str):
@@ -30,17 +59,15 @@ def _head(name: str, arguments: tuple[Argument, ...], output: str, fields: tuple
     states = tuple(field for field in bert.STATES if field.name in ("hidden_states", "attentions"))
     return Specification(
         name=name,
-        model_type="data2vec-text",
         arguments=(*arguments, *RETURNS),
         output=output,
         fields=(Field("loss", when="labels"), *fields, *states),
-        dimensions=dimensions,
         parts=(*PARTS, part),
         head="model",
         exactly_one=(("input_ids", "inputs_embeds"),),
-        limits=(("total", "positions"),),
         loss=loss,
         extra=EXTRA,
+        **_FAMILY,
     )
 
 
@@ -88,8 +115,9 @@ Data2VecTextForMultipleChoice = _head(
 Data2VecTextForMultipleChoice = replace(
     Data2VecTextForMultipleChoice,
     parts=(*PARTS, "pooler", "choice_classifier"),
+    derived=(Derived("texts", ("batch", "choices"), lambda _, batch, choices: batch * choices),),
     fields=tuple(
-        replace(field, shape=("batch x choices", *field.shape[1:])) if field.each else field
+        replace(field, shape=("texts", *field.shape[1:])) if field.each else field
         for field in Data2VecTextForMultipleChoice.fields
     ),
 )

@@ -119,7 +119,10 @@ def _rules(spec: Specification) -> Iterator[str]:
 def _field(field: Field) -> str:
     shape = shape_text(field.shape)
     if field.each:
-        shape = f"a tuple of {field.each} tensors {shape}" if field.shape else f"a tuple of {field.each} tuples"
+        count = field.count_text()
+        shape = f"a tuple of {count} tensors {shape}" if field.shape else f"a tuple of {count} tuples"
+    if field.stage is not None:
+        shape += ", each of the size of its stage"
     when = "" if field.when == "always" else f" There if: {field.when}."
     return f"{field.name}: {shape}. {_sentence(field.meaning or FIELDS.get(field.name, ''))}{when}"
 
@@ -135,5 +138,5 @@ def _sizes(arguments: Iterable[Argument], fields: Iterable[Field]) -> list[str]:
         for array in argument.inside or (argument,):
             symbols += [*array.shape, *(array.other_shape or ()), array.low, array.high]
     for field in fields:
-        symbols += [*field.shape, *field.each.split(" + ")]
+        symbols += field.symbols()
     return list(dict.fromkeys(s for s in symbols if isinstance(s, str) and s and not s.isdigit()))

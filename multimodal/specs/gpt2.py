@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
 from multimodal.specs.bert import LABELS, STATES
+from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
 
 
 def dimensions(config) -> dict[str, int]:
@@ -40,7 +41,7 @@ GPT2Model = Specification(
     dimensions=dimensions,
     parts=("base", "cross_attention"),
     exactly_one=(("input_ids", "inputs_embeds"),),
-    limits=(("total", "positions"),),
+    rules=(mask_covers_every_position, sequence_fits_positions),
     extra=EXTRA,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification
+from multimodal.specs.rules import sequence_fits_positions
 
 
 def dimensions(config) -> dict[str, int]:
@@ -37,11 +38,11 @@ NORMALISE = (
 
 
 def _states(name: str, stream: str, layers: str) -> Field:
-    return Field(name, (*stream.split(), "hidden"), each=f"{layers} + cross_layers", when="output_hidden_states")
+    return Field(name, (*stream.split(), "hidden"), each=(layers, "cross_layers"), when="output_hidden_states")
 
 
 def _attentions(name: str, queries: str, keys: str, layers: str) -> Field:
-    return Field(name, ("batch", "heads", queries, keys), each=layers, when="output_attentions")
+    return Field(name, ("batch", "heads", queries, keys), each=(layers,), when="output_attentions")
 
 
 STATES = (
@@ -74,8 +75,9 @@ LxmertModel = Specification(
     ),
     dimensions=dimensions,
     parts=("base",),
+    towers=("language_", "vision_"),
     exactly_one=(("input_ids", "inputs_embeds"), ("visual_feats",), ("visual_pos",)),
-    limits=(("total", "positions"),),
+    rules=(sequence_fits_positions,),
     extra=EXTRA,
 )
 
@@ -91,7 +93,7 @@ def _answer(name: str) -> Argument:
 
 
 SCORES = Field("question_answering_score", ANSWERS)
-CONFIDENCE = "what each object shall be, and the detector's confidence in it"
+CONFIDENCE = "what each object should be, and the detector's confidence in it"
 LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size", meaning="the right tokens; -100 is ignored")
 OBJECT_LABELS = Argument(
     "obj_labels",

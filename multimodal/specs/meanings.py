@@ -101,7 +101,7 @@ SIZES: dict[str, str] = {
     "context": "positions that cross-attention looks at",
     "context_hidden": "the width of what cross-attention looks at",
     "choices": "texts to choose from",
-    "batch x choices": "all choices of all examples",
+    "texts": "batch * choices: all choices of all examples",
     "vocab_size": "tokens that the model knows",
     "positions": "positions that the model has embeddings for",
     "types": "parts of a text that the model tells apart",

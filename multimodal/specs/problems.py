@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from multimodal.specs.base import Argument, dtype_name
+from multimodal.dtypes import type_of
+from multimodal.specs.base import Argument
 
 REGRESSION, SINGLE, MULTI = "regression", "single_label_classification", "multi_label_classification"
 
@@ -19,7 +20,7 @@ def problem_type(config: Any, labels: Any = None) -> str:
         return config.problem_type
     if config.num_labels == 1:
         return REGRESSION
-    return SINGLE if labels is None or "int" in dtype_name(labels) else MULTI
+    return SINGLE if labels is None or "int" in type_of(labels) else MULTI
 
 
 def of_sequences(config: Any, labels: Any) -> Argument:

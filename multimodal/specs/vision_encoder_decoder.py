@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.specs.call import Call
 
 
 def dimensions(config) -> dict[str, int]:
     """Sizes that the configurations of the two halves fix."""
+    encoder, decoder = (half(config, side).dimensions(getattr(config, side)) for side in config.halves)
+    return encoder | decoder | {f"encoder_{k}": v for k, v in encoder.items()}
+
+
+def half(config, side: str) -> Specification:
+    """What the class takes and gives that one half is built as."""
     from multimodal import registry, specs
 
-    encoder = specs.of(registry.model_name("AutoModel", config.encoder)).dimensions(config.encoder)
-    decoder = specs.of(registry.model_name("AutoModelForCausalLM", config.decoder)).dimensions(config.decoder)
-    image = {k: v for k, v in encoder.items() if k.startswith(("image", "patch_", "channels"))}
-    return decoder | image | {f"encoder_{k}": v for k, v in encoder.items()}
+    return specs.of(registry.model_name(config.halves[side], getattr(config, side)))
+
+
+PREFIXES = {"encoder": "", "decoder": "decoder_"}
+"""What the names of a half's arguments begin with."""
+
+
+def halves_keep_their_rules(call: Call) -> None:
+    """What must hold of a call of either half alone must hold of its part of ours."""
+    for side, prefix in PREFIXES.items():
+        part = call.half(half(call.config, side), getattr(call.config, side), prefix)
+        for rule in part.spec.rules:
+            rule(part)
 
 
 VisionEncoderDecoderModel = Specification(
@@ -33,37 +49,37 @@ VisionEncoderDecoderModel = Specification(
     fields=(
         Field("loss", when="labels"),
         Field("logits", (*TEXT, "vocab_size")),
-        Field("past_key_values", each="layers", when="use_cache"),
-        Field("decoder_hidden_states", (*TEXT, "hidden"), each="layers + 1", when="output_hidden_states"),
-        Field("decoder_attentions", ("batch", "heads", "length", "length"), each="layers", when="output_attentions"),
+        Field("past_key_values", each=("layers",), when="use_cache"),
+        Field("decoder_hidden_states", (*TEXT, "hidden"), each=("layers", 1), when="output_hidden_states"),
+        Field("decoder_attentions", ("batch", "heads", "length", "length"), each=("layers",), when="output_attentions"),
         Field(
             "cross_attentions",
             ("batch", "heads", "length", "encoder_tokens"),
-            each="layers",
+            each=("layers",),
             when="output_attentions",
         ),
         Field("encoder_last_hidden_state", ("batch", "encoder_tokens", "encoder_hidden")),
         Field(
             "encoder_hidden_states",
             ("batch", "encoder_tokens", "encoder_hidden"),
-            each="encoder_layers + 1",
+            each=("encoder_layers", 1),
             when="output_hidden_states",
         ),
         Field(
             "encoder_attentions",
             ("batch", "encoder_heads", "encoder_tokens", "encoder_tokens"),
-            each="encoder_layers",
+            each=("encoder_layers",),
             when="output_attentions",
         ),
     ),
     dimensions=dimensions,
     parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
+    towers=("encoder_", "decoder_"),
     keywords="arguments of the encoder, and with the prefix `decoder_` of the decoder",
     exactly_one=(("decoder_input_ids", "decoder_inputs_embeds"),),
     at_least_one=(("pixel_values", "encoder_outputs"),),
-    limits=(("total", "positions"),),
     sizes=(("height", "image_height"), ("width", "image_width")),
-    smallest=(("height", "patch_height"), ("width", "patch_width")),
+    rules=(halves_keep_their_rules,),
     loss="cross entropy of each position's logits with the label at the same position; -100 is ignored",
     extra={
         **EXTRA,

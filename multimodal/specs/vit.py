@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multimodal.specs.base import EXTRA, Argument, Field, Specification, flag
+from multimodal.specs.rules import image_has_a_patch, image_has_the_configured_size
 
 
 def dimensions(config) -> dict[str, int]:
@@ -38,13 +39,13 @@ ViTModel = Specification(
     fields=(
         Field("last_hidden_state", ("batch", "tokens", "hidden")),
         Field("pooler_output", ("batch", "hidden"), when="the model has a pooling layer"),
-        Field("hidden_states", ("batch", "tokens", "hidden"), each="layers + 1", when="output_hidden_states"),
-        Field("attentions", ("batch", "heads", "tokens", "tokens"), each="layers", when="output_attentions"),
+        Field("hidden_states", ("batch", "tokens", "hidden"), each=("layers", 1), when="output_hidden_states"),
+        Field("attentions", ("batch", "heads", "tokens", "tokens"), each=("layers",), when="output_attentions"),
     ),
     dimensions=dimensions,
     parts=("base", "pooler"),
     sizes=(("height", "image_height"), ("width", "image_width")),
-    smallest=(("height", "patch_height"), ("width", "patch_width")),
+    rules=(image_has_a_patch, image_has_the_configured_size),
     exactly_one=(("pixel_values",),),
     extra=EXTRA,
 )

@@ -30,7 +30,7 @@ def test_every_folder_of_the_reference_holds_the_published_tensors(name):
     got = goldens.published(goldens.GOLDEN / name)
     if kind == "pt-float16":
         expected = {name: array.astype(np.float16) for name, array in expected.items()}
-    tied = folder.open_folder(goldens.GOLDEN / name).family.tied
+    tied = folder.open_folder(goldens.GOLDEN / name).index.tied
     assert got.keys() - tied.keys() == expected.keys()
     assert all(same_bits(got[name], expected.get(name, expected.get(tied.get(name)))) for name in got)
 
@@ -42,7 +42,7 @@ def test_what_is_written_has_the_names_shapes_and_values_of_the_reference_s_own_
     _, ours = registry.open_file(tmp_path / "made" / file)
     _, theirs = registry.open_file(goldens.GOLDEN / model / kind / file)
     aliases = theirs.shapes().keys() - ours.shapes().keys()
-    assert aliases <= folder.open_folder(goldens.GOLDEN / model / kind).family.tied.keys()
+    assert aliases <= folder.open_folder(goldens.GOLDEN / model / kind).index.tied.keys()
     assert {**theirs.shapes(), **ours.shapes()} == theirs.shapes()
     assert all(same_bits(ours.read(name), theirs.read(name)) for name in ours.shapes())
 

@@ -7,7 +7,7 @@ import pytest
 
 from multimodal.checkpoints.canonical import same_bits
 from multimodal.checkpoints.formats import hdf5_file, msgpack_file, registry, safetensors_file, torch_writer
-from multimodal.checkpoints.formats.family import UNKNOWN, Family
+from multimodal.checkpoints.formats.tensor_index import UNKNOWN, TensorIndex
 from multimodal.checkpoints.layout import KINDS, Kind
 from multimodal.checkpoints.names.base import Row, Table, batch_norm
 from multimodal.checkpoints.source import FreshSource, MemorySource
@@ -31,7 +31,7 @@ ROWS = (
     Row("layer_scale", "layers.0.lambda_1", (6,), Kind.SCALE, ("embed",), initial=0.1),
     Row("index", "layers.0.index", (3, 4), Kind.INTEGERS, ("none",) * 2),
 )  # fmt: skip
-FAMILY = Family(Table("", ROWS), {row.published: row for row in ROWS})
+FAMILY = TensorIndex(Table("", ROWS), {row.published: row for row in ROWS})
 TENSORS = draw.weights(ROWS, seed=1)
 IN_KERAS = {
     "layers_._0/linear/kernel:0": "oi->io", "layers_._0/embedding/embeddings:0": "vd->vd",

@@ -10,7 +10,7 @@ import pytest
 
 from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, registry, specs
 from multimodal.checkpoints import names
-from multimodal.checkpoints.formats import family
+from multimodal.checkpoints.formats import tensor_index
 from multimodal.checkpoints.layout import Kind, copied, from_backend, to_backend
 from multimodal.checkpoints.names.base import pack
 from multimodal.checkpoints.plan import LoadReport, make_plan
@@ -347,9 +347,9 @@ def test_an_architecture_without_a_base_model_of_its_own_has_names(monkeypatch, 
     whole = registry.FAMILIES["bert"]
     row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"})
     values = {**CONFIGS["BertLMHeadModel"].to_dict(), "architectures": None} | named
-    with_base = family.of_config(values | {"architectures": ["BertLMHeadModel"]})
+    with_base = tensor_index.of_config(values | {"architectures": ["BertLMHeadModel"]})
     monkeypatch.setitem(registry.FAMILIES, "bert", row)
-    without = family.of_config(values)
+    without = tensor_index.of_config(values)
     assert without.class_name == "BertLMHeadModel"
     assert without.rows == with_base.rows
     assert without.scopes == with_base.scopes

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multimodal import auto, specs
+from multimodal import registry, specs
 from multimodal.modeling.base import ModelBase
 from multimodal.modeling.composite import EncoderDecoderBase
 
@@ -72,5 +72,5 @@ def public(monkeypatch):
         base = CompositeArrays if name == "VisionEncoderDecoderModel" else Arrays
         return type(name, (base,), {"spec": specs.of(name), "backend": backend})
 
-    monkeypatch.setattr(auto, "model_class", lambda backend, name: make(name, backend))
+    monkeypatch.setattr(registry, "model_class", lambda backend, name: make(name, backend))
     return make

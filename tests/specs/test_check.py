@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multimodal import BertConfig, Data2VecTextConfig, LxmertConfig, ViTConfig
-from multimodal.specs import bert, data2vec_text, lxmert, vit
+from multimodal import BertConfig, Data2VecTextConfig, LxmertConfig, VisionEncoderDecoderConfig, ViTConfig
+from multimodal.specs import bert, data2vec_text, lxmert, vision_encoder_decoder, vit
 from multimodal.specs.base import Argument
-from multimodal.specs.check import ArgumentError, check, check_names, describe
+from multimodal.specs.call import ArgumentError, describe
+from multimodal.specs.check import check, check_names
 from multimodal.specs.problems import MULTI, REGRESSION, SINGLE, problem_type
 
 BERT = BertConfig(20, 8, 2, 4, 6, max_position_embeddings=10)
@@ -137,6 +138,35 @@ def test_positions_behind_the_padding_token_are_counted_without_padding():
     refused("input_ids: expected at most 8 tokens", spec, config, {"input_ids": ids(1, 2, value=5)}, past_length=7)
 
 
+def test_a_composite_s_call_keeps_the_rules_of_its_halves():
+    spec, text = vision_encoder_decoder.VisionEncoderDecoderModel, {"add_cross_attention": True, "is_decoder": True}
+    halves = {"bert": BERT, "data2vec": Data2VecTextConfig(20, 8, 2, 4, 6, max_position_embeddings=10)}
+    config = {
+        n: VisionEncoderDecoderConfig(encoder=VIT, decoder={**half.to_dict(), **text}) for n, half in halves.items()
+    }
+    image = {"pixel_values": np.zeros((2, 3, 12, 8))}
+    checked(spec, config["bert"], image | {"decoder_input_ids": ids(2, 10)})
+    refused(
+        "decoder_input_ids: expected at most 10 positions, got 11",
+        spec,
+        config["bert"],
+        image | {"decoder_input_ids": ids(2, 11)},
+    )
+    refused(
+        "labels: expected at most 10 positions, got 11",
+        replace(spec, exactly_one=(), at_least_one=()),
+        config["bert"],
+        {"labels": ids(2, 11)},
+    )
+    mask = {"decoder_input_ids": ids(2, 3), "decoder_attention_mask": ids(2, 4)}
+    refused("decoder_attention_mask: expected (batch, 3) for 3 positions", spec, config["bert"], image | mask)
+    tokens = image | {"decoder_input_ids": ids(2, 9, value=5)}
+    refused("decoder_input_ids: expected at most 8 tokens (10 positions", spec, config["data2vec"], tokens)
+    larger = {"pixel_values": np.zeros((2, 3, 16, 8)), "decoder_input_ids": ids(2, 3)}
+    refused("pixel_values: expected images of 12 x 8 pixels, got 16 x 8", spec, config["bert"], larger)
+    checked(spec, config["bert"], larger, interpolate=True)
+
+
 # Parts of a model
 
 
@@ -225,6 +255,12 @@ def test_boxes_in_pixels_are_warned_of_and_taken():
     for value in (1.5, -0.5):
         with pytest.warns(UserWarning, match=r"visual_pos: expected values in \[0, 1\], got values from .*width"):
             checked(lxmert.LxmertModel, LXMERT, OBJECTS | {"visual_pos": np.full((2, 6, 4), value)})
+
+
+def test_a_warning_names_the_line_of_the_caller():
+    with pytest.warns(UserWarning, match="visual_pos") as caught:
+        checked(lxmert.LxmertModel, LXMERT, OBJECTS | {"visual_pos": np.full((2, 6, 4), 1.5)})
+    assert caught[0].filename == __file__
 
 
 def test_answers_are_ids_or_shares_of_every_answer():

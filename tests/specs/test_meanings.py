@@ -17,7 +17,7 @@ def test_every_argument_field_and_size_has_a_meaning_and_no_meaning_is_left_over
     assert {a.name for a in ARRAYS} == ARGUMENTS.keys() | {a.name for a in ARRAYS if a.meaning}
     assert {f.name for f in fields} | beside == FIELDS.keys() | {f.name for f in fields if f.meaning}
     symbols = {s for a in ARRAYS for s in (*a.shape, *(a.other_shape or ()), a.low, a.high)}
-    symbols |= {s for field in fields for s in (*field.shape, *field.each.split(" + "))}
+    symbols |= {symbol for field in fields for symbol in field.symbols()}
     own = {name for spec in SPECIFICATIONS for name in spec.meanings}
     assert {s for s in symbols if isinstance(s, str) and s and not s.isdigit()} == SIZES.keys() | own
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from multimodal.checkpoints.formats.family import Family
 from multimodal.checkpoints.formats.relaid import SAME, Change
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.layout import KINDS, Kind
 
 _COLLECTIONS = ("params", "batch_stats")
@@ -24,14 +24,14 @@ def has_collections(keys: Iterable[str]) -> bool:
     return all(key.split("/", 1)[0] in _COLLECTIONS for key in keys)
 
 
-def published(key: str, shape: tuple[int, ...], collections: bool, family: Family) -> tuple[str, Change]:
+def published(key: str, shape: tuple[int, ...], collections: bool, index: TensorIndex) -> tuple[str, Change]:
     """(published name, how the file's tensor becomes the published one)."""
     parts = key.split("/")[1:] if collections else key.split("/")
     *path, leaf = parts or [""]
-    name = family.canonical(".".join(parts))
-    if leaf in _PUBLISHED and name not in family.rows:
-        name = family.canonical(".".join([*path, _PUBLISHED[leaf]]))
-    kind = family.kind(name)
+    name = index.canonical(".".join(parts))
+    if leaf in _PUBLISHED and name not in index.rows:
+        name = index.canonical(".".join([*path, _PUBLISHED[leaf]]))
+    kind = index.kind(name)
     if kind is None and leaf == "kernel":
         kind = _KERNELS.get(len(shape))
     change = _change(kind)
@@ -39,11 +39,11 @@ def published(key: str, shape: tuple[int, ...], collections: bool, family: Famil
     return name, change.inverse if fits else SAME
 
 
-def spelled(name: str, shape: tuple[int, ...], has_state: bool, family: Family) -> tuple[str, Change]:
+def spelled(name: str, shape: tuple[int, ...], has_state: bool, index: TensorIndex) -> tuple[str, Change]:
     """(key, how the published tensor becomes the file's). State makes a second tree beside the parameters' one."""
     *path, leaf = name.split(".")
-    kind = _kind(name, leaf, shape, family)
-    collection = [] if not has_state else ["batch_stats"] if is_state(name, family) else ["params"]
+    kind = _kind(name, leaf, shape, index)
+    collection = [] if not has_state else ["batch_stats"] if is_state(name, index) else ["params"]
     if kind is not None and leaf == kind.record.published:
         leaf = kind.record.leaves.get("flax", leaf)
     elif kind is None and leaf == "weight":
@@ -51,15 +51,15 @@ def spelled(name: str, shape: tuple[int, ...], has_state: bool, family: Family) 
     return "/".join([*collection, *path, leaf]), _change(kind)
 
 
-def is_state(name: str, family: Family) -> bool:
+def is_state(name: str, index: TensorIndex) -> bool:
     """Whether a published tensor is state, which lies in the collection `batch_stats`."""
-    kind = family.kind(name)
+    kind = index.kind(name)
     return name.rpartition(".")[2] in _STATISTICS if kind is None else kind.is_state
 
 
-def _kind(name: str, leaf: str, shape: tuple[int, ...], family: Family) -> Kind | None:
+def _kind(name: str, leaf: str, shape: tuple[int, ...], index: TensorIndex) -> Kind | None:
     """What a published tensor is: what its table says, or without one what its name and rank suggest."""
-    kind = family.kind(name)
+    kind = index.kind(name)
     if kind is None and leaf == "weight":
         return Kind.SCALE if len(shape) == 1 else _KERNELS.get(len(shape))
     return _STATISTICS.get(leaf) if kind is None else kind

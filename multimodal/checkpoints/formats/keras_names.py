@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from multimodal.checkpoints.formats.family import Family
 from multimodal.checkpoints.formats.relaid import SAME, Change
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.layout import KINDS, Kind
 
 _PUBLISHED = {
@@ -21,54 +21,40 @@ _PUBLISHED = {
 _STATISTICS = {KINDS[kind].published: kind for kind in (Kind.RUNNING_MEAN, Kind.RUNNING_VARIANCE)}
 _KERNELS = {2: Kind.LINEAR, 3: Kind.CONV1D, 4: Kind.CONV2D}
 
-_SPELLING: dict[str, tuple[tuple[str, str], ...]] = {
-    "bert": (
-        (r"^cls/predictions/", "mlm___cls/predictions/"),
-        (r"^cls/seq_relationship/", "nsp___cls/seq_relationship/"),
-    ),
-    "lxmert": ((r"/decoder_dict/", "/decoder_dict."),),
-    "swin": ((r"(?<=/)(layers|blocks)_\._", r"\1."),),
-    "data2vec-vision": (
-        (r"(fpn\d|fpn_convs|lateral_convs|convs)_\._", r"\1."),
-        (r"psp_modules_\._(\d+)_\._", r"psp_modules/\1."),
-    ),
-}
-"""Families whose layers have names of their own in TensorFlow: {model_type: (pattern, replacement) on the regular name}."""
 
-
-def published(key: str, shapes: Mapping[str, tuple[int, ...]], family: Family) -> tuple[str, Change]:
+def published(key: str, shapes: Mapping[str, tuple[int, ...]], index: TensorIndex) -> tuple[str, Change]:
     """(published name, how the file's tensor becomes the published one)."""
     path = re.sub(r":\d+$", "", key)
     path = re.sub(r"(^|/)[^/]*___", r"\1", path).replace("_._", "/")
     raw = path.replace("/", ".")
     stem, _, leaf = raw.rpartition(".")
-    name = family.canonical(raw)
-    if leaf in _PUBLISHED and name not in family.rows:
-        name = family.canonical(f"{stem}.{_PUBLISHED[leaf]}" if stem else _PUBLISHED[leaf])
+    name = index.canonical(raw)
+    if leaf in _PUBLISHED and name not in index.rows:
+        name = index.canonical(f"{stem}.{_PUBLISHED[leaf]}" if stem else _PUBLISHED[leaf])
     shape = shapes[key]
-    known = family.kind(name) is not None
-    change = (_change(name, family) if known else _guess(key, leaf, shapes)).inverse
+    known = index.kind(name) is not None
+    change = (_change(name, index) if known else _guess(key, leaf, shapes)).inverse
     return name, change if _fits(change, shape) else SAME
 
 
-def spelled(name: str, shape: tuple[int, ...], is_norm: bool, family: Family) -> tuple[str, Change]:
+def spelled(name: str, shape: tuple[int, ...], is_norm: bool, index: TensorIndex) -> tuple[str, Change]:
     """(key, how the published tensor becomes the file's). `is_norm` counts for tensors that no table knows."""
     stem, _, leaf = name.rpartition(".")
-    known = family.kind(name)
-    change = _change(name, family)
+    known = index.kind(name)
+    change = _change(name, index)
     if leaf == "weight":
-        leaf = _weight_name(stem, known, family.is_transposed(name), len(shape))
+        leaf = _weight_name(stem, known, index.is_transposed(name), len(shape))
         change = change if known is not None else _of_kind(_KERNELS.get(len(shape)))
-    elif leaf == "bias" and (is_norm if family.is_of_norm(name) is None else family.is_of_norm(name)):
+    elif leaf == "bias" and (is_norm if index.is_of_norm(name) is None else index.is_of_norm(name)):
         leaf = "beta"
     elif (kind := known or _STATISTICS.get(leaf)) is not None and leaf == kind.record.published:
         leaf = kind.record.leaves.get("keras", leaf)
-    path = _joined([*family.under_prefix(name).split(".")[:-1], leaf])
-    for scope in family.scopes:
+    path = _joined([*index.under_prefix(name).split(".")[:-1], leaf])
+    for scope in index.scopes:
         start = scope.start.replace(".", "/")
         if path.startswith(start):
             rest = path.removeprefix(start)
-            for pattern, replacement in _SPELLING.get(scope.model_type, ()):
+            for pattern, replacement in scope.keras:
                 rest = re.sub(pattern, replacement, rest)
             path = start + rest
             break
@@ -81,10 +67,10 @@ def model_scope(class_name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
 
-def _change(name: str, family: Family) -> Change:
+def _change(name: str, index: TensorIndex) -> Change:
     """How a published tensor that a table knows becomes a variable."""
-    kind = family.kind(name)
-    if family.is_transposed(name):
+    kind = index.kind(name)
+    if index.is_transposed(name):
         # This layer is not Keras' own: its matrix lies as it is published, its bias is a row.
         return Change(row="add") if kind == Kind.BIAS else SAME
     return _of_kind(kind)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multimodal.checkpoints.formats import flax_names, keras_names
-from multimodal.checkpoints.formats.family import Family
 from multimodal.checkpoints.formats.mapping import TensorFile
 from multimodal.checkpoints.formats.relaid import SAME, Change, RelaidSource
+from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, Source
 
 
@@ -109,7 +109,7 @@ def _openers() -> Mapping[str, Callable[[Path], TensorFile]]:
     }
 
 
-def to_published(source: Source, dialect: str, family: Family, where: Path) -> Source:
+def to_published(source: Source, dialect: str, index: TensorIndex, where: Path) -> Source:
     """The tensors of a file or of its shards under their published names and in the published layout."""
     if dialect == "published":
         return source
@@ -118,42 +118,42 @@ def to_published(source: Source, dialect: str, family: Family, where: Path) -> S
     places: dict[str, tuple[str, Change]] = {}
     for key in shapes:
         if dialect == "keras":
-            name, change = keras_names.published(key, shapes, family)
+            name, change = keras_names.published(key, shapes, index)
         else:
-            name, change = flax_names.published(key, shapes[key], collections, family)
+            name, change = flax_names.published(key, shapes[key], collections, index)
         if name in places:
             raise CheckpointError(f"{where}: {places[name][0]} and {key} are both {name}")
         places[name] = (key, change)
     return RelaidSource(source, places)
 
 
-def to_dialect(source: Source, dialect: str, family: Family, where: Path) -> Source:
+def to_dialect(source: Source, dialect: str, index: TensorIndex, where: Path) -> Source:
     """Published tensors under the names and in the layout of a dialect. CheckpointError for a name that it cannot say."""
     if dialect == "published":
         return source
     shapes = source.shapes()
-    has_state = any(flax_names.is_state(name, family) for name in shapes)
+    has_state = any(flax_names.is_state(name, index) for name in shapes)
     places: dict[str, tuple[str, Change]] = {}
     for name, shape in shapes.items():
         if dialect == "keras":
             norm = len(shapes.get(f"{name.rpartition('.')[0]}.weight", ())) == 1
-            key, change = keras_names.spelled(name, shape, norm, family)
+            key, change = keras_names.spelled(name, shape, norm, index)
         else:
-            key, change = flax_names.spelled(name, shape, has_state, family)
+            key, change = flax_names.spelled(name, shape, has_state, index)
         if key in places:
             raise CheckpointError(f"{where}: {places[key][0]} and {name} would both be {key}")
         places[key] = (name, change)
     relaid = RelaidSource(source, places)
-    _check_reversible(relaid, dialect, family, where)
+    _check_reversible(relaid, dialect, index, where)
     return relaid
 
 
-def _check_reversible(relaid: RelaidSource, dialect: str, family: Family, where: Path) -> None:
+def _check_reversible(relaid: RelaidSource, dialect: str, index: TensorIndex, where: Path) -> None:
     """Nothing is written that would be read as something else."""
-    read = to_published(relaid, dialect, family, where)
+    read = to_published(relaid, dialect, index, where)
     for name, (key, _) in read.places.items():
         original, change = relaid.places[key]
         back = read.places[name][1]
-        same = name == family.canonical(original) and (back.inverse == change or {back, change} <= {SAME, Change(None)})
+        same = name == index.canonical(original) and (back.inverse == change or {back, change} <= {SAME, Change(None)})
         if not same:
             raise CheckpointError(f"{where}: {original} cannot be written as {key}, which would be read as {name}")

@@ -10,7 +10,7 @@ from multimodal.checkpoints.names.base import Row, Table, pack, under
 
 def table(config) -> Table:
     """All tensors of the family of `config`."""
-    module = importlib.import_module(f"multimodal.checkpoints.names.{config.model_type.replace('-', '_')}")
+    module = importlib.import_module(f"multimodal.checkpoints.names.{registry.family(config.model_type).module}")
     return module.table(config)
 
 
@@ -27,7 +27,8 @@ def present_parts(config, spec: specs.Specification, parts: tuple[str, ...] | No
     return tuple(part for part in parts or spec.parts if part not in absent)
 
 
-def half(config, side: str) -> tuple[list[Row], Table]:
-    """(rows, table) of one half of a composite, as the class that the half is built as."""
-    spec = specs.of(registry.model_name("AutoModel" if side == "encoder" else "AutoModelForCausalLM", config))
-    return rows(config, spec), table(config)
+def half_of(config, side: str) -> tuple[list[Row], Table]:
+    """(rows, table) of the half of a composite that lies in the field `side`, as the class that the half is built as."""
+    half = getattr(config, side)
+    spec = specs.of(registry.model_name(config.halves[side], half))
+    return rows(half, spec), table(half)

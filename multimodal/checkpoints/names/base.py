@@ -42,6 +42,16 @@ class Row:
     """What a fresh tensor is filled with, where that is not what its kind says: a layer scale of 0.1, a temperature."""
 
     @property
+    def block(self) -> tuple[str, int] | None:
+        """(path of its stack, index of its block) of a tensor of a block: `encoder.transformer.blocks.1.mlp.up.weight` is in
+        ("encoder.transformer", 1)."""
+        path = self.name.split(".")
+        if "blocks" not in path:
+            return None
+        at = path.index("blocks")
+        return ".".join(path[:at]), int(path[at + 1])
+
+    @property
     def published_shape(self) -> tuple[int, ...]:
         """Shape of the whole published tensor."""
         shape = self.shape[::-1] if self.transposed else self.shape
@@ -87,6 +97,8 @@ class Table:
     """(published name of a tensor that is tied to another, published name of that other), in a class with a head."""
     legacy: tuple[tuple[str, str], ...] = ()
     """(pattern, replacement) of older spellings of published names."""
+    keras: tuple[tuple[str, str], ...] = ()
+    """(pattern, replacement) on the regular name (`layer_._0/norm/gamma`) of layers that TensorFlow calls otherwise."""
 
     def rows(self, parts: Iterable[str], head: str) -> list[Row]:
         """The rows of a class: `head` is the attribute of its base network, or empty for the base model."""

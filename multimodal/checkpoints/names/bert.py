@@ -44,6 +44,10 @@ def table(config) -> Table:
             *((("cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"),) if tied else ()),
         ),
         legacy=LAYER_NORM_LEGACY,
+        keras=(
+            (r"^cls/predictions/", "mlm___cls/predictions/"),
+            (r"^cls/seq_relationship/", "nsp___cls/seq_relationship/"),
+        ),
     )
 
 

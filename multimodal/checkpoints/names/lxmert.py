@@ -33,6 +33,7 @@ def table(config) -> Table:
         ignored=((r"embeddings\.position_ids", "counts the positions"),),
         ties=(("cls.predictions.decoder.weight", "lxmert.embeddings.word_embeddings.weight"),),
         legacy=LAYER_NORM_LEGACY,
+        keras=((r"/decoder_dict/", "/decoder_dict."),),
     )
 
 

@@ -11,7 +11,7 @@ def table(config) -> Table:
     """Every tensor of the composite; the rows of the halves keep their parts."""
     from multimodal.checkpoints import names
 
-    halves = {side: names.half(getattr(config, side), side) for side in ("encoder", "decoder")}
+    halves = {side: names.half_of(config, side) for side in config.halves}
     base, others, ignored, ties = [], [], [], []
     for side, (rows, half) in halves.items():
         base += under(rows, f"{side}.", f"{side}.")

@@ -55,7 +55,7 @@ class Case:
     def inputs(self, seed: int, scale: float = 1.0, padding: int = 2) -> dict[str, np.ndarray]:
         """Values for `arguments`; the last row has `padding` hidden positions in every mask."""
         config = self.configuration()
-        dimensions = {**self.spec.dimensions(config), "batch": BATCH, **self.sizes}
+        dimensions = self.spec.complete(config, {"batch": BATCH, **self.sizes})
         chosen = [replace(self.spec.argument(n).of(config), **self.forms.get(n, {})) for n in self.arguments]
         return {a.name: value(a, dimensions, seed, scale, padding) for a in chosen}
 

@@ -8,6 +8,7 @@ BERT = {
     "model_type": "bert", "vocab_size": 37, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
     "intermediate_size": 28, "max_position_embeddings": 7, "type_vocab_size": 3, **RATES,
 }  # fmt: skip
+TINY = {"type_vocab_size": 2}
 DECODER = {**BERT, "is_decoder": True, "add_cross_attention": True}
 CASES = (
     Case("bert", "BertModel", BERT, (*TOKENS, "token_type_ids"), TEXT),

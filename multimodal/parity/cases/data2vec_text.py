@@ -9,6 +9,7 @@ DATA2VEC = {
     "intermediate_size": 26, "max_position_embeddings": 9, "type_vocab_size": 2, **RATES, "classifier_dropout": 0.15,
     "num_labels": 4,
 }  # fmt: skip
+TINY = {"max_position_embeddings": 22, "classifier_dropout": None, "num_labels": 2}  # two positions are the padding's
 CROSS_DATA2VEC = {**DATA2VEC, "is_decoder": True, "add_cross_attention": True}
 CHOICES = {**TEXT, "choices": 3}
 CASES = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from multimodal.parity.cases.base import CONTEXT, TEXT, TOKENS, Case
 
+RATES = {"resid_pdrop": 0.2, "embd_pdrop": 0.25, "attn_pdrop": 0.3}
 GPT2 = {
     "model_type": "gpt2", "vocab_size": 41, "n_positions": 7, "n_embd": 15, "n_layer": 2, "n_head": 5, "n_inner": 22,
-    "resid_pdrop": 0.2, "embd_pdrop": 0.25, "attn_pdrop": 0.3, "bos_token_id": 1, "eos_token_id": 2,
+    **RATES, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
+TINY = {"n_embd": 24, "n_inner": None}  # another width than the other halves of a composite
 CROSS_GPT2 = {**GPT2, "is_decoder": True, "add_cross_attention": True}
 CASES = (
     Case("gpt2", "GPT2Model", GPT2, (*TOKENS, "token_type_ids", "position_ids"), TEXT),

@@ -10,6 +10,7 @@ LXMERT = {
     "visual_feat_dim": 11, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 10,
     **RATES,
 }  # fmt: skip
+TINY = {"type_vocab_size": 2, "visual_feat_dim": 10, "num_attr_labels": 3}
 REGIONS = ("visual_feats", "visual_pos", "visual_attention_mask")
 OBJECTS = tuple(f"obj_labels.{kind}.{index}" for kind in ("obj", "attr", "feat") for index in (0, 1))
 SHARES = {"kind": "share", "shape": ("batch", "num_qa_labels")}

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import zoo
 
-FAULTS = [fault for name in zoo.CLASSES for fault in zoo.faults(name)]
+BAD_CALLS = [bad for name in zoo.CLASSES for bad in zoo.bad_calls(name)]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_bad_call_is_refused_by_name(loaded, kit, fault):
-    model = loaded(fault.name)
-    given = zoo.inputs(fault.name, model.config) | fault.changes
+@pytest.mark.parametrize("bad", BAD_CALLS, ids=str)
+def test_a_bad_call_is_refused_by_name(loaded, kit, bad):
+    model = loaded(bad.name)
+    given = zoo.inputs(bad.name, model.config) | bad.changes
     with pytest.raises(ValueError, match=r".") as caught:
         kit.call(model, **given)
-    for word in fault.words:
+    for word in bad.words:
         assert word in str(caught.value)
 
 

@@ -43,7 +43,7 @@ def test_every_field_of_the_output_is_described_with_its_shape(described):
     for field in cls.spec.fields:
         described_as = lines[field.name][-1]
         assert (shape_text(field.shape) if field.shape or not field.each else "a tuple of ") in described_as
-        assert field.each in described_as
+        assert field.count_text() in described_as
         assert field.when == "always" or f"There if: {field.when}." in described_as
     for name in getattr(outputs, cls.spec.output).beside:
         assert name in lines

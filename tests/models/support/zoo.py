@@ -1,4 +1,7 @@
-"""Tiny configurations, checkpoints with random tensors, and inputs drawn from the specifications. No framework."""
+"""Tiny configurations (of the families' cases), checkpoints with random tensors, inputs drawn from the specifications.
+
+No framework, and nothing of one family: what a tiny model of it has otherwise stands in `multimodal/parity/cases`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from safetensors.numpy import save_file
 
 from multimodal import registry, specs
 from multimodal.checkpoints import names
+from multimodal.parity import cases
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
 
@@ -23,25 +27,28 @@ SPECIAL = 2
 """Below it lie start and padding tokens."""
 NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 CLASSES = tuple(specs.all_specifications())
-HEADS = ("BertLMHeadModel", "GPT2LMHeadModel", "Data2VecTextForCausalLM")
-TEXT_CLASSES = ("BertModel", "GPT2Model", "Data2VecTextModel", *HEADS)
+COMPOSITE = next(name for name in CLASSES if registry.config_class_of(specs.of(name).model_type).halves)
+
+
+def _having(*wanted: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Classes, of no composite, that have every one of some parts and arguments, and none of others."""
+    has = {name: {*specs.of(name).parts, *specs.of(name).names()} for name in CLASSES if name != COMPOSITE}
+    return tuple(name for name, found in has.items() if found.issuperset(wanted) and found.isdisjoint(without))
+
+
+TEXT_CLASSES = _having("input_ids", "past_key_values")
 """Text models that may be decoders."""
-CLASSIFIERS = tuple(f"Data2VecTextFor{task}" for task in (
-    "SequenceClassification", "MultipleChoice", "TokenClassification", "QuestionAnswering",
-))  # fmt: skip
-ENCODERS = ("Data2VecTextForMaskedLM", *CLASSIFIERS)
+HEADS = tuple(name for name in TEXT_CLASSES if specs.of(name).head)
+ENCODERS = _having("cross_attention", without=("past_key_values",))
 """Classes with a head on a text encoder."""
+CLASSIFIERS = _having("cross_attention", without=("past_key_values", "lm_head"))
 ENCODER = {"is_decoder": False, "add_cross_attention": False}
-COMPOSITE = "VisionEncoderDecoderModel"
-MAIN = (
-    "logits",
-    "start_logits",
-    "last_hidden_state",
-    "prediction_logits",
-    "question_answering_score",
-    "language_output",
-)
-"""Fields of which every answer has one."""
+DECODER = {"is_decoder": True, "add_cross_attention": True}
+SIZES = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24, "vocab_size": VOCABULARY,
+    "max_position_embeddings": POSITIONS, "image_size": IMAGE, "patch_size": 8,
+}  # fmt: skip
+"""Of a tiny model, where the architecture has such a thing and its cases do not say otherwise."""
 LABELS = ("labels", "obj_labels", "matched_label", "ans")
 """Arguments that a loss is made of, in whichever class."""
 
@@ -51,7 +58,7 @@ def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
     model_type = specs.of(name).model_type
     if name in ENCODERS:
         changes = {**ENCODER, "num_labels": NUM_LABELS, **changes}
-    if model_type == "vision-encoder-decoder":
+    if name == COMPOSITE:
         halves = {"encoder": half("vit"), "decoder": half(decoder) if isinstance(decoder, str) else decoder}
         tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
         return registry.config_class_of(model_type)(**{**halves, **tokens, **changes})
@@ -59,44 +66,14 @@ def config(name: str, decoder: Any = "gpt2", **changes: Any) -> Any:
 
 
 def half(model_type: str, **changes: Any) -> Any:
-    """A tiny configuration of one architecture; the widths of ViT and GPT-2 differ."""
-    common = {"is_decoder": True, "add_cross_attention": True, "vocab_size": VOCABULARY}
-    fields = {
-        "vit": {
-            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
-            **{"image_size": IMAGE, "patch_size": 8},
-        },
-        "bert": {
-            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
-            **{"max_position_embeddings": POSITIONS, **common},
-        },
-        "data2vec-text": {
-            **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24},
-            **{"max_position_embeddings": POSITIONS + 2, **common},  # two are the padding's
-        },
-        "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **common}
-        | {"bos_token_id": 1, "eos_token_id": 2},
-        "lxmert": {
-            **{"hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 24, "vocab_size": VOCABULARY},
-            **{"max_position_embeddings": POSITIONS, "l_layers": 2, "r_layers": 1, "x_layers": 2},
-            **{"visual_feat_dim": 10, "num_qa_labels": 9, "num_object_labels": 8, "num_attr_labels": 3},
-        },
-    }[model_type]
-    dropouts = {
-        "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
-        "lxmert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
-        "data2vec-text": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
-        "gpt2": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
-    }
-    still = dict.fromkeys(dropouts.get(model_type, ()), 0.0)
-    return registry.config_class_of(model_type)(**{**fields, **still, **changes})
+    """A tiny configuration of one architecture, of that of its cases; the widths of ViT and GPT-2 differ."""
+    decodes = any(specs.of(name).model_type == model_type for name in TEXT_CLASSES)
+    return cases.tiny(model_type, SIZES, **{**(DECODER if decodes else {}), **changes})
 
 
 def drops(model_type: str) -> dict[str, float]:
     """Fields that switch every dropout of an architecture on."""
-    if model_type == "gpt2":
-        return {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}
-    return {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
+    return dict.fromkeys(cases.rates(model_type), 0.3)
 
 
 def resizes(name: str) -> bool:
@@ -106,9 +83,8 @@ def resizes(name: str) -> bool:
 
 def prunes(name: str) -> tuple[str, ...]:
     """The parts of a model whose heads can be pruned: the model itself (""), or halves of it."""
-    if name == COMPOSITE:
-        return ("encoder", "decoder")
-    return () if name.startswith("Lxmert") else ("",)
+    of = config(name)
+    return tuple(of.halves) or (("",) if isinstance(of.num_hidden_layers, int) else ())
 
 
 def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
@@ -128,9 +104,10 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
-    bound = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
-    bound |= {"choices": CHOICES, "batch x choices": BATCH * CHOICES}
-    return bound | {"height": IMAGE, "width": IMAGE} | specs.of(name).dimensions(of)
+    left_open = {symbol: size for case in cases.cases_of(name) for symbol, size in case.sizes.items()}
+    ours = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
+    ours |= {"choices": CHOICES, "height": IMAGE, "width": IMAGE}
+    return specs.of(name).complete(of, left_open | ours)
 
 
 def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> Any:
@@ -168,12 +145,17 @@ def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) 
     return {a.name: draw(a.of(of), bound, rng) for a in specs.of(name).arguments if a.name in wanted}
 
 
+def main_field(name: str) -> str:
+    """The field that the output of a class is about: the first that is no loss."""
+    return next(field.name for field in specs.of(name).fields if field.name != "loss")
+
+
 def main(out: Any) -> Any:
-    """The field that an answer is about."""
-    return next(out[name] for name in MAIN if name in out)
+    """The value of that field."""
+    return next(out[name] for name in out if name != "loss")
 
 
-class Fault(NamedTuple):
+class BadCall(NamedTuple):
     """A call that must be refused with a message that has every one of `words` in it."""
 
     name: str
@@ -185,7 +167,7 @@ class Fault(NamedTuple):
         return f"{self.name}: {self.what}"
 
 
-def faults(name: str) -> Iterator[Fault]:
+def bad_calls(name: str) -> Iterator[BadCall]:
     """Every kind of bad call that the specification of a class knows of."""
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
@@ -193,30 +175,30 @@ def faults(name: str) -> Iterator[Fault]:
     arguments = [a for a in arguments if a.needs is None or of.add_cross_attention]
     good = {a.name: draw(a, bound, rng) for a in arguments}
     for argument in arguments:
-        yield from _argument_faults(name, argument, good, bound)
+        yield from _with_bad_argument(name, argument, good, bound)
     for choice in spec.exactly_one:
         nothing = dict.fromkeys(choice)
-        yield Fault(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
+        yield BadCall(name, f"none of {choice}", nothing, (*choice, "expected", "got"))
         if len(choice) > 1:
-            yield Fault(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
+            yield BadCall(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
     for choice in spec.at_least_one:
-        yield Fault(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
+        yield BadCall(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
     if "pixel_values" in good:
-        yield from _image_faults(name, of, rng)
+        yield from _with_bad_image(name, of, rng)
     for group in spec.together:
-        yield Fault(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
+        yield BadCall(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
     if "positions" in bound:
         ids = next(n for n in good if n.endswith("input_ids"))
         long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
-        yield Fault(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
+        yield BadCall(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
 
 
-def _argument_faults(
+def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
-) -> Iterator[Fault]:
+) -> Iterator[BadCall]:
     value = good[argument.name]
     deep = value[None]
-    yield Fault(
+    yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
         (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
     )  # fmt: skip
@@ -228,7 +210,7 @@ def _argument_faults(
         changed = value.copy()
         changed.flat[-1] = wrong
         expected = f"expected values of at least {low}" if argument.beyond else f"expected values in [{low}, {high})"
-        yield Fault(
+        yield BadCall(
             name, f"{argument.name} with {wrong}", _given(name, argument.name, good, changed),
             (shown(argument.name), expected, str(wrong)),
         )  # fmt: skip
@@ -254,15 +236,15 @@ def _without_rivals(name: str, argument: str) -> dict[str, None]:
     return dict.fromkeys(other for choice in rivals for other in choice if other != argument)
 
 
-def _image_faults(name: str, of: Any, rng: np.random.Generator) -> Iterator[Fault]:
-    vision = getattr(of, "encoder", of)
-    channels = rng.normal(size=(BATCH, vision.num_channels + 1, IMAGE, IMAGE)).astype(np.float32)
-    yield Fault(
+def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[BadCall]:
+    count = specs.of(name).dimensions(of)["channels"]
+    channels = rng.normal(size=(BATCH, count + 1, IMAGE, IMAGE)).astype(np.float32)
+    yield BadCall(
         name, "another channel count", {"pixel_values": channels},
-        ("pixel_values", f"channels={vision.num_channels}", f"got {channels.shape}"),
+        ("pixel_values", f"channels={count}", f"got {channels.shape}"),
     )  # fmt: skip
-    larger = rng.normal(size=(BATCH, vision.num_channels, IMAGE + 8, IMAGE)).astype(np.float32)
-    yield Fault(
+    larger = rng.normal(size=(BATCH, count, IMAGE + 8, IMAGE)).astype(np.float32)
+    yield BadCall(
         name, "another size", {"pixel_values": larger},
         ("pixel_values", f"{IMAGE} x {IMAGE}", f"got {IMAGE + 8} x {IMAGE}", "interpolate_pos_encoding"),
     )  # fmt: skip

@@ -25,12 +25,13 @@ class Scope:
     prefix: str
     inside: bool
     bases: frozenset[str]
-    model_type: str
+    keras: tuple[tuple[str, str], ...]
+    """How the names of the scope's layers differ in TensorFlow: see `Table.keras`."""
 
 
 @dataclass(frozen=True)
-class Family:
-    """The tables' knowledge for one configuration; without a table, nothing is known."""
+class TensorIndex:
+    """What the tables say of one configuration's tensors; without a table, nothing is known."""
 
     table: Table | None
     rows: Mapping[str, Row]
@@ -94,30 +95,37 @@ def _weight_beside(name: str) -> str:
     return f"{name.rpartition('.')[0]}.weight"
 
 
-UNKNOWN = Family(None, {})
+UNKNOWN = TensorIndex(None, {})
 """A checkpoint without a configuration, or of an architecture that has no table."""
 
 
-def of_config(values: Mapping[str, Any] | None) -> Family:
-    """The family that the content of a `config.json` describes. ValueError for a configuration that is wrong."""
+def of_config(values: Mapping[str, Any] | None) -> TensorIndex:
+    """What is known of the tensors that the content of a `config.json` describes. ValueError for one that is wrong."""
     if not values or not _has_table(values):
         return UNKNOWN
     config = auto.AutoConfig.from_dict(dict(values))
     class_name = _class_name(config, values)
-    parts = _halves(config) or [("", config, class_name)]
-    scopes, rows = [], {}
-    for start, part, part_class in parts:
-        table = names.table(part)
-        inside = part_class != registry.family(part.model_type).models.get("AutoModel")
-        base = under(table.base, "", start + (table.published_prefix if inside else ""))
-        rows |= {row.published: row for row in (*base, *under(table.heads, "", start))}
-        scopes.append(
-            Scope(start, table.published_prefix, inside, frozenset(row.published for row in base), part.model_type)
-        )
     table = names.table(config)
-    if len(parts) > 1:
-        rows |= {row.published: row for row in table.base}
-    return Family(table, rows, tuple(scopes), class_name)
+    if not config.halves:
+        rows, scope = _scope("", config, table, class_name)
+        return TensorIndex(table, rows, (scope,), class_name)
+    halves = {side: getattr(config, side) for side in config.halves}
+    parts = [
+        _scope(f"{side}.", half, names.table(half), registry.model_name(config.halves[side], half))
+        for side, half in halves.items()
+    ]
+    rows = {published: row for part, _ in parts for published, row in part.items()}
+    rows |= {row.published: row for row in table.base}
+    return TensorIndex(table, rows, tuple(scope for _, scope in parts), class_name)
+
+
+def _scope(start: str, config: Any, table: Table, class_name: str) -> tuple[dict[str, Row], Scope]:
+    """({published name: row}, scope) of a whole model, or of a half whose names begin with `start`, as one class."""
+    inside = class_name != registry.family(config.model_type).models.get("AutoModel")
+    base = under(table.base, "", start + (table.published_prefix if inside else ""))
+    rows = {row.published: row for row in (*base, *under(table.heads, "", start))}
+    bases = frozenset(row.published for row in base)
+    return rows, Scope(start, table.published_prefix, inside, bases, table.keras)
 
 
 def _has_table(values: Mapping[str, Any]) -> bool:
@@ -125,7 +133,7 @@ def _has_table(values: Mapping[str, Any]) -> bool:
     model_type = values.get("model_type")
     if not isinstance(model_type, str) or model_type not in registry.FAMILIES:
         return False
-    halves = [values.get(side) for side in ("encoder", "decoder")] if registry.family(model_type).halves else []
+    halves = [values.get(side) for side in registry.config_class_of(model_type).halves]
     return all(_has_table(half) for half in halves if isinstance(half, Mapping))
 
 
@@ -133,19 +141,8 @@ def _class_name(config: Any, values: Mapping[str, Any]) -> str:
     """The class that the configuration names; the base model, or a family's first class, where it names none."""
     named = (values.get("architectures") or [""])[0]
     known = specs.all_specifications()
-    for prefix in ("", "TF", "Flax"):
+    for prefix in registry.PREFIXES.values():
         if named.startswith(prefix) and named.removeprefix(prefix) in known:
             return named.removeprefix(prefix)
     row = registry.family(config.model_type)
     return named or row.models.get("AutoModel", row.classes[0])
-
-
-def _halves(config: Any) -> list[tuple[str, Any, str]]:
-    """(start of the names, configuration, class) of each half of a composite; empty for any other model."""
-    if not registry.family(config.model_type).halves:
-        return []
-    halves = (("encoder", "AutoModel"), ("decoder", "AutoModelForCausalLM"))
-    return [
-        (f"{side}.", getattr(config, side), registry.model_name(auto_class, getattr(config, side)))
-        for side, auto_class in halves
-    ]
