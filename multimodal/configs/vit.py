@@ -20,6 +20,8 @@ class ViTConfig(PretrainedConfig):
     """Configuration of a Vision Transformer; the defaults are those of google/vit-base-patch16-224."""
 
     model_type: ClassVar[str] = "vit"
+    special_tokens: ClassVar[tuple[str, ...]] = ("class_token",)
+    """What stands before the patches, in this order."""
 
     hidden_size: int = 768
     num_hidden_layers: int = 12
@@ -58,6 +60,12 @@ class ViTConfig(PretrainedConfig):
     def patch_shape(self) -> tuple[int, int]:
         """(height, width) of a patch in pixels."""
         return pair(self.patch_size, "patch_size")
+
+    @property
+    def sequence_length(self) -> int:
+        """Positions of an image: its special tokens and its patches."""
+        rows, columns = self.grid_shape
+        return len(self.special_tokens) + rows * columns
 
     @property
     def grid_shape(self) -> tuple[int, int]:

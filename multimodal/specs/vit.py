@@ -16,7 +16,7 @@ def dimensions(config) -> dict[str, int]:
         "patch_height": config.patch_shape[0],
         "patch_width": config.patch_shape[1],
         "patches": rows * columns,
-        "tokens": rows * columns + 1,
+        "tokens": config.sequence_length,
         "hidden": config.hidden_size,
         "layers": config.num_hidden_layers,
         "heads": config.num_attention_heads,

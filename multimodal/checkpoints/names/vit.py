@@ -5,20 +5,32 @@ from __future__ import annotations
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row, Table, kept_heads, linear, norm
 
+PUBLISHED_TOKENS = {"class_token": "cls_token"}
+"""Special tokens that are called otherwise in files."""
+
 
 def table(config) -> Table:
     """Every tensor of the family."""
+    return image_table(config, "vit", (r"classifier\.(weight|bias)", r"decoder\.0\.(weight|bias)"))
+
+
+def image_table(config, prefix: str, others: tuple[str, ...]) -> Table:
+    """The tensors of ViT and of those that are built like it, with the special tokens that their configurations name."""
     width = config.hidden_size
-    rows, columns = config.grid_shape
     kernel = (width, config.num_channels, *config.patch_shape)
     token = ("none", "none", "embed")
     base = [
-        Row("embeddings.class_token", "embeddings.cls_token", (1, 1, width), Kind.TABLE, token),
+        *(
+            Row(
+                f"embeddings.{name}", f"embeddings.{PUBLISHED_TOKENS.get(name, name)}", (1, 1, width), Kind.TABLE, token
+            )
+            for name in config.special_tokens
+        ),
         Row("embeddings.mask_token", "embeddings.mask_token", (1, 1, width), Kind.TABLE, token, part="mask_token"),
         Row(
             "embeddings.positions",
             "embeddings.position_embeddings",
-            (1, rows * columns + 1, width),
+            (1, config.sequence_length, width),
             Kind.TABLE,
             ("none", "positions", "embed"),
         ),
@@ -35,11 +47,7 @@ def table(config) -> Table:
         base += block(config, layer)
     base += norm("norm", "layernorm", width)
     base += linear("pooler.dense", "pooler.dense", width, width, ("embed", "embed"), part="pooler")
-    return Table(
-        prefix="vit",
-        base=tuple(base),
-        others=(r"classifier\.(weight|bias)", r"decoder\.0\.(weight|bias)"),
-    )
+    return Table(prefix=prefix, base=tuple(base), others=others)
 
 
 def block(config, layer: int) -> list[Row]:
