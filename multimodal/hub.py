@@ -1,13 +1,15 @@
 """Name or path -> local files. A folder is used as it is; anything else is looked up, in this order:
 
 1. under the folder that the environment variable MULTIMODAL_CHECKPOINTS names (`$MULTIMODAL_CHECKPOINTS/google/vit`);
-2. on the hub, through huggingface_hub and its cache (HF_HUB_OFFLINE and `local_files_only` use the cache alone).
+2. among the small trained checkpoints that the library brings (`digit-lines`, `python-topics`);
+3. on the hub, through huggingface_hub and its cache (HF_HUB_OFFLINE and `local_files_only` use the cache alone).
 
 Files are only ever read: nothing that comes from a checkpoint is imported or executed.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import os
 import re
@@ -16,6 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 CHECKPOINTS_VARIABLE = "MULTIMODAL_CHECKPOINTS"
+EMBEDDED = Path(__file__).with_name("data")
+"""The folder of the checkpoints that the library brings."""
 
 # A hub name is `name` or `owner/name`; everything else can only be a path.
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
@@ -108,16 +112,31 @@ def _local_root(name: str) -> tuple[Path | None, list[str]]:
         return path, []
     if path.exists():
         raise CheckpointNotFound(f"{name}: expected a folder or a checkpoint's name, got a file")
-    looked = [f"the folder {path}"]
+    looked = [f"the folder {path}{_similar(path)}"]
     if not _HUB_NAME.fullmatch(name):
-        raise CheckpointNotFound(f"{name}: no such folder, and not a hub name (`name` or `owner/name`)")
+        raise CheckpointNotFound(f"{name}: no such folder{_similar(path)}, and not a hub name (`name` or `owner/name`)")
     checkpoints = os.environ.get(CHECKPOINTS_VARIABLE)
     if not checkpoints:
-        return None, [*looked, f"{CHECKPOINTS_VARIABLE}, which is not set"]
-    named = Path(checkpoints).expanduser() / name
-    if named.is_dir():
-        return named, []
-    return None, [*looked, f"{named} ({CHECKPOINTS_VARIABLE})"]
+        looked.append(f"{CHECKPOINTS_VARIABLE}, which is not set")
+    else:
+        named = Path(checkpoints).expanduser() / name
+        if named.is_dir():
+            return named, []
+        looked.append(f"{named} ({CHECKPOINTS_VARIABLE}){_similar(named)}")
+    brought = sorted(folder.name for folder in EMBEDDED.iterdir() if folder.is_dir())
+    if name in brought:
+        return EMBEDDED / name, []
+    return None, [*looked, f"what the library brings ({', '.join(brought)}){_similar(EMBEDDED / name, name_only=True)}"]
+
+
+def _similar(path: Path, name_only: bool = False) -> str:
+    """A folder beside the one that is not there whose name is almost the same, for an error message."""
+    try:
+        beside = [folder.name for folder in path.parent.iterdir() if folder.is_dir()]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    return f" (did you mean {close[0] if name_only else path.parent / close[0]}?)" if close else ""
 
 
 def _from_hub(name: str, patterns: list[str], options: dict[str, Any], looked: list[str]) -> Path:
@@ -130,12 +149,22 @@ def _from_hub(name: str, patterns: list[str], options: dict[str, Any], looked: l
     except (OSError, errors.EntryNotFoundError, errors.HFValidationError) as error:
         source = "the hub's local cache" if options["local_files_only"] else "the hub"
         revision = f" at revision {options['revision']!r}" if options["revision"] else ""
-        places = "; ".join([*looked, f"{source}{revision} ({type(error).__name__}: {_first_line(error)})"])
+        places = "; ".join([*looked, f"{source}{revision} ({_reason(error)})"])
         raise CheckpointNotFound(f"{name}: not found. Looked in: {places}") from error
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "no message")
+def _reason(error: BaseException) -> str:
+    """Why the hub gave nothing, in a few words: what it says itself runs to paragraphs."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return "it cannot be reached, or may not be, and its local cache has no such checkpoint"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "no such repository, or a private one"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "no such revision"
+    line = next(iter(str(error).strip().splitlines()), "no message")
+    return f"{type(error).__name__}: {line[:200]}"
 
 
 def _either(patterns: tuple[str, ...]) -> str:

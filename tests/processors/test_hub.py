@@ -1,5 +1,7 @@
 """Names and paths to local files, without a network: folders, MULTIMODAL_CHECKPOINTS, the hub's cache."""
 
+from pathlib import Path
+
 import huggingface_hub
 import huggingface_hub.constants
 import pytest
@@ -146,3 +148,31 @@ def test_the_hub_is_asked_with_the_options_of_the_call(folder, given, asked, mon
     hub.find_folder("owner/model", ["*.txt"], **given)
     defaults = {"revision": None, "cache_dir": None, "local_files_only": False, "token": None, "force_download": False}
     assert seen == [("owner/model", {**defaults, "allow_patterns": ["*.txt"], **asked})]
+
+
+@pytest.mark.parametrize("name", ["digit-lines", "python-topics"])
+def test_what_the_library_brings_is_found_by_its_name_from_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(hub.CHECKPOINTS_VARIABLE, raising=False)
+    assert (hub.find_folder(name, ["config.json"]) / "model.safetensors").is_file()
+
+
+def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
+    (tmp_path / "digit-lines").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert hub.find_folder("digit-lines") == Path("digit-lines")
+
+
+@pytest.mark.parametrize("name", ["mymodel", "./mymodel", "models/my_modle", "digit-line"])
+def test_a_name_with_a_slip_gets_the_one_that_is_there_and_no_essay(name, tmp_path, monkeypatch):
+    for folder in ("my_model", "models/my_model"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(hub.CheckpointNotFound) as raised:
+        hub.find_folder(name, local_files_only=True)
+    message = str(raised.value)
+    wanted = "digit-lines" if name == "digit-line" else str(Path(name).with_name("my_model"))
+    assert f"did you mean {wanted}?" in message
+    assert len(message) < 500
+    assert "\n" not in message
