@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 from multimodal.registry import public_names
+from multimodal.suggestions import did_you_mean
 
 __version__ = "0.1.0"
 _NAMES = public_names()
@@ -17,7 +18,7 @@ __all__ = sorted(_NAMES)
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
-        raise AttributeError(f"module 'multimodal' has no attribute {name!r}")
+        raise AttributeError(f"module 'multimodal' has no attribute {name!r}{did_you_mean(name, _NAMES)}")
     value = getattr(importlib.import_module(_NAMES[name]), name)
     globals()[name] = value
     return value

@@ -157,4 +157,4 @@ try:
 except AttributeError as error:
     print(json.dumps(str(error)))
 """
-    assert printed(code) == "module 'multimodal' has no attribute 'BertModell'"
+    assert printed(code) == "module 'multimodal' has no attribute 'BertModell'; did you mean 'BertModel'?"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import inspect
 import json
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from multimodal import hub
 from multimodal.files import write_text
+from multimodal.suggestions import did_you_mean
 
 CONFIG_NAME = "config.json"
 
@@ -139,9 +139,7 @@ class PretrainedConfig:
         accepted = fields.keys() | self.aliases.keys() | _PUBLISHED_EXTRAS | {"num_labels", "_name_or_path"}
         for name in given:
             if name not in accepted:
-                close = difflib.get_close_matches(name, accepted, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}{hint}")
+                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}{did_you_mean(name, accepted)}")
         given = {self.aliases.get(name, name): value for name, value in given.items()}
         if "_name_or_path" in given:
             given["name_or_path"] = given.pop("_name_or_path")

@@ -7,6 +7,7 @@ from typing import Any
 
 from multimodal.generation import processors
 from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
+from multimodal.suggestions import reject_unknown
 
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
 _SETTINGS |= OF_SAMPLING.keys() | UNAVAILABLE.keys()
@@ -20,9 +21,12 @@ def split(
     model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any], needs_start: bool = True
 ) -> tuple[GenerationConfig, dict]:
     """(resolved settings, arguments of the model). ValueError for a setting that means nothing."""
-    base = model.generation_config if generation_config is None else generation_config
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
-    return resolve(base, model.config, given, needs_start), {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+    inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+    names = model.spec.names()
+    reject_unknown("generate", (k for k in inputs if k not in names), (*names, *_SETTINGS))
+    base = generation_config or model.generation_config.beside(model.config)
+    return resolve(base, model.config, given, needs_start), inputs
 
 
 def check_text(model: Any, inputs: dict[str, Any]) -> None:

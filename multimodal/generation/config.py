@@ -59,6 +59,28 @@ class GenerationConfig:
 
     def __post_init__(self):
         self.validate()
+        self._made = self._settings()
+
+    def _settings(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name in _OF_A_CONFIGURATION}
+
+    def beside(self, config: Any) -> Self:
+        """These settings, and for what they leave open those that a model's configuration carries by now.
+
+        Open is what nobody has set here: what has its default, and, where these settings were made from the
+        configuration, what is as it was made. A default in the configuration says nothing: old files repeat them all.
+        Special tokens are another matter (`resolve`).
+        """
+        defaults = GenerationConfig()
+        changes = {}
+        for name, value in self._settings().items():
+            own = vars(config).get(name)
+            untouched = value == (self._made[name] if self.from_model_config else getattr(defaults, name))
+            if untouched and own not in (None, getattr(defaults, name)):
+                changes[name] = own
+        found = dataclasses.replace(self, **changes)
+        found._made = self._made
+        return found
 
     def validate(self) -> None:
         """Raise ValueError for settings that mean nothing."""
@@ -129,6 +151,14 @@ class GenerationConfig:
         write_text(Path(folder) / CONFIG_NAME, json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n")
 
 
+_OF_A_CONFIGURATION = frozenset(
+    (
+        *("max_length", "min_length", "do_sample", "num_beams", "num_return_sequences", "length_penalty"),
+        *("early_stopping", "no_repeat_ngram_size", "repetition_penalty", "return_dict_in_generate", "output_scores"),
+        *("forced_bos_token_id", "forced_eos_token_id"),
+    )
+)
+"""Settings that a model's configuration may carry too."""
 SPECIAL_TOKENS = ("bos_token_id", "pad_token_id", "eos_token_id", "decoder_start_token_id")
 
 
@@ -148,6 +178,8 @@ def resolve(
             f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}"
         )
     settings = dataclasses.replace(base, **{k: v for k, v in given.items() if v is not None})
+    if settings.output_scores:
+        raise ValueError("output_scores: expected False (the scores of every step are not available yet), got True")
     decoder = getattr(model_config, "decoder", None)
     for name in SPECIAL_TOKENS:
         if given.get(name) is not None:

@@ -78,7 +78,7 @@ def test_a_composite_is_an_encoder_and_a_decoder_that_share_no_embeddings():
 def test_generation_without_settings_is_the_documented_one():
     found = {key: value for key, value in vars(GenerationConfig()).items() if key in GENERATION}
     assert found == GENERATION
-    assert vars(GenerationConfig()).keys() - GENERATION.keys() == {"extras", "from_model_config"}
+    assert vars(GenerationConfig()).keys() - GENERATION.keys() == {"extras", "from_model_config", "_made"}
 
 
 def test_two_labels_are_the_default():

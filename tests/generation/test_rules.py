@@ -9,6 +9,7 @@ import pytest
 from multimodal.generation import arguments, processors
 from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
 from multimodal.generation.search import greedy
+from multimodal.specs import all_specifications
 
 PAD, EOS, A, B, C, START = range(6)
 
@@ -165,11 +166,74 @@ def test_resolving_changes_neither_the_base_nor_takes_what_it_does_not_know():
 
 
 def test_a_call_is_split_into_settings_and_arguments_of_the_model():
-    model = SimpleNamespace(generation_config=GenerationConfig(bos_token_id=1), config=config())
-    found, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5, "extras": 6})
-    assert (found.num_beams, found.bos_token_id, rest) == (2, 1, {"pixel_values": 5, "extras": 6})
+    model = model_with(GenerationConfig(bos_token_id=1), config())
+    found, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5})
+    assert (found.num_beams, found.bos_token_id, rest) == (2, 1, {"pixel_values": 5})
     found, _ = arguments.split(model, GenerationConfig(bos_token_id=8), {})
     assert found.decoder_start_token_id == 8
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("max_new_token", "max_new_tokens"),
+        ("num_beam", "num_beams"),
+        ("pixel_value", "pixel_values"),
+        ("topk", "top_k"),
+    ],
+)
+def test_a_slip_in_a_setting_or_an_argument_gets_the_name_that_was_meant(slip, meant):
+    with pytest.raises(ValueError, match=f"generate: unknown argument '{slip}'; did you mean '{meant}'"):
+        arguments.split(model_with(GenerationConfig(bos_token_id=1), config()), None, {slip: 5})
+
+
+def model_with(generation_config, model_config):
+    """What `split` asks of a model."""
+    spec = all_specifications()["VisionEncoderDecoderModel"]
+    return SimpleNamespace(generation_config=generation_config, config=model_config, spec=spec)
+
+
+LIVE = {"max_length": 6, "num_beams": 4, "early_stopping": True, "no_repeat_ngram_size": 3, "length_penalty": 2.0}
+
+
+def settled(base, model_config, given=None, passed=None):
+    found, _ = arguments.split(model_with(base, model_config), passed, given or {})
+    return {name: getattr(found, name) for name in LIVE}
+
+
+@pytest.mark.parametrize("marker", [True, False])
+def test_settings_of_a_live_configuration_count_where_nobody_says_otherwise(marker):
+    base = GenerationConfig(bos_token_id=1, from_model_config=marker)
+    assert settled(base, config(**LIVE)) == LIVE
+    assert settled(base, config(**LIVE), {"max_length": 9}) == LIVE | {"max_length": 9}
+    base.num_beams = 2
+    assert settled(base, config(**LIVE)) == LIVE | {"num_beams": 2}
+
+
+def test_a_file_wins_over_a_configuration_unless_it_was_made_from_one():
+    written = GenerationConfig.from_dict({"bos_token_id": 1, "max_length": 64})
+    assert settled(written, config(**LIVE))["max_length"] == 64
+    made = GenerationConfig.from_dict({"bos_token_id": 1, "max_length": 64, "_from_model_config": True})
+    assert settled(made, config(**LIVE))["max_length"] == 6
+    assert settled(made, config(max_length=20))["max_length"] == 64  # old files repeat every default
+    made.max_length = 65
+    assert settled(made, config(**LIVE))["max_length"] == 65
+
+
+def test_settings_that_are_passed_as_one_object_stand_alone():
+    base, passed = GenerationConfig(bos_token_id=1, num_beams=3), GenerationConfig(bos_token_id=1, max_length=7)
+    found = settled(base, config(**LIVE), passed=passed)
+    assert found == {name: getattr(passed, name) for name in LIVE}
+
+
+def test_what_a_configuration_asks_for_that_is_not_there_is_refused():
+    base = GenerationConfig(bos_token_id=1)
+    for name in ("do_sample", "output_scores"):
+        with pytest.raises(ValueError, match=f"{name}: expected False"):
+            settled(base, config(**{name: True}))
+        with pytest.raises(ValueError, match=f"{name}: expected False"):
+            settled(base, config(), {name: True})
+        assert settled(base, config(**{name: True}), {name: False})
 
 
 # Lengths
@@ -288,7 +352,7 @@ def test_a_setting_of_sampling_is_refused_in_a_call_and_means_nothing_in_a_file_
 
 
 def test_settings_that_are_not_available_are_no_arguments_of_the_model():
-    model = SimpleNamespace(config=MODEL, generation_config=GenerationConfig())
+    model = model_with(GenerationConfig(), MODEL)
     names = dict.fromkeys((*OF_SAMPLING, *UNAVAILABLE))
     assert arguments.split(model, None, {**names, "pixel_values": 1})[1] == {"pixel_values": 1}
     with pytest.raises(ValueError, match=r"top_p: expected 1\.0"):
