@@ -7,7 +7,6 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from multimodal.modeling import outputs
 from multimodal.specs.base import Argument, Field, Shape, Specification
 from multimodal.specs.meanings import ARGUMENTS, FIELDS, SIZES
 
@@ -42,12 +41,15 @@ def docstring(spec: Specification, backend: str) -> str:
     """What calling a class of one backend takes and gives."""
     everything = {a.name: a for a in (*spec.extra.get(backend, ()), *spec.arguments)}
     arguments = [everything[name] for name in spec.signature(backend)]
-    beside, sizes = getattr(outputs, spec.output).beside, {**SIZES, **spec.meanings}
+    beside, sizes = spec.output.beside, {**SIZES, **spec.meanings}
     parts = [
         f"What {spec.name} takes and gives.",
         _listed("Arguments:", (line for argument in arguments for line in _argument(argument))),
         *_rules(spec),
-        _listed(f"Output: {spec.output}, or with return_dict=False the tuple of its values:", map(_field, spec.fields)),
+        _listed(
+            f"Output: {spec.output.__name__}, or with return_dict=False the tuple of its values:",
+            map(_field, spec.fields),
+        ),
         *(
             [_listed("Looked up by name alone:", (f"{name}: a scalar. {_sentence(FIELDS[name])}" for name in beside))]
             if beside

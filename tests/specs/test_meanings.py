@@ -1,7 +1,6 @@
 """Everything that a specification names has a meaning, and every meaning belongs to something."""
 
 from multimodal import specs
-from multimodal.modeling import outputs
 from multimodal.specs.documentation import docstring
 from multimodal.specs.meanings import ARGUMENTS, FIELDS, SIZES
 
@@ -13,7 +12,7 @@ ARRAYS = [b for a in EVERY for b in (a, *a.inside)]
 
 def test_every_argument_field_and_size_has_a_meaning_and_no_meaning_is_left_over():
     fields = [field for spec in SPECIFICATIONS for field in spec.fields]
-    beside = {name for spec in SPECIFICATIONS for name in getattr(outputs, spec.output).beside}
+    beside = {name for spec in SPECIFICATIONS for name in spec.output.beside}
     assert {a.name for a in ARRAYS} == ARGUMENTS.keys() | {a.name for a in ARRAYS if a.meaning}
     assert {f.name for f in fields} | beside == FIELDS.keys() | {f.name for f in fields if f.meaning}
     symbols = {s for a in ARRAYS for s in (*a.shape, *(a.other_shape or ()), a.low, a.high)}
