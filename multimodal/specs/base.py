@@ -141,7 +141,7 @@ class Specification:
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
     meanings: dict[str, str] = field(default_factory=dict)
-    """What sizes mean that only this family has (see `specs.meanings`)."""
+    """What arguments, fields and sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
     towers: tuple[str, ...] = ("",)

@@ -18,6 +18,7 @@ from multimodal.modeling.outputs import (
     tensors,
 )
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification
+from multimodal.specs.meanings import ADDED
 from multimodal.specs.rules import sequence_fits_positions
 
 
@@ -127,6 +128,49 @@ class TwoStreamOutput(NamedTuple):
     answer_scores: Any = None
 
 
+MEANINGS = {
+    "visual_feats": "features of an image's regions, from an object detector",
+    "visual_pos": "the box (x1, y1, x2, y2) of each region, as parts of the image's width and height",
+    "visual_attention_mask": f"1 for regions, {ADDED}",
+    "masked_lm_labels": "another name of labels",
+    "obj_labels": "for each kind of label of the objects, the labels and how much each object counts",
+    "obj_labels.obj.0": "what each object is",
+    "obj_labels.obj.1": "how much each object counts",
+    "obj_labels.attr.0": "what each object is like",
+    "obj_labels.attr.1": "how much each object counts",
+    "obj_labels.feat.0": "the features of each object",
+    "obj_labels.feat.1": "how much each object counts",
+    "matched_label": "1 where the text belongs to the image, 0 where it does not",
+    "language_output": "the states of the tokens behind the last layer",
+    "vision_output": "the states of the regions behind the last layer",
+    "pooled_output": "the first token's last state through the pooling layer",
+    "language_hidden_states": "the states of the tokens behind each layer of the language encoder, then of the "
+    "cross-modality encoder",
+    "vision_hidden_states": "the states of the regions behind each layer of the vision encoder, then of the "
+    "cross-modality encoder",
+    "language_attentions": "probabilities of the attention in each layer of the language encoder",
+    "vision_attentions": "probabilities of the attention in each layer of the vision encoder",
+    "cross_encoder_attentions": "probabilities of the tokens' attention to the regions in each cross-modality layer",
+    "prediction_logits": "scores of every token at each position",
+    "cross_relationship_score": "scores of: the text does not belong to the image, it does",
+    "question_answering_score": "scores of every answer",
+    "masked_lm_loss": "of the masked words",
+    "matched_loss": "of the match of text and image",
+    "visual_obj_loss": "of what the objects are",
+    "visual_attr_loss": "of what the objects are like",
+    "visual_feat_loss": "of the objects' features",
+    "question_answering_loss": "of the answers",
+    "objects": "regions of an image",
+    "visual_feat_dim": "features of a region",
+    "visual_pos_dim": "numbers of a box",
+    "language_layers": "layers of the language encoder",
+    "vision_layers": "layers of the vision encoder",
+    "cross_layers": "layers of the cross-modality encoder",
+    "num_qa_labels": "answers that the model knows",
+    "num_object_labels": "kinds of objects",
+    "num_attr_labels": "attributes of objects",
+}
+
 LxmertModel = Specification(
     name="LxmertModel",
     model_type="lxmert",
@@ -146,6 +190,7 @@ LxmertModel = Specification(
     towers=("language_", "vision_"),
     exactly_one=(("input_ids", "inputs_embeds"), ("visual_feats",), ("visual_pos",)),
     rules=(sequence_fits_positions,),
+    meanings=MEANINGS,
     extra=EXTRA,
 )
 
