@@ -205,7 +205,7 @@ class FlaxPretrainedModel(ModelBase):
 
     def _answer(self, return_dict: bool | None, state: dict[str, Any] | None = None, **fields: Any) -> Any:
         """The output of the class, or the tuple of its values; (that, new state) where there is a new state."""
-        out = getattr(outputs, self.spec.output)(**fields)
+        out = self.spec.output(**fields)
         out = out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
         return out if state is None else (out, state)
 

@@ -285,8 +285,9 @@ def _pruned(
         array = before[row.name]
         if array.shape != row.shape:
             assert row.block is not None, row.name  # heads are of blocks
+            _, layer = row.block
             at = row.axes.index("heads")
-            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[row.block[1]]])
+            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
             array = np.take(array, index, axis=at)
         after[row.name] = array
     return after

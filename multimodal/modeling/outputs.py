@@ -1,4 +1,4 @@
-"""Every output type, defined once for the three frameworks.
+"""The output types that several families share, defined once for the three frameworks; others are in `specs/<family>.py`.
 
 An output is an ordered mapping of the fields that are there (a field that is None is left out), with attribute access
 and the indexing of a tuple. Each backend registers these classes with its framework's tree utilities.
@@ -8,33 +8,57 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
+from multimodal.specs.base import TEXT, Field, Shape, Symbol
+
 Tensor: TypeAlias = Any
-"""Of the framework of the model that answers."""
+"""Of the framework of the model whose output it is."""
 Tensors: TypeAlias = tuple[Any, ...]
 MaybeNone: TypeAlias = Any
 """None where a call did not ask for the field or could not have it; who asked for it need not check."""
 Values: TypeAlias = Any
-"""With `return_dict=False` a call answers the tuple of the values instead."""
+"""With `return_dict=False` a call gives the tuple of the values instead."""
+
+
+def tensor(*shape: Symbol, when: str = "always") -> Any:
+    """A field of an output that is one tensor."""
+    return Field("", shape, when=when)
+
+
+def tensors(*shape: Symbol, each: Shape, when: str, **more: Any) -> Any:
+    """A field that is a tuple of tensors, as many as the numbers in `each` add up to."""
+    return Field("", shape, each, when, **more)
+
+
+def beside() -> Any:
+    """A scalar that is looked up by name alone: no item of the mapping and no part of the tuple.
+
+    A `tf.function` returns the items of a mapping; inside of it (or with `everything()`) the others are there too.
+    """
+    return Field("", beside=True)
 
 
 class ModelOutput(OrderedDict):
     """Base of all outputs: `out.logits`, `out["logits"]`, `out[0]`, `out[:2]`, `tuple(out.values())`.
 
-    A class annotates its fields in order, behind those that it inherits.
+    A class declares its fields in order, behind those that it inherits, each with its shape: `logits: Tensor = tensor(...)`.
+    That is what the specifications of the classes that have this output take over.
     """
 
+    declared: ClassVar[dict[str, Field]] = {}
     fields: ClassVar[tuple[str, ...]] = ()
     beside: ClassVar[tuple[str, ...]] = ()
-    """Names of what is looked up by name alone: no item of the mapping and no part of the tuple.
-
-    A `tf.function` returns the items of a mapping; inside of it (or with `everything()`) the others are there too.
-    """
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        cls.fields = (*cls.fields, *(name for name in cls.__annotations__ if name not in cls.beside))
+        own = {name: replace(vars(cls)[name], name=name) for name in vars(cls).get("__annotations__", {})}
+        for name in own:
+            delattr(cls, name)  # what an output lacks is looked up, not inherited
+        cls.declared = {**cls.declared, **own}
+        cls.fields = tuple(name for name, field in cls.declared.items() if not field.beside)
+        cls.beside = tuple(name for name, field in cls.declared.items() if field.beside)
 
     def __init__(self, pairs: Iterable = (), /, **named: Any):
         given = dict(pairs, **named)
@@ -78,146 +102,121 @@ class ModelOutput(OrderedDict):
         return tuple(self.values())
 
 
+ASKED_STATES, ASKED_ATTENTIONS = "output_hidden_states", "output_attentions"
+LOSS = tensor(when="labels")
+PAST = tensors(each=("layers",), when="use_cache")
+STATES = tensors(*TEXT, "hidden", each=("layers", 1), when=ASKED_STATES)
+ATTENTIONS = tensors("batch", "heads", "length", "length", each=("layers",), when=ASKED_ATTENTIONS)
+CROSS_ATTENTIONS = tensors(
+    "batch", "heads", "length", "context", each=("layers",), when="output_attentions, with cross-attention"
+)
+
+
 class BaseModelOutput(ModelOutput):
-    last_hidden_state: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    last_hidden_state: Tensor = tensor(*TEXT, "hidden")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class BaseModelOutputWithPooling(ModelOutput):
-    last_hidden_state: Tensor
-    pooler_output: Tensor | MaybeNone
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    last_hidden_state: Tensor = tensor(*TEXT, "hidden")
+    pooler_output: Tensor | MaybeNone = tensor("batch", "hidden", when="the model has a pooling layer")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class BaseModelOutputWithPastAndCrossAttentions(ModelOutput):
-    last_hidden_state: Tensor
-    past_key_values: tuple[Tensors, ...] | MaybeNone
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
-    cross_attentions: Tensors | MaybeNone
+    last_hidden_state: Tensor = tensor(*TEXT, "hidden")
+    past_key_values: tuple[Tensors, ...] | MaybeNone = PAST
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
+    cross_attentions: Tensors | MaybeNone = CROSS_ATTENTIONS
 
 
 class BaseModelOutputWithPoolingAndCrossAttentions(ModelOutput):
-    last_hidden_state: Tensor
-    pooler_output: Tensor | MaybeNone
-    past_key_values: tuple[Tensors, ...] | MaybeNone
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
-    cross_attentions: Tensors | MaybeNone
+    last_hidden_state: Tensor = tensor(*TEXT, "hidden")
+    pooler_output: Tensor | MaybeNone = tensor("batch", "hidden", when="the model has a pooling layer")
+    past_key_values: tuple[Tensors, ...] | MaybeNone = PAST
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
+    cross_attentions: Tensors | MaybeNone = CROSS_ATTENTIONS
 
 
 class CausalLMOutputWithCrossAttentions(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    past_key_values: tuple[Tensors, ...] | MaybeNone
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
-    cross_attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor(*TEXT, "vocab_size")
+    past_key_values: tuple[Tensors, ...] | MaybeNone = PAST
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
+    cross_attentions: Tensors | MaybeNone = CROSS_ATTENTIONS
 
 
 class MaskedLMOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor(*TEXT, "vocab_size")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class SequenceClassifierOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor("batch", "labels")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class MultipleChoiceModelOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor("batch", "choices")
+    hidden_states: Tensors | MaybeNone = tensors("texts", "length", "hidden", each=("layers", 1), when=ASKED_STATES)
+    attentions: Tensors | MaybeNone = tensors(
+        "texts", "heads", "length", "length", each=("layers",), when=ASKED_ATTENTIONS
+    )
 
 
 class TokenClassifierOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor(*TEXT, "labels")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class QuestionAnsweringModelOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    start_logits: Tensor
-    end_logits: Tensor
-    hidden_states: Tensors | MaybeNone
-    attentions: Tensors | MaybeNone
+    loss: Tensor | MaybeNone = tensor(when="start_positions, end_positions")
+    start_logits: Tensor = tensor(*TEXT)
+    end_logits: Tensor = tensor(*TEXT)
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
 
 
 class Seq2SeqLMOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    logits: Tensor
-    past_key_values: tuple[Tensors, ...] | MaybeNone
-    decoder_hidden_states: Tensors | MaybeNone
-    decoder_attentions: Tensors | MaybeNone
-    cross_attentions: Tensors | MaybeNone
-    encoder_last_hidden_state: Tensor | MaybeNone
-    encoder_hidden_states: Tensors | MaybeNone
-    encoder_attentions: Tensors | MaybeNone
-
-
-class LxmertModelOutput(ModelOutput):
-    language_output: Tensor
-    vision_output: Tensor
-    pooled_output: Tensor
-    language_hidden_states: Tensors | MaybeNone
-    vision_hidden_states: Tensors | MaybeNone
-    language_attentions: Tensors | MaybeNone
-    vision_attentions: Tensors | MaybeNone
-    cross_encoder_attentions: Tensors | MaybeNone
-
-
-class LxmertForPreTrainingOutput(ModelOutput):
-    """`loss` is the sum of the losses that stand beside the fields."""
-
-    loss: Tensor | MaybeNone
-    prediction_logits: Tensor
-    cross_relationship_score: Tensor
-    question_answering_score: Tensor | MaybeNone
-    language_hidden_states: Tensors | MaybeNone
-    vision_hidden_states: Tensors | MaybeNone
-    language_attentions: Tensors | MaybeNone
-    vision_attentions: Tensors | MaybeNone
-    cross_encoder_attentions: Tensors | MaybeNone
-
-    beside = (
-        *("masked_lm_loss", "matched_loss", "visual_obj_loss", "visual_attr_loss", "visual_feat_loss"),
-        "question_answering_loss",
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor(*TEXT, "vocab_size")
+    past_key_values: tuple[Tensors, ...] | MaybeNone = PAST
+    decoder_hidden_states: Tensors | MaybeNone = STATES
+    decoder_attentions: Tensors | MaybeNone = ATTENTIONS
+    cross_attentions: Tensors | MaybeNone = tensors(
+        "batch", "heads", "length", "encoder_tokens", each=("layers",), when=ASKED_ATTENTIONS
     )
-    masked_lm_loss: Tensor | MaybeNone
-    matched_loss: Tensor | MaybeNone
-    visual_obj_loss: Tensor | MaybeNone
-    visual_attr_loss: Tensor | MaybeNone
-    visual_feat_loss: Tensor | MaybeNone
-    question_answering_loss: Tensor | MaybeNone
-
-
-class LxmertForQuestionAnsweringOutput(ModelOutput):
-    loss: Tensor | MaybeNone
-    question_answering_score: Tensor
-    language_hidden_states: Tensors | MaybeNone
-    vision_hidden_states: Tensors | MaybeNone
-    language_attentions: Tensors | MaybeNone
-    vision_attentions: Tensors | MaybeNone
-    cross_encoder_attentions: Tensors | MaybeNone
+    encoder_last_hidden_state: Tensor | MaybeNone = tensor("batch", "encoder_tokens", "encoder_hidden")
+    encoder_hidden_states: Tensors | MaybeNone = tensors(
+        "batch", "encoder_tokens", "encoder_hidden", each=("encoder_layers", 1), when=ASKED_STATES
+    )
+    encoder_attentions: Tensors | MaybeNone = tensors(
+        "batch", "encoder_heads", "encoder_tokens", "encoder_tokens", each=("encoder_layers",), when=ASKED_ATTENTIONS
+    )
 
 
 class GenerateOutput(ModelOutput):
-    """What `generate` answers with `return_dict_in_generate=True`, and in Flax always."""
+    """What `generate` gives with `return_dict_in_generate=True`, and in Flax always."""
 
-    sequences: Tensor
-    sequences_scores: Tensor | MaybeNone
+    sequences: Tensor = tensor("batch", "total")
+    sequences_scores: Tensor | MaybeNone = tensor("batch", when="num_beams > 1")
 
 
 def output_classes() -> list[type[ModelOutput]]:
-    """Every output type, for the backends to register."""
-    return [ModelOutput, *ModelOutput.__subclasses__()]
+    """Every output type, those of one family included, for the backends to register."""
+    from multimodal import specs
+
+    shared = [value for value in globals().values() if isinstance(value, type) and issubclass(value, ModelOutput)]
+    return list(dict.fromkeys([*shared, *(spec.output for spec in specs.all_specifications().values())]))

@@ -31,7 +31,7 @@ class Cache(NamedTuple):
 
 
 class NetworkOutput(NamedTuple):
-    """What a network answers; fields that it does not have, or was not asked for, are None."""
+    """What a network gives; fields that it does not have, or was not asked for, are None."""
 
     x: Any
     pooled: Any = None
@@ -42,23 +42,6 @@ class NetworkOutput(NamedTuple):
     cache: Cache | None = None
     state: dict[str, Any] | None = None
     """Flax alone: the collections of state after a call in training (the other frameworks change theirs in place)."""
-
-
-class TwoStreamOutput(NamedTuple):
-    """What a network of language and vision answers; fields that it does not have, or was not asked for, are None."""
-
-    language: Any
-    vision: Any
-    pooled: Any = None
-    language_hidden_states: tuple | None = None
-    vision_hidden_states: tuple | None = None
-    language_attentions: tuple | None = None
-    vision_attentions: tuple | None = None
-    cross_attentions: tuple | None = None
-    token_scores: Any = None
-    match_scores: Any = None
-    object_scores: dict[str, Any] | None = None
-    answer_scores: Any = None
 
 
 def past_view(cache: Cache | None) -> tuple | None:

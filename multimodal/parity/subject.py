@@ -14,7 +14,6 @@ from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints import names
 from multimodal.checkpoints.formats import safetensors_file
 from multimodal.checkpoints.plan import make_plan
-from multimodal.configs.base import PretrainedConfig
 from multimodal.generation import arguments
 from multimodal.generation.config import CONFIG_NAME, SPECIAL_TOKENS, GenerationConfig
 from multimodal.parity import draw
@@ -58,9 +57,8 @@ class Subject:
         With `drawn_weights` every tensor is random: what a checkpoint's own values cannot show (biases that are still
         zero) shows then.
         """
-        path = hub.find_folder(checkpoint, folders.PATTERNS)
-        spec = specification(path)
-        config = PretrainedConfig.get_config_dict(path)
+        source = folders.Checkpoint(hub.find_folder(checkpoint, folders.PATTERNS))
+        path, spec, config = source.folder, specification(source.folder), source.config or {}
         sizes, arguments = drawn(spec, auto.AutoConfig.from_dict(config))
         case = Case(path.resolve().name, spec.name, config, arguments, sizes, seed=seed)
         if drawn_weights:
@@ -70,7 +68,7 @@ class Subject:
             }
             notes = ["the weights are drawn, not the checkpoint's own"]
         else:
-            stored, notes = _stored(path, case)
+            stored, notes = _stored(source, case)
         values = case.inputs(seed, padding=PADDING) if inputs is None else _given(inputs, spec)
         origin = f"drawn from the specification, seed {seed}" if inputs is None else inputs.name
         settings = _greedy(path, case)
@@ -125,8 +123,7 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     return sizes, tuple(chosen)
 
 
-def _stored(path: Path, case: Case) -> tuple[dict[str, np.ndarray], list[str]]:
-    source = folders.open_folder(path)
+def _stored(source: folders.Checkpoint, case: Case) -> tuple[dict[str, np.ndarray], list[str]]:
     rows = case.rows()
     plan = make_plan(source, names.table(case.configuration()), rows, case.spec.head, case.class_name)
     keys = {row.published: plan.keys[row.name] for row in rows}

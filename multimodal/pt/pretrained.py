@@ -170,7 +170,7 @@ class PretrainedModel(ModelBase, nn.Module):
 
     def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
         """The output of the class, or the tuple of its values."""
-        out = getattr(outputs, self.spec.output)(**fields)
+        out = self.spec.output(**fields)
         return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
 
     def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from multimodal.modeling.outputs import ModelOutput
     from multimodal.specs.call import Call
 
 Symbol = str | int
@@ -68,6 +69,8 @@ class Field:
     """What it is, where the class means something else than `specs.meanings` says of the name."""
     stage: Callable[[Any, Sizes, int], Sizes] | None = None
     """Where the tensors of a tuple differ in size: (config, sizes of the call, index) -> what symbols of `shape` are there."""
+    beside: bool = False
+    """Whether it is looked up by name alone: no item of the output, and no part of its tuple."""
 
     @property
     def begins_with_input(self) -> bool:
@@ -113,11 +116,12 @@ class Specification:
     name: str
     model_type: str
     arguments: tuple[Argument, ...]
-    output: str
-    fields: tuple[Field, ...]
+    output: type[ModelOutput]
     dimensions: Callable[[Any], dict[str, int]]
     parts: tuple[str, ...]
     """Parts of the family's table of tensors that the class has (see `checkpoints/names`)."""
+    fields: tuple[Field, ...] = ()
+    """Those of the output, where the class has them otherwise than its type declares (see `fields_of`), or only some."""
     head: str = ""
     """In a class with a head, the attribute under which the base network lives; empty for the base model itself."""
     exactly_one: tuple[tuple[str, ...], ...] = ()
@@ -137,7 +141,7 @@ class Specification:
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The documented order where a backend has one of its own; what it leaves out comes as a keyword there."""
     meanings: dict[str, str] = field(default_factory=dict)
-    """What sizes mean that only this family has (see `specs.meanings`)."""
+    """What arguments, fields and sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
     towers: tuple[str, ...] = ("",)
@@ -145,6 +149,16 @@ class Specification:
     last one's."""
     keywords: str = ""
     """What becomes of keywords that are none of the arguments; without it there are none."""
+
+    def __post_init__(self):
+        declared = tuple(field for field in self.output.declared.values() if not field.beside)
+        names = [field.name for field in declared]
+        unknown = [field.name for field in self.fields if field.name not in names]
+        if unknown:
+            raise ValueError(
+                f"{self.name}: expected fields of {self.output.__name__} ({', '.join(names)}), got {unknown}"
+            )
+        object.__setattr__(self, "fields", self.fields or declared)
 
     def argument(self, name: str) -> Argument:
         """The argument, or by its dotted name an array inside one."""
@@ -181,6 +195,15 @@ class Specification:
         """A specification with more arguments behind the one called `after`."""
         at = self.names().index(after) + 1
         return replace(self, arguments=(*self.arguments[:at], *arguments, *self.arguments[at:]), **changes)
+
+
+def fields_of(output: type[ModelOutput], **called: str) -> tuple[Field, ...]:
+    """The fields of an output type, for a class that calls sizes otherwise: `length="tokens"`."""
+    fields = (field for field in output.declared.values() if not field.beside)
+    return tuple(
+        replace(field, shape=tuple(called.get(s, s) if isinstance(s, str) else s for s in field.shape))
+        for field in fields
+    )
 
 
 def _number(symbol: Symbol, sizes: Sizes) -> int:

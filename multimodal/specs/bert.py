@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPoolingAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+)
+from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Specification, flag
 from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
 
 
@@ -20,18 +24,6 @@ def dimensions(config) -> dict[str, int]:
     }
 
 
-STATES = (
-    Field("past_key_values", each=("layers",), when="use_cache"),
-    Field("hidden_states", ("batch", "length", "hidden"), each=("layers", 1), when="output_hidden_states"),
-    Field("attentions", ("batch", "heads", "length", "length"), each=("layers",), when="output_attentions"),
-    Field(
-        "cross_attentions",
-        ("batch", "heads", "length", "context"),
-        each=("layers",),
-        when="output_attentions, with cross-attention",
-    ),
-)
-
 BertModel = Specification(
     name="BertModel",
     model_type="bert",
@@ -48,12 +40,7 @@ BertModel = Specification(
         flag("use_cache"),
         *RETURNS,
     ),
-    output="BaseModelOutputWithPoolingAndCrossAttentions",
-    fields=(
-        Field("last_hidden_state", ("batch", "length", "hidden")),
-        Field("pooler_output", ("batch", "hidden"), when="the model has a pooling layer"),
-        *STATES,
-    ),
+    output=BaseModelOutputWithPoolingAndCrossAttentions,
     dimensions=dimensions,
     parts=("base", "cross_attention", "pooler"),
     exactly_one=(("input_ids", "inputs_embeds"),),
@@ -67,8 +54,8 @@ BertLMHeadModel = BertModel.with_arguments(
     LABELS,
     after="encoder_attention_mask",
     name="BertLMHeadModel",
-    output="CausalLMOutputWithCrossAttentions",
-    fields=(Field("loss", when="labels"), Field("logits", (*TEXT, "vocab_size")), *STATES),
+    output=CausalLMOutputWithCrossAttentions,
+    fields=(),
     parts=("base", "cross_attention", "lm_head"),
     head="model",
     loss="cross entropy of each position's logits with the next position's label; -100 is ignored",

@@ -110,9 +110,9 @@ def _inside(call: Call, argument: Argument) -> Iterator[tuple[Argument, Any]]:
         if key not in counts:
             raise ArgumentError(f"{name}: expected keys among {wanted}, got {key!r}")
         if not isinstance(arrays, tuple | list) or len(arrays) != counts[key]:
-            came = f"{len(arrays)} arrays" if isinstance(arrays, tuple | list) else type(arrays).__name__
+            actual = f"{len(arrays)} arrays" if isinstance(arrays, tuple | list) else type(arrays).__name__
             raise ArgumentError(
-                f"{name}[{key!r}]: expected a tuple of {counts[key]} arrays ({argument.note}), got {came}"
+                f"{name}[{key!r}]: expected a tuple of {counts[key]} arrays ({argument.note}), got {actual}"
             )
     for array in argument.inside:
         _, key, index = array.name.split(".")
@@ -174,6 +174,6 @@ def _advise(call: Call, argument: Argument, value: Any) -> None:
     """Warn of floats that the model can take and surely was not trained on."""
     found, low, high = call.extent(value), call.value(argument.low), call.value(argument.high)
     if found is not None and not (found[0] >= low and found[1] <= high):
-        came = f"got values from {found[0]:g} to {found[1]:g}"
-        message = f"{call.named(argument.name)}: expected values in [{low}, {high}], {came}; {argument.outside}"
+        actual = f"values from {found[0]:g} to {found[1]:g}"
+        message = f"{call.named(argument.name)}: expected values in [{low}, {high}], got {actual}; {argument.outside}"
         warnings.warn(message, stacklevel=callers_level())

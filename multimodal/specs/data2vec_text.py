@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from multimodal.modeling.outputs import (
+    MaskedLMOutput,
+    ModelOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
 from multimodal.specs import bert
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Field, Specification
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification
 from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.problems import SEQUENCE_LABELS
 
@@ -54,14 +62,12 @@ Data2VecTextModel = replace(bert.BertModel, name="Data2VecTextModel", **_FAMILY)
 Data2VecTextForCausalLM = replace(bert.BertLMHeadModel, name="Data2VecTextForCausalLM", **_FAMILY)
 
 
-def _head(name: str, arguments: tuple[Argument, ...], output: str, fields: tuple[Field, ...], part: str, loss: str):
+def _head(name: str, arguments: tuple[Argument, ...], output: type[ModelOutput], part: str, loss: str):
     """A class with a head on an encoder: no cache, and states of the encoder alone."""
-    states = tuple(field for field in bert.STATES if field.name in ("hidden_states", "attentions"))
     return Specification(
         name=name,
         arguments=(*arguments, *RETURNS),
         output=output,
-        fields=(Field("loss", when="labels"), *fields, *states),
         parts=(*PARTS, part),
         head="model",
         exactly_one=(("input_ids", "inputs_embeds"),),
@@ -86,16 +92,14 @@ def _of_choices(argument: Argument) -> Argument:
 Data2VecTextForMaskedLM = _head(
     "Data2VecTextForMaskedLM",
     (*_TEXT, *_CONTEXT, bert.LABELS),
-    "MaskedLMOutput",
-    (Field("logits", (*TEXT, "vocab_size")),),
+    MaskedLMOutput,
     "lm_head",
     "cross entropy of each position's logits with the label at the same position; -100 is ignored",
 )
 Data2VecTextForSequenceClassification = _head(
     "Data2VecTextForSequenceClassification",
     (*_TEXT, SEQUENCE_LABELS),
-    "SequenceClassifierOutput",
-    (Field("logits", ("batch", "labels")),),
+    SequenceClassifierOutput,
     "sequence_classifier",
     "by problem_type: cross entropy, binary cross entropy of every label, or the mean squared error",
 )
@@ -107,8 +111,7 @@ Data2VecTextForMultipleChoice = _head(
         Argument("labels", "int", ("batch",), low=-100, high="choices", meaning="the right choice; -100 is ignored"),
         *(_CHOICE[name] for name in ("position_ids", "head_mask", "inputs_embeds")),
     ),
-    "MultipleChoiceModelOutput",
-    (Field("logits", ("batch", "choices")),),
+    MultipleChoiceModelOutput,
     "choice_classifier",
     "cross entropy of the choices' logits with the right one; -100 is ignored",
 )
@@ -116,10 +119,6 @@ Data2VecTextForMultipleChoice = replace(
     Data2VecTextForMultipleChoice,
     parts=(*PARTS, "pooler", "choice_classifier"),
     derived=(Derived("texts", ("batch", "choices"), lambda _, batch, choices: batch * choices),),
-    fields=tuple(
-        replace(field, shape=("texts", *field.shape[1:])) if field.each else field
-        for field in Data2VecTextForMultipleChoice.fields
-    ),
 )
 Data2VecTextForTokenClassification = _head(
     "Data2VecTextForTokenClassification",
@@ -127,8 +126,7 @@ Data2VecTextForTokenClassification = _head(
         *_TEXT,
         Argument("labels", "int", TEXT, low=-100, high="labels", meaning="the class of each token; -100 is ignored"),
     ),
-    "TokenClassifierOutput",
-    (Field("logits", (*TEXT, "labels")),),
+    TokenClassifierOutput,
     "token_classifier",
     "cross entropy of each position's logits with its label; -100 is ignored",
 )
@@ -138,13 +136,11 @@ _POSITION = Argument(
 Data2VecTextForQuestionAnswering = _head(
     "Data2VecTextForQuestionAnswering",
     (*_TEXT, _POSITION, replace(_POSITION, name="end_positions")),
-    "QuestionAnsweringModelOutput",
-    (Field("start_logits", TEXT), Field("end_logits", TEXT)),
+    QuestionAnsweringModelOutput,
     "span_classifier",
     "the mean of the cross entropies of the first and of the last position; those outside the sequence are ignored",
 )
 Data2VecTextForQuestionAnswering = replace(
     Data2VecTextForQuestionAnswering,
-    fields=(Field("loss", when="start_positions, end_positions"), *Data2VecTextForQuestionAnswering.fields[1:]),
     together=(("start_positions", "end_positions"),),
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import textwrap
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from multimodal.modeling import outputs
 from multimodal.specs.base import Argument, Field, Shape, Specification
 from multimodal.specs.meanings import ARGUMENTS, FIELDS, SIZES
 
@@ -42,14 +41,18 @@ def docstring(spec: Specification, backend: str) -> str:
     """What calling a class of one backend takes and gives."""
     everything = {a.name: a for a in (*spec.extra.get(backend, ()), *spec.arguments)}
     arguments = [everything[name] for name in spec.signature(backend)]
-    beside, sizes = getattr(outputs, spec.output).beside, {**SIZES, **spec.meanings}
+    beside, own = spec.output.beside, spec.meanings
+    sizes, fields = {**SIZES, **own}, {**FIELDS, **own}
     parts = [
         f"What {spec.name} takes and gives.",
-        _listed("Arguments:", (line for argument in arguments for line in _argument(argument))),
+        _listed("Arguments:", (line for argument in arguments for line in _argument(argument, {**ARGUMENTS, **own}))),
         *_rules(spec),
-        _listed(f"Output: {spec.output}, or with return_dict=False the tuple of its values:", map(_field, spec.fields)),
+        _listed(
+            f"Output: {spec.output.__name__}, or with return_dict=False the tuple of its values:",
+            (_field(field, fields) for field in spec.fields),
+        ),
         *(
-            [_listed("Looked up by name alone:", (f"{name}: a scalar. {_sentence(FIELDS[name])}" for name in beside))]
+            [_listed("Looked up by name alone:", (f"{name}: a scalar. {_sentence(fields[name])}" for name in beside))]
             if beside
             else ()
         ),
@@ -69,14 +72,14 @@ def _listed(title: str, lines: Iterable[str]) -> str:
     return "\n".join((title, *wrapped))
 
 
-def _argument(argument: Argument) -> Iterator[str]:
+def _argument(argument: Argument, meanings: Mapping[str, str]) -> Iterator[str]:
     """The argument's line, and one for each array inside of it."""
-    meaning = argument.meaning or ARGUMENTS.get(argument.name, "")
+    meaning = argument.meaning or meanings.get(argument.name, "")
     needs = f" Only for a model with {argument.needs[1]}." if argument.needs else ""
     what = ", ".join(part for part in (_kind(argument), _shapes(argument)) if part)
     yield f"{argument.name}: {what}. {_sentence(meaning)}{needs}"
     for array in argument.inside:
-        yield from _argument(array)
+        yield from _argument(array, meanings)
 
 
 def _kind(argument: Argument) -> str:
@@ -116,7 +119,7 @@ def _rules(spec: Specification) -> Iterator[str]:
         yield "\n".join(textwrap.fill(line, 110, subsequent_indent="    ") for line in lines)
 
 
-def _field(field: Field) -> str:
+def _field(field: Field, meanings: Mapping[str, str]) -> str:
     shape = shape_text(field.shape)
     if field.each:
         count = field.count_text()
@@ -124,7 +127,7 @@ def _field(field: Field) -> str:
     if field.stage is not None:
         shape += ", each of the size of its stage"
     when = "" if field.when == "always" else f" There if: {field.when}."
-    return f"{field.name}: {shape}. {_sentence(field.meaning or FIELDS.get(field.name, ''))}{when}"
+    return f"{field.name}: {shape}. {_sentence(field.meaning or meanings.get(field.name, ''))}{when}"
 
 
 def _sentence(phrase: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
-from multimodal.specs.bert import LABELS, STATES
+from multimodal.modeling.outputs import (
+    BaseModelOutputWithPastAndCrossAttentions,
+    CausalLMOutputWithCrossAttentions,
+)
+from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Specification, flag
+from multimodal.specs.bert import LABELS
 from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
 
 
@@ -36,8 +40,7 @@ GPT2Model = Specification(
         flag("use_cache"),
         *RETURNS,
     ),
-    output="BaseModelOutputWithPastAndCrossAttentions",
-    fields=(Field("last_hidden_state", ("batch", "length", "hidden")), *STATES),
+    output=BaseModelOutputWithPastAndCrossAttentions,
     dimensions=dimensions,
     parts=("base", "cross_attention"),
     exactly_one=(("input_ids", "inputs_embeds"),),
@@ -49,8 +52,8 @@ GPT2LMHeadModel = GPT2Model.with_arguments(
     LABELS,
     after="encoder_attention_mask",
     name="GPT2LMHeadModel",
-    output="CausalLMOutputWithCrossAttentions",
-    fields=(Field("loss", when="labels"), Field("logits", (*TEXT, "vocab_size")), *STATES),
+    output=CausalLMOutputWithCrossAttentions,
+    fields=(),
     parts=("base", "cross_attention", "lm_head"),
     head="model",
     loss="cross entropy of each position's logits with the next position's label; -100 is ignored",

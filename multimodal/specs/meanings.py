@@ -1,25 +1,26 @@
 """What arguments, output fields and sizes mean: one short phrase for each name, shared by the classes that have it.
 
-A specification may say something else of its own (`Argument.meaning`, `Field.meaning`).
+A specification may say something else of its own (`Argument.meaning`, `Field.meaning`), and says what names mean that only
+its family has (`Specification.meanings`).
 """
 
 from __future__ import annotations
 
-_ADDED = "0 where attention may not look at what is padded"
+ADDED = "0 where attention may not look at what is padded"
 
 ARGUMENTS: dict[str, str] = {
     # Text
     "input_ids": "the tokens",
-    "attention_mask": f"1 for tokens, {_ADDED}",
+    "attention_mask": f"1 for tokens, {ADDED}",
     "token_type_ids": "which part of the text each token belongs to",
     "position_ids": "the position of each token; counted from left to right where it is not given",
     "inputs_embeds": "vectors in the place of looked-up token embeddings",
     "head_mask": "1 keeps an attention head, 0 silences it",
     "encoder_hidden_states": "what cross-attention looks at",
-    "encoder_attention_mask": f"1 for positions of encoder_hidden_states, {_ADDED}",
+    "encoder_attention_mask": f"1 for positions of encoder_hidden_states, {ADDED}",
     "past_key_values": "keys and values of the tokens before, as an earlier call gave them",
     "decoder_input_ids": "the decoder's tokens; made from labels where only those are given",
-    "decoder_attention_mask": f"1 for the decoder's tokens, {_ADDED}",
+    "decoder_attention_mask": f"1 for the decoder's tokens, {ADDED}",
     "decoder_inputs_embeds": "vectors in the place of the decoder's looked-up token embeddings",
     "decoder_position_ids": "the position of each of the decoder's tokens",
     # Images
@@ -27,21 +28,8 @@ ARGUMENTS: dict[str, str] = {
     "bool_masked_pos": "true for patches that are hidden behind the mask token",
     "interpolate_pos_encoding": "whether to take images of other sizes, with position embeddings stretched to them",
     "encoder_outputs": "an encoder's output, or a tuple that begins with last_hidden_state, in the place of encoding",
-    "visual_feats": "features of an image's regions, from an object detector",
-    "visual_pos": "the box (x1, y1, x2, y2) of each region, as parts of the image's width and height",
-    "visual_attention_mask": f"1 for regions, {_ADDED}",
     # Targets
     "labels": "what the loss compares with",
-    "masked_lm_labels": "another name of labels",
-    "obj_labels": "for each kind of label of the objects, the labels and how much each object counts",
-    "obj_labels.obj.0": "what each object is",
-    "obj_labels.obj.1": "how much each object counts",
-    "obj_labels.attr.0": "what each object is like",
-    "obj_labels.attr.1": "how much each object counts",
-    "obj_labels.feat.0": "the features of each object",
-    "obj_labels.feat.1": "how much each object counts",
-    "matched_label": "1 where the text belongs to the image, 0 where it does not",
-    "ans": "the right answer",
     "start_positions": "the first position of the answer",
     "end_positions": "the last position of the answer",
     # What is computed
@@ -70,28 +58,8 @@ FIELDS: dict[str, str] = {
     "encoder_last_hidden_state": "the states behind the encoder's last layer",
     "encoder_hidden_states": "the encoder's embeddings, and the states behind each of its layers",
     "encoder_attentions": "probabilities of the attention in each layer of the encoder",
-    "language_output": "the states of the tokens behind the last layer",
-    "vision_output": "the states of the regions behind the last layer",
-    "pooled_output": "the first token's last state through the pooling layer",
-    "language_hidden_states": "the states of the tokens behind each layer of the language encoder, then of the "
-    "cross-modality encoder",
-    "vision_hidden_states": "the states of the regions behind each layer of the vision encoder, then of the "
-    "cross-modality encoder",
-    "language_attentions": "probabilities of the attention in each layer of the language encoder",
-    "vision_attentions": "probabilities of the attention in each layer of the vision encoder",
-    "cross_encoder_attentions": "probabilities of the tokens' attention to the regions in each cross-modality layer",
-    "prediction_logits": "scores of every token at each position",
-    "cross_relationship_score": "scores of: the text does not belong to the image, it does",
-    "question_answering_score": "scores of every answer",
     "start_logits": "scores of each position as the answer's first",
     "end_logits": "scores of each position as the answer's last",
-    # LXMERT's partial losses, which stand beside the fields
-    "masked_lm_loss": "of the masked words",
-    "matched_loss": "of the match of text and image",
-    "visual_obj_loss": "of what the objects are",
-    "visual_attr_loss": "of what the objects are like",
-    "visual_feat_loss": "of the objects' features",
-    "question_answering_loss": "of the answers",
 }
 
 SIZES: dict[str, str] = {
@@ -101,7 +69,7 @@ SIZES: dict[str, str] = {
     "context": "positions that cross-attention looks at",
     "context_hidden": "the width of what cross-attention looks at",
     "choices": "texts to choose from",
-    "texts": "batch * choices: all choices of all examples",
+    "texts": "batch * choices: the choices of all examples, one example after the other",
     "vocab_size": "tokens that the model knows",
     "positions": "positions that the model has embeddings for",
     "types": "parts of a text that the model tells apart",
@@ -118,13 +86,4 @@ SIZES: dict[str, str] = {
     "encoder_hidden": "the width of the encoder's states",
     "encoder_layers": "layers of the encoder",
     "encoder_heads": "attention heads of a layer of the encoder",
-    "objects": "regions of an image",
-    "visual_feat_dim": "features of a region",
-    "visual_pos_dim": "numbers of a box",
-    "language_layers": "layers of the language encoder",
-    "vision_layers": "layers of the vision encoder",
-    "cross_layers": "layers of the cross-modality encoder",
-    "num_qa_labels": "answers that the model knows",
-    "num_object_labels": "kinds of objects",
-    "num_attr_labels": "attributes of objects",
 }

@@ -14,9 +14,9 @@ def mask_covers_every_position(call: Call) -> None:
     if length is None or total is None or total == call.past_length + length:
         return
     past = call.past_length
-    came = f"{past} cached and {length} new positions" if past else f"{length} positions"
+    positions = f"{past} cached and {length} new positions" if past else f"{length} positions"
     raise ArgumentError(
-        f"{call.named(call.argument_with('total'))}: expected (batch, {past + length}) for {came}, got (batch, {total})"
+        f"{call.named(call.argument_with('total'))}: expected (batch, {past + length}) for {positions}, got (batch, {total})"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Specification, flag
+from multimodal.modeling.outputs import Seq2SeqLMOutput
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification, flag
 from multimodal.specs.call import Call
 
 
@@ -45,33 +46,7 @@ VisionEncoderDecoderModel = Specification(
         flag("use_cache"),
         *RETURNS,
     ),
-    output="Seq2SeqLMOutput",
-    fields=(
-        Field("loss", when="labels"),
-        Field("logits", (*TEXT, "vocab_size")),
-        Field("past_key_values", each=("layers",), when="use_cache"),
-        Field("decoder_hidden_states", (*TEXT, "hidden"), each=("layers", 1), when="output_hidden_states"),
-        Field("decoder_attentions", ("batch", "heads", "length", "length"), each=("layers",), when="output_attentions"),
-        Field(
-            "cross_attentions",
-            ("batch", "heads", "length", "encoder_tokens"),
-            each=("layers",),
-            when="output_attentions",
-        ),
-        Field("encoder_last_hidden_state", ("batch", "encoder_tokens", "encoder_hidden")),
-        Field(
-            "encoder_hidden_states",
-            ("batch", "encoder_tokens", "encoder_hidden"),
-            each=("encoder_layers", 1),
-            when="output_hidden_states",
-        ),
-        Field(
-            "encoder_attentions",
-            ("batch", "encoder_heads", "encoder_tokens", "encoder_tokens"),
-            each=("encoder_layers",),
-            when="output_attentions",
-        ),
-    ),
+    output=Seq2SeqLMOutput,
     dimensions=dimensions,
     parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
     towers=("encoder_", "decoder_"),

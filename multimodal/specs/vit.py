@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multimodal.specs.base import EXTRA, Argument, Field, Specification, flag
+from multimodal.modeling.outputs import BaseModelOutputWithPooling
+from multimodal.specs.base import EXTRA, Argument, Specification, fields_of, flag
 from multimodal.specs.rules import image_has_a_patch, image_has_the_configured_size
 
 
@@ -35,13 +36,8 @@ ViTModel = Specification(
         flag("interpolate_pos_encoding"),
         flag("return_dict"),
     ),
-    output="BaseModelOutputWithPooling",
-    fields=(
-        Field("last_hidden_state", ("batch", "tokens", "hidden")),
-        Field("pooler_output", ("batch", "hidden"), when="the model has a pooling layer"),
-        Field("hidden_states", ("batch", "tokens", "hidden"), each=("layers", 1), when="output_hidden_states"),
-        Field("attentions", ("batch", "heads", "tokens", "tokens"), each=("layers",), when="output_attentions"),
-    ),
+    output=BaseModelOutputWithPooling,
+    fields=fields_of(BaseModelOutputWithPooling, length="tokens"),
     dimensions=dimensions,
     parts=("base", "pooler"),
     sizes=(("height", "image_height"), ("width", "image_width")),

@@ -1,11 +1,13 @@
 """What specifications can say of sizes: those that follow from others, and networks whose stages each have their own."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from multimodal.specs.base import Argument, Derived, Field, Specification
+from multimodal.modeling.outputs import ModelOutput, Tensor, Tensors, tensor, tensors
+from multimodal.specs.base import Argument, Derived, Field, Specification, fields_of
 from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.check import check
 from multimodal.specs.documentation import docstring
@@ -25,6 +27,11 @@ def stage(config, sizes, index):
     return {"rows": sizes["frames"] // 2**index, "hidden": config.width * 2**index}
 
 
+class StagedOutput(ModelOutput):
+    last_hidden_state: Tensor = tensor("batch", "frames", "hidden")
+    hidden_states: Tensors = tensors("batch", "rows", "hidden", each=("stages", 1), when="asked", stage=stage)
+
+
 def is_even(call: Call) -> None:
     """A rule that only this family has."""
     if (call.size("frames") or 0) % 2:
@@ -39,11 +46,7 @@ STAGED = Specification(
         Argument("samples", "float", ("batch", "length")),
         Argument("mask", "mask", ("batch", "frames")),
     ),
-    output="BaseModelOutput",
-    fields=(
-        Field("last_hidden_state", ("batch", "frames", "hidden")),
-        Field("hidden_states", ("batch", "rows", "hidden"), each=("stages", 1), stage=stage),
-    ),
+    output=StagedOutput,
     dimensions=lambda config: {"stages": len(config.depths) - 1, "hidden": config.width},
     parts=("base",),
     derived=(
@@ -93,6 +96,16 @@ def test_each_stage_has_its_own_size():
     assert last.shapes(CONFIG, sizes) == [(2, 8, 4)]
     assert states.begins_with_input
     assert not Field("attentions", ("batch",), each=("stages",)).begins_with_input
+
+
+def test_a_class_has_fields_of_its_output_alone_and_may_call_sizes_otherwise():
+    last, states = fields_of(StagedOutput, frames="tokens", rows="tokens")
+    assert (last.shape, states.shape) == (("batch", "tokens", "hidden"), ("batch", "tokens", "hidden"))
+    assert replace(STAGED, fields=(last,)).fields == (last,)
+    with pytest.raises(
+        ValueError, match=r"expected fields of StagedOutput \(last_hidden_state, hidden_states\), got \['x'\]"
+    ):
+        replace(STAGED, fields=(last, Field("x")))
 
 
 def test_a_number_of_tensors_adds_up():

@@ -19,14 +19,14 @@ from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
-from multimodal.modeling.outputs import (
+from multimodal.modeling.outputs import Values
+from multimodal.specs import lxmert as specs
+from multimodal.specs.lxmert import (
     LxmertForPreTrainingOutput,
     LxmertForQuestionAnsweringOutput,
     LxmertModelOutput,
-    Values,
+    TwoStreamOutput,
 )
-from multimodal.modeling.structures import TwoStreamOutput
-from multimodal.specs import lxmert as specs
 
 
 class VisualEmbeddings(nn.Module):

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from multimodal.modeling.outputs import (
-    LxmertForPreTrainingOutput,
-    LxmertForQuestionAnsweringOutput,
-    LxmertModelOutput,
-    Values,
-)
-from multimodal.modeling.structures import TwoStreamOutput
+from multimodal.modeling.outputs import Values
 from multimodal.pt.annotations import ObjectLabels, Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.activations import ACTIVATIONS
@@ -23,6 +17,12 @@ from multimodal.pt.layers.mlp import MLP
 from multimodal.pt.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import lxmert as specs
+from multimodal.specs.lxmert import (
+    LxmertForPreTrainingOutput,
+    LxmertForQuestionAnsweringOutput,
+    LxmertModelOutput,
+    TwoStreamOutput,
+)
 
 
 class VisualEmbeddings(nn.Module):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from multimodal.modeling.outputs import (
+from multimodal.modeling.outputs import Values
+from multimodal.specs import lxmert as specs
+from multimodal.specs.lxmert import (
     LxmertForPreTrainingOutput,
     LxmertForQuestionAnsweringOutput,
     LxmertModelOutput,
-    Values,
+    TwoStreamOutput,
 )
-from multimodal.modeling.structures import TwoStreamOutput
-from multimodal.specs import lxmert as specs
 from multimodal.tf.annotations import Inputs, ObjectLabels, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.activations import ACTIVATIONS

@@ -11,6 +11,7 @@ from multimodal import registry
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row, Table, batch_norm
 from multimodal.configs.base import PretrainedConfig, config_class
+from multimodal.modeling.outputs import BaseModelOutputWithPooling
 from multimodal.specs.base import EXTRA, Argument, Field, Specification, flag
 
 MOMENTUM, EPSILON, TEMPERATURE = 0.99, 1e-3, 0.07
@@ -35,7 +36,7 @@ SmallModel = Specification(
     name="SmallModel",
     model_type="small",
     arguments=(Argument("pixel_values", "float", ("batch", "channels", "height", "columns")), flag("return_dict")),
-    output="BaseModelOutputWithPooling",
+    output=BaseModelOutputWithPooling,
     fields=(
         Field("last_hidden_state", ("batch", "positions", "width")),
         Field("pooler_output", ("batch", "width")),
