@@ -41,7 +41,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/pretrained.py", "+ *.compute_loss(*)"): KERAS,
     ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,
     ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
-    ("*/pretrained.py", "- expect_tensors(*)"): "Keras and JAX take NumPy arrays",
     ("*/pretrained.py", "- *.device()"): "Keras and JAX place arrays themselves",
     ("*/pretrained.py", "- *.dtype()"): "an attribute there",
     ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",

@@ -65,15 +65,15 @@ class TextNetwork(nn.Module):
         before = position if counted is None else counted
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before, train)
         visible = masks.of_text(attention_mask, x, cache, self.config.is_decoder)
-        answer = self.transformer(
+        output = self.transformer(
             x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
             head_mask=head_mask, cache=cache, weights=weights, states=states, train=train,
         )  # fmt: skip
         if counted is not None:
-            answer = answer._replace(
-                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            output = output._replace(
+                cache=output.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
             )
-        return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
+        return output._replace(pooled=None if self.pooler is None else self.pooler(output.x))
 
 
 class LanguageNetwork(nn.Module):
@@ -95,8 +95,8 @@ class LanguageNetwork(nn.Module):
         )  # fmt: skip
 
     def __call__(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
 class ClassifierNetwork(nn.Module):
@@ -114,8 +114,8 @@ class ClassifierNetwork(nn.Module):
         self.model = TextNetwork(self.config, self.parts, **types, recompute=self.recompute)
 
     def __call__(self, *args, train: bool = False, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, train=train, **kwargs)
-        return answer._replace(logits=self.head(answer.x if answer.pooled is None else answer.pooled, train))
+        output = self.model(*args, train=train, **kwargs)
+        return output._replace(logits=self.head(output.x if output.pooled is None else output.pooled, train))
 
 
 def text_block(config, layer: int, types) -> PostNormBlock:

@@ -63,13 +63,13 @@ class GPT2Network(nn.Module):
         position = 0 if cache is None else cache.position
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, train)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
-        answer = self.transformer(
+        output = self.transformer(
             x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
             head_mask=head_mask, cache=cache, weights=weights, states=states, train=train,
         )  # fmt: skip
-        x = self.norm(answer.x)
-        hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
-        return answer._replace(x=x, hidden_states=hidden_states)
+        x = self.norm(output.x)
+        hidden_states = None if output.hidden_states is None else (*output.hidden_states[:-1], x)
+        return output._replace(x=x, hidden_states=hidden_states)
 
 
 class GPT2LMHeadNetwork(nn.Module):
@@ -87,8 +87,8 @@ class GPT2LMHeadNetwork(nn.Module):
         self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, *types)
 
     def __call__(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
 def gpt2_block(config, layer: int, types) -> PreNormBlock:
@@ -149,16 +149,9 @@ class FlaxGPT2Model(FlaxPretrainedModel):
         }
         self._check(inputs, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
 
 
 class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
@@ -202,14 +195,11 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
         }
         self._check({**inputs, "labels": labels}, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(
             return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else next_token(output.logits, labels),
+            past_key_values=self._past(output.cache, use_cache),
         )

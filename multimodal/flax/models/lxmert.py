@@ -17,7 +17,7 @@ from multimodal.flax.layers.embeddings import TextEmbeddings
 from multimodal.flax.layers.encoder import PostNormBlock, Stack
 from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
-from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.flax.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.modeling.outputs import (
     LxmertForPreTrainingOutput,
@@ -208,12 +208,12 @@ class LxmertForPreTrainingNetwork(nn.Module):
         self.answers = AnswerHead(config, *types) if "answer_head" in self.parts else None
 
     def __call__(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(
-            token_scores=self.head(answer.language, self.model.embeddings.tokens.weight),
-            match_scores=self.matching(answer.pooled),
-            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
-            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        output = self.model(*args, **kwargs)
+        return output._replace(
+            token_scores=self.head(output.language, self.model.embeddings.tokens.weight),
+            match_scores=self.matching(output.pooled),
+            object_scores=self.objects(output.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(output.pooled),
         )
 
 
@@ -232,8 +232,8 @@ class LxmertForQuestionAnsweringNetwork(nn.Module):
         self.answers = AnswerHead(config, *types)
 
     def __call__(self, *args, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(answer_scores=self.answers(answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(answer_scores=self.answers(output.pooled))
 
 
 def lxmert_block(config, types) -> PostNormBlock:
@@ -266,21 +266,36 @@ def cross_block(config, types) -> CrossModalityBlock:
     return CrossModalityBlock(config, cross_attention, language=language, vision=vision, **types, parent=None)
 
 
-def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
     """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
     losses = {}
     if config.task_mask_lm and labels is not None:
-        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+        losses["masked_lm_loss"] = cross_entropy(output.token_scores, labels)
     if config.task_matched and matched_label is not None:
-        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
-    for name, scores in answer.object_scores.items():
+        losses["matched_loss"] = cross_entropy(output.match_scores, matched_label)
+    for name, scores in output.object_scores.items():
         if name in obj_labels:
             wanted, confidences = obj_labels[name]
             each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
             losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
     if config.task_qa and ans is not None:
-        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+        losses["question_answering_loss"] = answers(output.answer_scores, ans)
     return losses
+
+
+def confident(each, confidences):  # b o, b o -> scalar
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return (each * jnp.asarray(confidences, each.dtype)).mean()
+
+
+def answers(scores, labels):  # b answers, b or b answers -> scalar
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if labels.ndim == 1:
+        return cross_entropy(scores, labels)
+    labels = jnp.asarray(labels, scores.dtype)
+    each = jnp.maximum(scores, 0) - scores * labels + jnp.log1p(jnp.exp(-jnp.abs(scores)))
+    return each.sum(-1).mean()
 
 
 class FlaxLxmertModel(FlaxPretrainedModel):
@@ -318,15 +333,16 @@ class FlaxLxmertModel(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        answer = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
+        output = self._apply(
+            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train=train)
         )
-        return self._answer(
+        return self._output(
             return_dict,
-            language_output=answer.language,
-            vision_output=answer.vision,
-            pooled_output=answer.pooled,
-            **states_of(answer),
+            output,
+            language_output=output.language,
+            vision_output=output.vision,
+            pooled_output=output.pooled,
+            cross_encoder_attentions=output.cross_attentions,
         )
 
 
@@ -372,16 +388,17 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
         wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
         self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
         labels = masked_lm_labels if labels is None else labels
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
-        losses = pretraining_losses(self.config, answer, labels, **wanted)
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, output, labels, **wanted)
+        return self._output(
             return_dict,
+            output,
             loss=sum(losses.values()) if losses else None,
-            prediction_logits=answer.token_scores,
-            cross_relationship_score=answer.match_scores,
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
+            prediction_logits=output.token_scores,
+            cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores,
+            cross_encoder_attentions=output.cross_attentions,
             **losses,
         )
 
@@ -422,23 +439,13 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
+        output = self._apply(
+            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train=train)
         )
-        return self._answer(
+        return self._output(
             return_dict,
-            loss=None if labels is None else answers(answer.answer_scores, labels),
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
+            output,
+            loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores,
+            cross_encoder_attentions=output.cross_attentions,
         )
-
-
-def states_of(answer) -> dict:
-    """The fields about layers that every class gives."""
-    return {
-        "language_hidden_states": answer.language_hidden_states,
-        "vision_hidden_states": answer.vision_hidden_states,
-        "language_attentions": answer.language_attentions,
-        "vision_attentions": answer.vision_attentions,
-        "cross_encoder_attentions": answer.cross_attentions,
-    }

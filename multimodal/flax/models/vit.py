@@ -47,9 +47,9 @@ class ViTNetwork(nn.Module):
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, train: bool = False
     ) -> NetworkOutput:
         x = self.embeddings(pixel_values, bool_masked_pos, train)
-        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
-        x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
+        output = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
+        x = self.norm(output.x)
+        return output._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, types) -> PreNormBlock:
@@ -97,12 +97,6 @@ class FlaxViTModel(FlaxPretrainedModel):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(return_dict, output)

@@ -36,9 +36,9 @@ class ViTNetwork(nn.Module):
 
     def forward(self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False) -> NetworkOutput:
         x = self.embeddings(pixel_values, bool_masked_pos)
-        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states)
-        x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
+        output = self.transformer(x, head_mask=head_mask, weights=weights, states=states)
+        x = self.norm(output.x)
+        return output._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, dtype) -> PreNormBlock:
@@ -82,11 +82,5 @@ class ViTModel(PretrainedModel):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._output(return_dict, output)

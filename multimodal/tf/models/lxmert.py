@@ -23,7 +23,7 @@ from multimodal.tf.layers.embeddings import TextEmbeddings
 from multimodal.tf.layers.encoder import PostNormBlock, Stack
 from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.tf.layers.mlp import MLP
-from multimodal.tf.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.tf.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.tf.pretrained import TFPretrainedModel
 
 
@@ -183,12 +183,12 @@ class LxmertForPreTrainingNetwork(Layer):
         self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
 
     def call(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(
-            token_scores=self.head(answer.language, self.model.embeddings.tokens.embeddings),
-            match_scores=self.matching(answer.pooled),
-            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
-            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        output = self.model(*args, **kwargs)
+        return output._replace(
+            token_scores=self.head(output.language, self.model.embeddings.tokens.embeddings),
+            match_scores=self.matching(output.pooled),
+            object_scores=self.objects(output.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(output.pooled),
         )
 
 
@@ -201,8 +201,8 @@ class LxmertForQuestionAnsweringNetwork(Layer):
         self.answers = AnswerHead(config, dtype)
 
     def call(self, *args, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(answer_scores=self.answers(answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(answer_scores=self.answers(output.pooled))
 
 
 def lxmert_block(config, dtype) -> PostNormBlock:
@@ -229,21 +229,35 @@ def cross_block(config, dtype) -> CrossModalityBlock:
     return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype)
 
 
-def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
     """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
     losses = {}
     if config.task_mask_lm and labels is not None:
-        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+        losses["masked_lm_loss"] = cross_entropy(output.token_scores, labels)
     if config.task_matched and matched_label is not None:
-        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
-    for name, scores in answer.object_scores.items():
+        losses["matched_loss"] = cross_entropy(output.match_scores, matched_label)
+    for name, scores in output.object_scores.items():
         if name in obj_labels:
             wanted, confidences = obj_labels[name]
             each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
             losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
     if config.task_qa and ans is not None:
-        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+        losses["question_answering_loss"] = answers(output.answer_scores, ans)
     return losses
+
+
+def confident(each, confidences):  # b o, b o -> scalar
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return tf.reduce_mean(each * tf.cast(confidences, each.dtype))
+
+
+def answers(scores, labels):  # b answers, b or b answers -> scalar
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if len(labels.shape) == 1:
+        return cross_entropy(scores, labels)
+    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, scores.dtype), scores)
+    return tf.reduce_mean(tf.reduce_sum(each, -1))
 
 
 class TFLxmertModel(TFPretrainedModel):
@@ -279,16 +293,17 @@ class TFLxmertModel(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(
             return_dict,
-            language_output=answer.language,
-            vision_output=answer.vision,
-            pooled_output=answer.pooled,
-            **states_of(answer),
+            output,
+            language_output=output.language,
+            vision_output=output.vision,
+            pooled_output=output.pooled,
+            cross_encoder_attentions=output.cross_attentions,
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertModelOutput | Values: ...
 
@@ -333,20 +348,21 @@ class TFLxmertForPreTraining(TFPretrainedModel):
         wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
         self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
         labels = masked_lm_labels if labels is None else labels
-        options = self._options(output_attentions, output_hidden_states, training)
-        answer = self.network(**inputs, objects=obj_labels is not None, **options)
-        losses = pretraining_losses(self.config, answer, labels, **wanted)
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, training=training)
+        output = self.network(**inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, output, labels, **wanted)
+        return self._output(
             return_dict,
+            output,
             loss=sum(losses.values()) if losses else None,
-            prediction_logits=answer.token_scores,
-            cross_relationship_score=answer.match_scores,
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
+            prediction_logits=output.token_scores,
+            cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores,
+            cross_encoder_attentions=output.cross_attentions,
             **losses,
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertForPreTrainingOutput | Values: ...
 
@@ -385,25 +401,15 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(
             return_dict,
-            loss=None if labels is None else answers(answer.answer_scores, labels),
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
+            output,
+            loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores,
+            cross_encoder_attentions=output.cross_attentions,
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertForQuestionAnsweringOutput | Values: ...
-
-
-def states_of(answer) -> dict:
-    """The fields about layers that every class gives."""
-    return {
-        "language_hidden_states": answer.language_hidden_states,
-        "vision_hidden_states": answer.vision_hidden_states,
-        "language_attentions": answer.language_attentions,
-        "vision_attentions": answer.vision_attentions,
-        "cross_encoder_attentions": answer.cross_attentions,
-    }

@@ -38,9 +38,9 @@ class ViTNetwork(Layer):
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, training=False
     ) -> NetworkOutput:
         x = self.embeddings(pixel_values, bool_masked_pos, training)
-        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
-        x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
+        output = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
+        x = self.norm(output.x)
+        return output._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, dtype) -> PreNormBlock:
@@ -86,15 +86,9 @@ class TFViTModel(TFPretrainedModel):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(return_dict, output)
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling | Values: ...

@@ -48,5 +48,5 @@ class FlaxSmallModel(FlaxPretrainedModel):
 
     def __call__(self, pixel_values=None, return_dict=None, train: bool = False, params=None, dropout_rng=None):
         self._check({"pixel_values": pixel_values})
-        answer = self._apply(params, dropout_rng, pixel_values, train=train)
-        return self._answer(return_dict, answer.state, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self._apply(params, dropout_rng, pixel_values, train=train)
+        return self._output(return_dict, output)

@@ -40,5 +40,5 @@ class SmallModel(PretrainedModel):
 
     def forward(self, pixel_values=None, return_dict=None):
         self._check({"pixel_values": pixel_values})
-        answer = self.network(pixel_values)
-        return self._answer(return_dict, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self.network(pixel_values)
+        return self._output(return_dict, output)

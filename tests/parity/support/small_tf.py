@@ -41,5 +41,5 @@ class TFSmallModel(TFPretrainedModel):
 
     def call(self, pixel_values=None, return_dict=None, training=False):
         self._check({"pixel_values": pixel_values})
-        answer = self.network(pixel_values, training)
-        return self._answer(return_dict, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self.network(pixel_values, training)
+        return self._output(return_dict, output)
