@@ -36,7 +36,7 @@ MODES = {"self", "dtype", "device", "train", "training"}
 """Parameters that any function may have in any backend: each framework has its own way to say them."""
 OF_CALLS = MODES | {"params", "dropout_rng"}
 """linen's state comes as arguments; Keras and torch hold theirs."""
-OF_BUILDS = MODES | {"name", "param_dtype", "recompute"}
+OF_BUILDS = MODES | {"name", "recompute"}
 """Keras' layers have names; linen's modules are told at once what the others are told later."""
 BLOCKS = ("layers", "models")
 """Folders in which private names have to mirror each other too; elsewhere they are each adapter's own."""

@@ -118,7 +118,7 @@ class Stepper:
         self.module, self.params = module, params
         self.given = {name: jnp.repeat(array, beams, 0) for name, array in given.items()}
         self.visible = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype)
+        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype.computation)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         order = np.arange(len(tokens)) if order is None else order
@@ -178,7 +178,7 @@ def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int)
         return (at < length) & ~ended.all()
 
     tokens = jnp.pad(prompt, ((0, 0), (0, capacity - start)), constant_values=0)
-    output = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype))
+    output = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype.computation))
     tokens, ended = append(tokens, jnp.zeros(batch, bool), output.logits, start)
     tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, output.cache, start + 1))
     return tokens, count

@@ -48,7 +48,7 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
 
 def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) -> Any:
     """The compiled call, kept with the model: JAX compiles it anew for other shapes only."""
-    key = (model._module_arguments(), tuple(sorted(fixed.items())), train, gradients, is_replaced())
+    key = (model.module, tuple(sorted(fixed.items())), train, gradients, is_replaced())
     programs = vars(model).setdefault("_programs", {})
     if key not in programs:
 

@@ -13,7 +13,7 @@ from flax import linen as nn
 from flax.core import unfreeze
 
 from multimodal.configs.base import FrozenConfig, PretrainedConfig
-from multimodal.dtypes import dtype_name
+from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
@@ -54,6 +54,7 @@ class FlaxPretrainedModel(ModelBase):
         self.dtype = _available(dtype_name(dtype or "float32"))
         self.param_dtype = _available(dtype_name(param_dtype or "float32"))
         self.recompute = False
+        self._frozen_copy: FrozenConfig | None = None
         self._parent: tuple[FlaxPretrainedModel, str] | None = None
         self._params: dict[str, Any] = {}
         if _do_init:
@@ -80,9 +81,17 @@ class FlaxPretrainedModel(ModelBase):
         """Parameters of a new shape; the module is made from the configuration at each call."""
         self.params = {}
 
-    def _module_arguments(self) -> tuple:
-        """What a module is made from: hashable, so that compiled programs find it again."""
-        return FrozenConfig(self.config), self.parts, self.dtype, self.param_dtype, self.recompute
+    @property
+    def _frozen(self) -> FrozenConfig:
+        """The configuration as it is now, for a module: hashable, so that compiled programs find it again."""
+        if self._frozen_copy is None or not self._frozen_copy.is_copy_of(self.config):
+            self._frozen_copy = FrozenConfig(self.config)
+        return self._frozen_copy
+
+    @property
+    def _types(self) -> Types:
+        """The types that a module has."""
+        return Types(self.dtype, self.param_dtype)
 
     @property
     def module(self) -> nn.Module:

@@ -246,7 +246,7 @@ class ModelBase:
     # What every call does before and after its network
 
     def _is_traced(self, given: dict[str, Any]) -> bool:
-        """Whether a program is being made of the call: its arguments have no values then, and are not checked."""
+        """Whether the call is being traced into a program: its arguments have no values then and are not checked."""
         raise NotImplementedError
 
     def _extent(self, value: Any) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ class FlaxBertModel(FlaxPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(*self._module_arguments())
+        return TextNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -72,7 +72,9 @@ class FlaxBertLMHeadModel(FlaxPretrainedModel):
     spec = specs.BertLMHeadModel
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation=self.config.hidden_act)
+        return LanguageNetwork(
+            self._frozen, self.parts, activation=self.config.hidden_act, dtype=self._types, recompute=self.recompute
+        )
 
     def __call__(
         self,

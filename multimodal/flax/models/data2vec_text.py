@@ -38,7 +38,7 @@ class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxBertLMHeadModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation="gelu")
+        return LanguageNetwork(self._frozen, self.parts, activation="gelu", dtype=self._types, recompute=self.recompute)
 
 
 class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
@@ -47,7 +47,7 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation="gelu")
+        return LanguageNetwork(self._frozen, self.parts, activation="gelu", dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -107,7 +107,7 @@ class FlaxTextClassifier(FlaxPretrainedModel, Generic[Output]):
         params: dict[str, Any] | None = None,
         dropout_rng: Tensor | None = None,
     ) -> Output | Values:
-        """Arguments and outputs: those of the specification of each class."""
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -128,7 +128,9 @@ class FlaxData2VecTextForSequenceClassification(FlaxTextClassifier[SequenceClass
     spec = specs.Data2VecTextForSequenceClassification
 
     def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
+        )
 
     def _loss(self, logits, labels):
         return by_problem(problem_type(self.config, labels), logits, labels)
@@ -140,7 +142,7 @@ class FlaxData2VecTextForTokenClassification(FlaxTextClassifier[TokenClassifierO
     spec = specs.Data2VecTextForTokenClassification
 
     def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
 
     def _loss(self, logits, labels):
         return cross_entropy(logits, labels)
@@ -152,7 +154,7 @@ class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def __call__(
         self,
@@ -196,7 +198,7 @@ class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def __call__(
         self,
@@ -237,11 +239,10 @@ class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
         )
 
 
-def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: FlaxPretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
-    config, parts, *types, recompute = model._module_arguments()
-    head = head(config.hidden_size, labels_count, dropout_rate, *types)
-    return ClassifierNetwork(config, parts, *types, recompute, head=head)
+    head = head(model.config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=model._types)
+    return ClassifierNetwork(model._frozen, model.parts, head=head, dtype=model._types, recompute=model.recompute)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.dtypes import Types
 from multimodal.flax.annotations import Past, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
@@ -31,19 +32,19 @@ class GPT2Network(nn.Module):
     """Embeddings, a decoder and a last normalisation."""
 
     config: Any
-    parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        config, dtype = self.config, self.dtype
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, **types
-        )
-        blocks = [gpt2_block(config, layer, types) for layer in range(config.n_layer)]
+            config.vocab_size, positions_count=config.n_positions, hidden_size=config.n_embd,
+            dropout_rate=config.embd_pdrop, dtype=dtype,
+        )  # fmt: skip
+        blocks = [gpt2_block(config, layer, dtype) for layer in range(config.n_layer)]
         self.transformer = DecoderStack(blocks, recompute=self.recompute)
-        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, **types)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
     def __call__(
         self,
@@ -76,36 +77,36 @@ class GPT2LMHeadNetwork(nn.Module):
     """The network with scores of every token on top."""
 
     config: Any
-    parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = GPT2Network(config, self.parts, *types, self.recompute)
-        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, *types)
+        config, dtype = self.config, self.dtype
+        self.model = GPT2Network(config, dtype=dtype, recompute=self.recompute)
+        self.head = LanguageHead(config.n_embd, config.vocab_size, tied=config.tie_word_embeddings, dtype=dtype)
 
     def __call__(self, *args, **kwargs) -> NetworkOutput:
         output = self.model(*args, **kwargs)
         return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
-def gpt2_block(config, layer: int, types) -> PreNormBlock:
+def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
     """One layer of the decoder."""
     width, head_size = config.n_embd, config.n_embd // config.n_head
     scale = head_size**-0.5 if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
         scale /= layer + 1
-    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, **types, "parent": None}
+    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, "dtype": dtype}
+    options |= {"parent": None}
     attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     cross_attention = None
     if config.add_cross_attention:
         cross_attention = CrossAttention(width, num_heads=config.n_head, **options)
-    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, **types, parent=None)
+    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, dtype=dtype, parent=None)
     return PreNormBlock(
         width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_epsilon,
-        dropout_rate=config.resid_pdrop, **types, parent=None,
+        dropout_rate=config.resid_pdrop, dtype=dtype, parent=None,
     )  # fmt: skip
 
 
@@ -115,7 +116,7 @@ class FlaxGPT2Model(FlaxPretrainedModel):
     spec = specs.GPT2Model
 
     def _build(self):
-        return GPT2Network(*self._module_arguments())
+        return GPT2Network(self._frozen, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -160,7 +161,7 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
     spec = specs.GPT2LMHeadModel
 
     def _build(self):
-        return GPT2LMHeadNetwork(*self._module_arguments())
+        return GPT2LMHeadNetwork(self._frozen, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.annotations import ObjectLabels, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.activations import ACTIVATIONS
@@ -33,16 +34,16 @@ class VisualEmbeddings(nn.Module):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
     config: Any
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width, epsilon = config.hidden_size, config.layer_norm_eps
-        self.features = Linear(config.visual_feat_dim, width, True, *types)
-        self.features_norm = LayerNorm(width, epsilon, *types)
-        self.boxes = Linear(config.visual_pos_dim, width, True, *types)
-        self.boxes_norm = LayerNorm(width, epsilon, *types)
+        self.features = Linear(config.visual_feat_dim, width, dtype=dtype)
+        self.features_norm = LayerNorm(width, epsilon, dtype=dtype)
+        self.boxes = Linear(config.visual_pos_dim, width, dtype=dtype)
+        self.boxes_norm = LayerNorm(width, epsilon, dtype=dtype)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def __call__(self, visual_feats, visual_pos, train: bool = False):  # b o f, b o p -> b o d
@@ -59,12 +60,11 @@ class CrossModalityBlock(nn.Module):
     _: KW_ONLY
     language: nn.Module
     vision: nn.Module
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
+        config, dtype = self.config, self.dtype
+        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def __call__(self, x, *, y, visible=None, y_visible=None, weights=False, train: bool = False):
@@ -95,24 +95,24 @@ class LxmertNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        config, dtype = self.config, self.dtype
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
-            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), **types,
+            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, **types)
-        self.language = Stack([lxmert_block(config, types) for _ in range(config.l_layers)], recompute=self.recompute)
-        self.vision = Stack([lxmert_block(config, types) for _ in range(config.r_layers)], recompute=self.recompute)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
+        self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)], recompute=self.recompute)
+        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)], recompute=self.recompute)
         self.cross = CrossModalityStack(
-            [cross_block(config, types) for _ in range(config.x_layers)], recompute=self.recompute
+            [cross_block(config, dtype) for _ in range(config.x_layers)], recompute=self.recompute
         )
-        self.pooler = Pooler(config.hidden_size, **types)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def __call__(
         self,
@@ -152,17 +152,17 @@ class ObjectHead(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width = config.hidden_size
-        self.dense = Linear(width, width, True, *types)
-        self.norm = LayerNorm(width, config.layer_norm_eps, *types)
-        self.obj = Linear(width, config.num_object_labels, True, *types) if "obj_head" in self.parts else None
-        self.attr = Linear(width, config.num_attr_labels, True, *types) if "attr_head" in self.parts else None
-        self.feat = Linear(width, config.visual_feat_dim, True, *types) if "feat_head" in self.parts else None
+        self.dense = Linear(width, width, dtype=dtype)
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype)
+        self.obj = Linear(width, config.num_object_labels, dtype=dtype) if "obj_head" in self.parts else None
+        self.attr = Linear(width, config.num_attr_labels, dtype=dtype) if "attr_head" in self.parts else None
+        self.feat = Linear(width, config.visual_feat_dim, dtype=dtype) if "feat_head" in self.parts else None
 
     def __call__(self, y):  # b o d -> {name: b o outputs}
         y = self.norm(ACTIVATIONS[self.config.hidden_act](self.dense(y)))
@@ -174,15 +174,15 @@ class AnswerHead(nn.Module):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
     config: Any
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width = config.hidden_size
-        self.up = Linear(width, 2 * width, True, *types)
-        self.norm = LayerNorm(2 * width, config.layer_norm_eps, *types)
-        self.scores = Linear(2 * width, config.num_qa_labels, True, *types)
+        self.up = Linear(width, 2 * width, dtype=dtype)
+        self.norm = LayerNorm(2 * width, config.layer_norm_eps, dtype=dtype)
+        self.scores = Linear(2 * width, config.num_qa_labels, dtype=dtype)
 
     def __call__(self, pooled):  # b d -> b answers
         return self.scores(self.norm(ACTIVATIONS["gelu"](self.up(pooled))))
@@ -193,19 +193,20 @@ class LxmertForPreTrainingNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
+        config, dtype = self.config, self.dtype
+        self.model = LxmertNetwork(config, self.parts, dtype=dtype, recompute=self.recompute)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, *types
-        )
-        self.matching = Linear(config.hidden_size, 2, True, *types)
-        self.objects = ObjectHead(config, self.parts, *types) if "object_head" in self.parts else None
-        self.answers = AnswerHead(config, *types) if "answer_head" in self.parts else None
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
+        self.matching = Linear(config.hidden_size, 2, dtype=dtype)
+        self.objects = ObjectHead(config, self.parts, dtype=dtype) if "object_head" in self.parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in self.parts else None
 
     def __call__(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
@@ -222,48 +223,43 @@ class LxmertForQuestionAnsweringNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
-        self.answers = AnswerHead(config, *types)
+        config, dtype = self.config, self.dtype
+        self.model = LxmertNetwork(config, self.parts, dtype=dtype, recompute=self.recompute)
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def __call__(self, *args, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
         return output._replace(answer_scores=self.answers(output.pooled))
 
 
-def lxmert_block(config, types) -> PostNormBlock:
+def lxmert_block(config, dtype) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
         width, num_heads=config.num_attention_heads, head_size=head_size,
-        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, parent=None,
     )  # fmt: skip
-    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype, parent=None)
     return PostNormBlock(
-        width,
-        attention,
-        mlp=mlp,
-        epsilon=config.layer_norm_eps,
-        dropout_rate=config.hidden_dropout_prob,
-        **types,
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         parent=None,
-    )
+    )  # fmt: skip
 
 
-def cross_block(config, types) -> CrossModalityBlock:
+def cross_block(config, dtype) -> CrossModalityBlock:
     """One layer of the cross-modality encoder."""
     cross_attention = CrossAttention(
         config.hidden_size, num_heads=config.num_attention_heads,
         head_size=config.hidden_size // config.num_attention_heads,
-        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, parent=None,
     )  # fmt: skip
-    language, vision = lxmert_block(config, types), lxmert_block(config, types)
-    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, **types, parent=None)
+    language, vision = lxmert_block(config, dtype), lxmert_block(config, dtype)
+    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype, parent=None)
 
 
 def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
@@ -304,7 +300,7 @@ class FlaxLxmertModel(FlaxPretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(*self._module_arguments())
+        return LxmertNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -333,17 +329,12 @@ class FlaxLxmertModel(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        output = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train=train)
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
         return self._output(
-            return_dict,
-            output,
-            language_output=output.language,
-            vision_output=output.vision,
-            pooled_output=output.pooled,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class FlaxLxmertForPreTraining(FlaxPretrainedModel):
@@ -352,7 +343,7 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(*self._module_arguments())
+        return LxmertForPreTrainingNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -392,15 +383,10 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
         output = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
         losses = pretraining_losses(self.config, output, labels, **wanted)
         return self._output(
-            return_dict,
-            output,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=output.token_scores,
-            cross_relationship_score=output.match_scores,
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-            **losses,
-        )
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
@@ -409,7 +395,7 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(*self._module_arguments())
+        return LxmertForQuestionAnsweringNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -439,13 +425,9 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        output = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train=train)
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
         return self._output(
-            return_dict,
-            output,
-            loss=None if labels is None else answers(output.answer_scores, labels),
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip

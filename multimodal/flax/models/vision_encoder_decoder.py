@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.dtypes import Types
 from multimodal.flax import weights
 from multimodal.flax.annotations import Encoding, Past, Tensor
 from multimodal.flax.generation import GenerationMixin
@@ -25,15 +27,15 @@ class VisionEncoderDecoderNetwork(nn.Module):
     """The networks of the two halves, and a projection where their widths differ."""
 
     config: Any
+    _: KW_ONLY
     encoder: nn.Module
     decoder: nn.Module
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
         if self.config.needs_projection:
             widths = (self.config.encoder.hidden_size, self.config.decoder.hidden_size)
-            self.projection = Linear(*widths, True, self.dtype, self.param_dtype)
+            self.projection = Linear(*widths, dtype=self.dtype)
 
     def encode(self, pixel_values, **inputs) -> NetworkOutput:
         return self.encoder(pixel_values, **inputs)
@@ -82,9 +84,8 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
             )
 
     def _build(self):
-        config, _, dtype, param_dtype, _ = self._module_arguments()
         halves = {side: half.module.clone(parent=None) for side, half in self.halves.items()}
-        return VisionEncoderDecoderNetwork(config, **halves, dtype=dtype, param_dtype=param_dtype)
+        return VisionEncoderDecoderNetwork(self._frozen, **halves, dtype=self._types)
 
     @property
     def encoder(self) -> FlaxPretrainedModel:
@@ -95,18 +96,6 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
     def decoder(self) -> FlaxPretrainedModel:
         """The decoder as a public model; it shares its tensors with this one."""
         return self.halves["decoder"]
-
-    def gradient_checkpointing_enable(self) -> None:
-        for half in self.halves.values():
-            half.gradient_checkpointing_enable()
-
-    def gradient_checkpointing_disable(self) -> None:
-        for half in self.halves.values():
-            half.gradient_checkpointing_disable()
-
-    @property
-    def is_gradient_checkpointing(self) -> bool:
-        return any(half.is_gradient_checkpointing for half in self.halves.values())
 
     def __call__(
         self,
@@ -163,9 +152,11 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
             encoder_attentions=encoded.attentions,
         )
 
-    def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, rng=None) -> NetworkOutput:
+    def _encode(
+        self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, dropout_rng=None
+    ) -> NetworkOutput:
         """What the encoder says of the image, or what was given in its place."""
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
-            return self._apply(params, rng, pixel_values, **encoder_kwargs, **options, method="encode")
+            return self._apply(params, dropout_rng, pixel_values, **encoder_kwargs, **options, method="encode")
         return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

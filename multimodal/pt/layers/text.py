@@ -36,7 +36,7 @@ class TextNetwork(nn.Module):
         )  # fmt: skip
         blocks = [text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)]
         self.transformer = DecoderStack(blocks)
-        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in parts else None
 
     def forward(
         self,

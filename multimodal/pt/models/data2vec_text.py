@@ -100,7 +100,7 @@ class TextClassifier(PretrainedModel, Generic[Output]):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
     ) -> Output | Values:
-        """Arguments and outputs: those of the specification of each class."""
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -120,7 +120,9 @@ class Data2VecTextForSequenceClassification(TextClassifier[SequenceClassifierOut
     spec = specs.Data2VecTextForSequenceClassification
 
     def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
+        )
 
     def _loss(self, logits, labels):
         return by_problem(problem_type(self.config, labels), logits, labels)
@@ -132,7 +134,7 @@ class Data2VecTextForTokenClassification(TextClassifier[TokenClassifierOutput]):
     spec = specs.Data2VecTextForTokenClassification
 
     def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
 
     def _loss(self, logits, labels):
         return cross_entropy(logits, labels)
@@ -144,7 +146,7 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def forward(
         self,
@@ -184,7 +186,7 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def forward(
         self,
@@ -221,10 +223,10 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
         )
 
 
-def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: PretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
-    head = head(config.hidden_size, labels_count, dropout_rate, dtype)
+    head = head(config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=dtype)
     return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 

@@ -27,11 +27,12 @@ from multimodal.specs import gpt2 as specs
 class GPT2Network(nn.Module):
     """Embeddings, a decoder and a last normalisation."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
-        )
+            config.vocab_size, positions_count=config.n_positions, hidden_size=config.n_embd,
+            dropout_rate=config.embd_pdrop, dtype=dtype,
+        )  # fmt: skip
         self.transformer = DecoderStack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)])
         self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
@@ -64,10 +65,10 @@ class GPT2Network(nn.Module):
 class GPT2LMHeadNetwork(nn.Module):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
-        self.model = GPT2Network(config, dtype)
-        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, dtype)
+        self.model = GPT2Network(config, dtype=dtype)
+        self.head = LanguageHead(config.n_embd, config.vocab_size, tied=config.tie_word_embeddings, dtype=dtype)
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
         output = self.model(*args, **kwargs)
@@ -98,7 +99,7 @@ class GPT2Model(PretrainedModel):
     spec = specs.GPT2Model
 
     def _build(self):
-        return GPT2Network(self.config, self.parameter_dtype)
+        return GPT2Network(self.config, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -139,7 +140,7 @@ class GPT2LMHeadModel(PretrainedModel):
     spec = specs.GPT2LMHeadModel
 
     def _build(self):
-        return GPT2LMHeadNetwork(self.config, self.parameter_dtype)
+        return GPT2LMHeadNetwork(self.config, dtype=self.parameter_dtype)
 
     def forward(
         self,

@@ -28,7 +28,7 @@ from multimodal.specs import lxmert as specs
 class VisualEmbeddings(nn.Module):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         width, epsilon = config.hidden_size, config.layer_norm_eps
         self.features = Linear(config.visual_feat_dim, width, dtype=dtype)
@@ -81,18 +81,18 @@ class CrossModalityStack(Stack):
 class LxmertNetwork(nn.Module):
     """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
             dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
         self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)])
         self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)])
         self.cross = CrossModalityStack([cross_block(config, dtype) for _ in range(config.x_layers)])
-        self.pooler = Pooler(config.hidden_size, dtype)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def forward(
         self,
@@ -129,7 +129,7 @@ class LxmertNetwork(nn.Module):
 class ObjectHead(nn.Module):
     """What each object is, what it is like, and its features: section 3.1.2."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         width = config.hidden_size
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -148,7 +148,7 @@ class ObjectHead(nn.Module):
 class AnswerHead(nn.Module):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         width = config.hidden_size
         self.up = Linear(width, 2 * width, dtype=dtype)
@@ -162,15 +162,16 @@ class AnswerHead(nn.Module):
 class LxmertForPreTrainingNetwork(nn.Module):
     """The network with a head for every task of pre-training."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
-        self.model = LxmertNetwork(config, parts, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
-        )
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
         self.matching = Linear(config.hidden_size, 2, dtype=dtype)
-        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
-        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+        self.objects = ObjectHead(config, parts, dtype=dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in parts else None
 
     def forward(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
@@ -185,10 +186,10 @@ class LxmertForPreTrainingNetwork(nn.Module):
 class LxmertForQuestionAnsweringNetwork(nn.Module):
     """The network with scores of every answer on top."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
-        self.model = LxmertNetwork(config, parts, dtype)
-        self.answers = AnswerHead(config, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype)
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def forward(self, *args, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
@@ -256,7 +257,7 @@ class LxmertModel(PretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -284,13 +285,9 @@ class LxmertModel(PretrainedModel):
         self._check(inputs)
         output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
         return self._output(
-            return_dict,
-            output,
-            language_output=output.language,
-            vision_output=output.vision,
-            pooled_output=output.pooled,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class LxmertForPreTraining(PretrainedModel):
@@ -299,7 +296,7 @@ class LxmertForPreTraining(PretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForPreTrainingNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -336,15 +333,10 @@ class LxmertForPreTraining(PretrainedModel):
         output = self.network(**inputs, objects=obj_labels is not None, **options)
         losses = pretraining_losses(self.config, output, labels, **wanted)
         return self._output(
-            return_dict,
-            output,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=output.token_scores,
-            cross_relationship_score=output.match_scores,
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-            **losses,
-        )
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class LxmertForQuestionAnswering(PretrainedModel):
@@ -353,7 +345,7 @@ class LxmertForQuestionAnswering(PretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -382,9 +374,6 @@ class LxmertForQuestionAnswering(PretrainedModel):
         self._check({**inputs, "labels": labels})
         output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
         return self._output(
-            return_dict,
-            output,
-            loss=None if labels is None else answers(output.answer_scores, labels),
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip

@@ -21,13 +21,16 @@ from multimodal.specs import vision_encoder_decoder as specs
 class VisionEncoderDecoderNetwork(nn.Module):
     """The networks of the two halves, and a projection where their widths differ."""
 
-    def __init__(self, config, encoder, decoder, dtype=None):
+    def __init__(self, config, *, encoder, decoder, dtype=None):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.projection = None
         if config.needs_projection:
             self.projection = Linear(config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype)
+
+    def encode(self, pixel_values, **inputs) -> NetworkOutput:
+        return self.encoder(pixel_values, **inputs)
 
     def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
         return encoder_hidden_states if self.projection is None else self.projection(encoder_hidden_states)
@@ -139,5 +142,5 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
         """What the encoder says of the image, or what was given in its place."""
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
-            return self.network.encoder(pixel_values, **encoder_kwargs, **options)
+            return self.network.encode(pixel_values, **encoder_kwargs, **options)
         return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

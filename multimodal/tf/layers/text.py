@@ -35,7 +35,7 @@ class TextNetwork(Layer):
         )  # fmt: skip
         blocks = [text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)]
         self.transformer = DecoderStack(blocks, dtype=dtype)
-        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in parts else None
 
     def call(
         self,

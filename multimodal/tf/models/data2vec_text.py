@@ -108,7 +108,7 @@ class TFTextClassifier(TFPretrainedModel, Generic[Output]):
         return_dict: bool | None = None,
         training: bool = False,
     ) -> Output | Values:
-        """Arguments and outputs: those of the specification of each class."""
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -132,7 +132,9 @@ class TFData2VecTextForSequenceClassification(TFTextClassifier[SequenceClassifie
     spec = specs.Data2VecTextForSequenceClassification
 
     def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
+        )
 
     def _loss(self, logits, labels):
         return by_problem(problem_type(self.config, labels), logits, labels)
@@ -144,7 +146,7 @@ class TFData2VecTextForTokenClassification(TFTextClassifier[TokenClassifierOutpu
     spec = specs.Data2VecTextForTokenClassification
 
     def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
 
     def _loss(self, logits, labels):
         return cross_entropy(logits, labels)
@@ -156,7 +158,7 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def call(
         self,
@@ -201,7 +203,7 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def call(
         self,
@@ -243,10 +245,10 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
         def __call__(self, *args: Any, **kwargs: Any) -> QuestionAnsweringModelOutput | Values: ...
 
 
-def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: TFPretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
-    head = head(config.hidden_size, labels_count, dropout_rate, dtype)
+    head = head(config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=dtype)
     return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 

@@ -27,11 +27,12 @@ from multimodal.tf.pretrained import TFPretrainedModel, grow
 class GPT2Network(Layer):
     """Embeddings, a decoder and a last normalisation."""
 
-    def __init__(self, config, dtype=None, name="network"):
+    def __init__(self, config, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
-        )
+            config.vocab_size, positions_count=config.n_positions, hidden_size=config.n_embd,
+            dropout_rate=config.embd_pdrop, dtype=dtype,
+        )  # fmt: skip
         blocks = [gpt2_block(config, layer, dtype) for layer in range(config.n_layer)]
         self.transformer = DecoderStack(blocks, dtype=dtype)
         self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype, name="norm")
@@ -66,10 +67,10 @@ class GPT2Network(Layer):
 class GPT2LMHeadNetwork(Layer):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, dtype=None, name="network"):
+    def __init__(self, config, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = GPT2Network(config, dtype, name="model")
-        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, dtype)
+        self.model = GPT2Network(config, dtype=dtype, name="model")
+        self.head = LanguageHead(config.n_embd, config.vocab_size, tied=config.tie_word_embeddings, dtype=dtype)
 
     def call(self, *args, **kwargs) -> NetworkOutput:
         output = self.model(*args, **kwargs)
@@ -100,7 +101,7 @@ class TFGPT2Model(TFPretrainedModel):
     spec = specs.GPT2Model
 
     def _build(self):
-        return GPT2Network(self.config, self.parameter_dtype)
+        return GPT2Network(self.config, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -148,7 +149,7 @@ class TFGPT2LMHeadModel(TFPretrainedModel):
     spec = specs.GPT2LMHeadModel
 
     def _build(self):
-        return GPT2LMHeadNetwork(self.config, self.parameter_dtype)
+        return GPT2LMHeadNetwork(self.config, dtype=self.parameter_dtype)
 
     def call(
         self,

@@ -30,7 +30,7 @@ from multimodal.tf.pretrained import TFPretrainedModel
 class VisualEmbeddings(Layer):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
-    def __init__(self, config, dtype=None, name="visual_embeddings"):
+    def __init__(self, config, *, dtype=None, name="visual_embeddings"):
         super().__init__(dtype=dtype, name=name)
         width, epsilon = config.hidden_size, config.layer_norm_eps
         self.features = Linear(config.visual_feat_dim, width, dtype=dtype, name="features")
@@ -86,14 +86,14 @@ class CrossModalityStack(Stack):
 class LxmertNetwork(Layer):
     """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
             dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
         self.language = Stack(
             [lxmert_block(config, dtype) for _ in range(config.l_layers)], dtype=dtype, name="language"
         )
@@ -101,7 +101,7 @@ class LxmertNetwork(Layer):
         self.cross = CrossModalityStack(
             [cross_block(config, dtype) for _ in range(config.x_layers)], dtype=dtype, name="cross"
         )
-        self.pooler = Pooler(config.hidden_size, dtype)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def call(
         self,
@@ -139,7 +139,7 @@ class LxmertNetwork(Layer):
 class ObjectHead(Layer):
     """What each object is, what it is like, and its features: section 3.1.2."""
 
-    def __init__(self, config, parts, dtype=None, name="objects"):
+    def __init__(self, config, parts, *, dtype=None, name="objects"):
         super().__init__(dtype=dtype, name=name)
         width = config.hidden_size
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -158,7 +158,7 @@ class ObjectHead(Layer):
 class AnswerHead(Layer):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
-    def __init__(self, config, dtype=None, name="answers"):
+    def __init__(self, config, *, dtype=None, name="answers"):
         super().__init__(dtype=dtype, name=name)
         width = config.hidden_size
         self.up = Linear(width, 2 * width, dtype=dtype, name="up")
@@ -172,15 +172,16 @@ class AnswerHead(Layer):
 class LxmertForPreTrainingNetwork(Layer):
     """The network with a head for every task of pre-training."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = LxmertNetwork(config, parts, dtype, name="model")
+        self.model = LxmertNetwork(config, parts, dtype=dtype, name="model")
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
-        )
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
         self.matching = Linear(config.hidden_size, 2, dtype=dtype, name="matching")
-        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
-        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+        self.objects = ObjectHead(config, parts, dtype=dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in parts else None
 
     def call(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
@@ -195,10 +196,10 @@ class LxmertForPreTrainingNetwork(Layer):
 class LxmertForQuestionAnsweringNetwork(Layer):
     """The network with scores of every answer on top."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = LxmertNetwork(config, parts, dtype, name="model")
-        self.answers = AnswerHead(config, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype, name="model")
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def call(self, *args, **kwargs) -> TwoStreamOutput:
         output = self.model(*args, **kwargs)
@@ -266,7 +267,7 @@ class TFLxmertModel(TFPretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -295,13 +296,9 @@ class TFLxmertModel(TFPretrainedModel):
         self._check(inputs)
         output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
         return self._output(
-            return_dict,
-            output,
-            language_output=output.language,
-            vision_output=output.vision,
-            pooled_output=output.pooled,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
     if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
@@ -314,7 +311,7 @@ class TFLxmertForPreTraining(TFPretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForPreTrainingNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -352,15 +349,10 @@ class TFLxmertForPreTraining(TFPretrainedModel):
         output = self.network(**inputs, objects=obj_labels is not None, **options)
         losses = pretraining_losses(self.config, output, labels, **wanted)
         return self._output(
-            return_dict,
-            output,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=output.token_scores,
-            cross_relationship_score=output.match_scores,
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-            **losses,
-        )
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
     if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
@@ -373,7 +365,7 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -403,12 +395,9 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
         self._check({**inputs, "labels": labels})
         output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
         return self._output(
-            return_dict,
-            output,
-            loss=None if labels is None else answers(output.answer_scores, labels),
-            question_answering_score=output.answer_scores,
-            cross_encoder_attentions=output.cross_attentions,
-        )
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
     if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 

@@ -19,7 +19,7 @@ from multimodal.tf.pretrained import TFPretrainedModel, grow
 class VisionEncoderDecoderNetwork(Layer):
     """The networks of the two halves, and a projection where their widths differ."""
 
-    def __init__(self, config, encoder, decoder, dtype=None, name="network"):
+    def __init__(self, config, *, encoder, decoder, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.encoder = encoder
         self.decoder = decoder
@@ -28,6 +28,9 @@ class VisionEncoderDecoderNetwork(Layer):
             self.projection = Linear(
                 config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype, name="projection"
             )
+
+    def encode(self, pixel_values, **inputs) -> NetworkOutput:
+        return self.encoder(pixel_values, **inputs)
 
     def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
         return encoder_hidden_states if self.projection is None else self.projection(encoder_hidden_states)
@@ -139,5 +142,5 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         """What the encoder says of the image, or what was given in its place."""
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
-            return self.network.encoder(pixel_values, **encoder_kwargs, **options)
+            return self.network.encode(pixel_values, **encoder_kwargs, **options)
         return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

@@ -22,17 +22,17 @@ from multimodal.tf.pretrained import TFPretrainedModel
 class ViTNetwork(Layer):
     """Patches, an encoder, a normalisation, and where it is wanted a pooler."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = PatchEmbeddings(
-            config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in parts,
-            config.hidden_dropout_prob, dtype,
+            config.num_channels, grid=config.grid_shape, patch=config.patch_shape, hidden_size=config.hidden_size,
+            masked="mask_token" in parts, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         )  # fmt: skip
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype=dtype
         )
         self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype, name="norm")
-        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in parts else None
 
     def call(
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, training=False
@@ -70,7 +70,7 @@ class TFViTModel(TFPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return ViTNetwork(self.config, self.parts, self.parameter_dtype)
+        return ViTNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
