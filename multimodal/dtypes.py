@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 FLOATING = ("float64", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Types:
+    """The two types of a linen module: parameters may be of another type than what is computed with them."""
+
+    computation: str = "float32"
+    parameters: str = "float32"
 
 
 def dtype_name(dtype: Any) -> str:

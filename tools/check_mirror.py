@@ -4,7 +4,8 @@
 
 It reads source only (`ast`), imports no framework, and compares with PyTorch's tree: the files, the classes without
 their prefix, the functions, the methods, the submodules that a class makes, and the parameters in their order. Public
-classes are also held against `multimodal.specs`. What a framework needs otherwise stands in `mirror_differences.py`,
+classes are also held against `multimodal.specs`: the arguments of a call, and those that it hands on to its network
+in `inputs = {...}`. What a framework needs otherwise stands in `mirror_differences.py`,
 with a reason; an entry that no longer applies is an error too.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,7 +36,7 @@ MODES = {"self", "dtype", "device", "train", "training"}
 """Parameters that any function may have in any backend: each framework has its own way to say them."""
 OF_CALLS = MODES | {"params", "dropout_rng"}
 """linen's state comes as arguments; Keras and torch hold theirs."""
-OF_BUILDS = MODES | {"name", "param_dtype", "recompute"}
+OF_BUILDS = MODES | {"name", "recompute"}
 """Keras' layers have names; linen's modules are told at once what the others are told later."""
 BLOCKS = ("layers", "models")
 """Folders in which private names have to mirror each other too; elsewhere they are each adapter's own."""
@@ -166,36 +168,72 @@ def submodules(build: ast.FunctionDef) -> Iterator[str]:
 
 
 def against_specifications(package: Path) -> Iterator[str]:
-    """Public classes whose call does not take the arguments of their specification, in its order."""
+    """Public classes whose call does not take the arguments of their specification, in its order, or loses some."""
     for name, spec in PUBLIC.items():
         for backend in registry.BACKENDS:
             module = registry.FAMILIES[spec.model_type].module
             path = package / backend / "models" / f"{module}.py"
-            found = call_of(path, registry.PREFIXES[backend] + name, CALLS[backend])
-            wanted = ["self", *spec.signature(backend)]
-            if found is None:
-                yield f"{backend}/models/{module}.py: {name} has no {CALLS[backend]}"
-            elif [n for n in found if n != "**kwargs"] != wanted:
-                yield f"{backend}/models/{module}.py: {name} takes {found}, its specification says {wanted}"
+            call = method_of(path, registry.PREFIXES[backend] + name, CALLS[backend])
+            where = f"{backend}/models/{module}.py: {name}"
+            if call is None:
+                yield f"{where} has no {CALLS[backend]}"
+                continue
+            wanted, found = ["self", *spec.signature(backend)], parameters(call)
+            if [n for n in found if n != "**kwargs"] != wanted:
+                yield f"{where} takes {found}, its specification says {wanted}"
+            yield from (f"{where}: {difference}" for difference in about_inputs(call, array_arguments(spec)))
 
 
-def call_of(path: Path, class_name: str, method_name: str) -> list[str] | None:
-    """Parameters of a method, also of one that comes from another family's class; None where there is none."""
+def array_arguments(spec: specs.Specification) -> set[str]:
+    """The arrays that a call hands on: no flags, no structures, and nothing that only the loss is computed from."""
+    loss = next((field.when for field in spec.fields if field.name == "loss"), "")
+    labels = set(re.findall(r"\w+", loss))
+    return {a.name for a in spec.arguments if a.kind not in ("flag", "structure") and a.name not in labels}
+
+
+def about_inputs(call: ast.FunctionDef, wanted: set[str]) -> Iterator[str]:
+    """What is wrong with each `inputs = {...}` of a call, which must have every array argument under its own name."""
+    dictionaries = [
+        statement.value
+        for statement in ast.walk(call)
+        if isinstance(statement, ast.Assign)
+        and ast.unparse(statement.targets[0]) == "inputs"
+        and isinstance(statement.value, ast.Dict)
+    ]
+    if not dictionaries:
+        yield f"{call.name} has no dictionary `inputs`"
+    for dictionary in dictionaries:
+        pairs = [
+            (ast.literal_eval(key) if key else "**", ast.unparse(value))
+            for key, value in zip(dictionary.keys, dictionary.values)
+        ]
+        found = {key for key, _ in pairs}
+        yield from (f"`inputs` has no {name}" for name in sorted(wanted - found))
+        yield from (f"`inputs` has {name}, which is no array argument" for name in sorted(found - wanted))
+        yield from (f"`inputs` has {value} as {key}" for key, value in pairs if key != value)
+
+
+def method_of(path: Path, class_name: str, method_name: str) -> ast.FunctionDef | None:
+    """A method of a class, also one that it inherits, from another family's class too; None where there is none."""
     body = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
     node = next((n for n in body if isinstance(n, ast.ClassDef) and n.name == class_name), None)
     if node is None:
         return None
     method = next((m for m in methods(node) if m.name == method_name), None)
     if method is not None:
-        return parameters(method)
-    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        return method
+    files = {name.name: file for file, names in imported_models(path, body) for name in names}
+    named = (base.value if isinstance(base, ast.Subscript) else base for base in node.bases)  # `Base[Output]`, `Base`
+    bases = (base.id for base in named if isinstance(base, ast.Name))
+    found = (method_of(files.get(base, path), base, method_name) for base in bases)
+    return next((method for method in found if method is not None), None)
+
+
+def imported_models(path: Path, body: list[ast.stmt]) -> Iterator[tuple[Path, list[ast.alias]]]:
+    """(file, names) of what a file of a family takes from those of others."""
     for statement in body:
         if isinstance(statement, ast.ImportFrom) and ".models." in (statement.module or ""):
-            file = path.with_name(f"{statement.module.rpartition('.')[2]}.py")
-            found = [call_of(file, name.name, method_name) for name in statement.names if name.name in bases]
-            if any(found):
-                return next(f for f in found if f)
-    return None
+            yield path.with_name(f"{statement.module.rpartition('.')[2]}.py"), statement.names
 
 
 if __name__ == "__main__":

@@ -15,6 +15,6 @@ Inputs: TypeAlias = Tensor
 """The first argument of a call."""
 Past: TypeAlias = tuple[tuple[Tensor, ...], ...]
 Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
-"""What an encoder answered."""
+"""An encoder's output."""
 ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
 """{kind of label: (labels, confidences)}."""

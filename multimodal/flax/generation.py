@@ -93,7 +93,7 @@ class TextGenerationMixin:
 
 
 def generated(model, params, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> GenerateOutput:
-    """What `generate` answers: `given` are arrays (batch, ...) that the decoder, a public model, gets at each step."""
+    """What `generate` returns: `given` are arrays (batch, ...) that the decoder, a public model, gets at each step."""
     params = weights.collections(params)
     prompt, positions = jnp.asarray(prompt, jnp.int32), arguments.longest(model)
     length = arguments.total_length(settings, prompt.shape[1], positions)
@@ -103,8 +103,8 @@ def generated(model, params, given: dict[str, Any], prompt, mask, settings: Gene
     if arguments.needs_search(settings):
         rows, beams = prompt.shape[0], settings.num_beams
         stepper = Stepper(model.module, params, given, mask, rows, capacity, beams)
-        answer = search.run(stepper, np.asarray(prompt), settings, length)
-        return GenerateOutput(**{name: jnp.asarray(value) for name, value in answer.items()})
+        output = search.run(stepper, np.asarray(prompt), settings, length)
+        return GenerateOutput(**{name: jnp.asarray(value) for name, value in output.items()})
     eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
     pad = 0 if settings.pad_token_id is None else settings.pad_token_id
     tokens, count = greedy(model.module, params, given, prompt, mask, length, eos, pad, capacity)
@@ -118,7 +118,7 @@ class Stepper:
         self.module, self.params = module, params
         self.given = {name: jnp.repeat(array, beams, 0) for name, array in given.items()}
         self.visible = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype)
+        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype.computation)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         order = np.arange(len(tokens)) if order is None else order
@@ -132,8 +132,8 @@ class Stepper:
 @functools.partial(jax.jit, static_argnames="module")
 def advance(module, params, tokens, order, visible, given, cache):
     """(logits behind the new tokens, cache), compiled."""
-    answer = module.apply(params, tokens, visible, **given, cache=reorder(cache, order))
-    return answer.logits[:, -1], answer.cache
+    output = module.apply(params, tokens, visible, **given, cache=reorder(cache, order))
+    return output.logits[:, -1], output.cache
 
 
 def reorder(cache: Cache, order: jax.Array) -> Cache:
@@ -169,18 +169,18 @@ def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int)
 
     def body(state):
         tokens, ended, cache, at = state
-        answer = step(jax.lax.dynamic_slice_in_dim(tokens, at - 1, 1, 1), cache)
-        tokens, ended = append(tokens, ended, answer.logits, at)
-        return tokens, ended, answer.cache, at + 1
+        output = step(jax.lax.dynamic_slice_in_dim(tokens, at - 1, 1, 1), cache)
+        tokens, ended = append(tokens, ended, output.logits, at)
+        return tokens, ended, output.cache, at + 1
 
     def unfinished(state):
         _, ended, _, at = state
         return (at < length) & ~ended.all()
 
     tokens = jnp.pad(prompt, ((0, 0), (0, capacity - start)), constant_values=0)
-    answer = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype))
-    tokens, ended = append(tokens, jnp.zeros(batch, bool), answer.logits, start)
-    tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, answer.cache, start + 1))
+    output = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype.computation))
+    tokens, ended = append(tokens, jnp.zeros(batch, bool), output.logits, start)
+    tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, output.cache, start + 1))
     return tokens, count
 
 

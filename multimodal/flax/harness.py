@@ -39,8 +39,8 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
     model._check_given(own, prefix="")  # in the program nothing is checked
     program = _program(model, fixed, train, gradients)
     state = collections(model.params)
-    answered = program(state.pop("params"), state, arrays, cotangents or {})
-    (_, (outputs, changed)), found = answered if gradients else (answered, None)
+    returned = program(state.pop("params"), state, arrays, cotangents or {})
+    (_, (outputs, changed)), found = returned if gradients else (returned, None)
     if changed:
         model.params = {**model.params, **changed}
     return {name: np.asarray(value) for name, value in outputs.items()}, None if found is None else fetch(found)
@@ -48,16 +48,16 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
 
 def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) -> Any:
     """The compiled call, kept with the model: JAX compiles it anew for other shapes only."""
-    key = (model._module_arguments(), tuple(sorted(fixed.items())), train, gradients, is_replaced())
+    key = (model.module, tuple(sorted(fixed.items())), train, gradients, is_replaced())
     programs = vars(model).setdefault("_programs", {})
     if key not in programs:
 
         def objective(params, state, arrays, cotangents):
-            answer = model(**arrays, **fixed, params={"params": params, **state}, train=train)
-            answer, changed = answer if train and state else (answer, {})
+            output = model(**arrays, **fixed, params={"params": params, **state}, train=train)
+            output, changed = output if train and state else (output, {})
             outputs: dict[str, jax.Array] = {}
-            flatten("out", answer.everything(), outputs)
-            total = answer.get("loss")
+            flatten("out", output.everything(), outputs)
+            total = output.get("loss")
             if total is None:
                 total = sum((outputs[f"out.{name}"] * value).sum() for name, value in cotangents.items())
             return jnp.asarray(total), (outputs, changed)
@@ -68,20 +68,20 @@ def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) ->
 
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """{generated, generated_scores} of one call of `generate`."""
-    answer = model.generate(**arguments, **settings)
-    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+    output = model.generate(**arguments, **settings)
+    return {"generated": output.sequences, "generated_scores": output.sequences_scores}
 
 
 @contextlib.contextmanager
 def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
-    """{`tap.<our name>`: array} of what the blocks of a model answer inside, where nothing is compiled."""
+    """{`tap.<our name>`: array} of what the blocks of a model return inside, where nothing is compiled."""
     seen: dict[str, np.ndarray] = {}
 
     def noted(call: Any, args: tuple, kwargs: dict[str, Any], context: nn.module.InterceptorContext) -> Any:
-        answer = call(*args, **kwargs)
+        output = call(*args, **kwargs)
         if context.method_name == "__call__" and is_block(type(context.module)):
-            tap(seen, our_name(context.module.path), answer, np.asarray)
-        return answer
+            tap(seen, our_name(context.module.path), output, np.asarray)
+        return output
 
     with jax.disable_jit(), nn.intercept_methods(noted):
         yield seen

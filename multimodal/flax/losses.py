@@ -27,21 +27,6 @@ def each_smooth_l1(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.where(distance < 1, distance * distance / 2, distance - 0.5).mean(-1)
 
 
-def confident(each: jax.Array, confidences: jax.Array) -> jax.Array:
-    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
-    return (each * jnp.asarray(confidences, each.dtype)).mean()
-
-
-def answers(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
-    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
-    if labels.ndim == 1:
-        return cross_entropy(scores, labels)
-    labels = jnp.asarray(labels, scores.dtype)
-    each = jnp.maximum(scores, 0) - scores * labels + jnp.log1p(jnp.exp(-jnp.abs(scores)))
-    return each.sum(-1).mean()
-
-
 def next_token(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Cross entropy of each position's logits with the label of the next; (batch, length, vocab), (batch, length)."""
     return cross_entropy(logits[:, :-1], labels[:, 1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,14 +12,12 @@ import numpy as np
 from flax import linen as nn
 from flax.core import unfreeze
 
-from multimodal import specs
 from multimodal.configs.base import FrozenConfig, PretrainedConfig
-from multimodal.dtypes import dtype_name
+from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
-from multimodal.specs.check import check_names
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 
 for _cls in outputs.output_classes():
     jax.tree_util.register_pytree_with_keys(
@@ -57,6 +54,7 @@ class FlaxPretrainedModel(ModelBase):
         self.dtype = _available(dtype_name(dtype or "float32"))
         self.param_dtype = _available(dtype_name(param_dtype or "float32"))
         self.recompute = False
+        self._frozen_copy: FrozenConfig | None = None
         self._parent: tuple[FlaxPretrainedModel, str] | None = None
         self._params: dict[str, Any] = {}
         if _do_init:
@@ -83,9 +81,17 @@ class FlaxPretrainedModel(ModelBase):
         """Parameters of a new shape; the module is made from the configuration at each call."""
         self.params = {}
 
-    def _module_arguments(self) -> tuple:
-        """What a module is made from: hashable, so that compiled programs find it again."""
-        return FrozenConfig(self.config), self.parts, self.dtype, self.param_dtype, self.recompute
+    @property
+    def _frozen(self) -> FrozenConfig:
+        """The configuration as it is now, for a module: hashable, so that compiled programs find it again."""
+        if self._frozen_copy is None or not self._frozen_copy.is_copy_of(self.config):
+            self._frozen_copy = FrozenConfig(self.config)
+        return self._frozen_copy
+
+    @property
+    def _types(self) -> Types:
+        """The types that a module has."""
+        return Types(self.dtype, self.param_dtype)
 
     @property
     def module(self) -> nn.Module:
@@ -158,61 +164,32 @@ class FlaxPretrainedModel(ModelBase):
     # For the calls
 
     def _apply(self, params: Any, dropout_rng: Any, *args: Any, method: Any = None, **kwargs: Any) -> Any:
-        """The module's answer with these parameters, or the model's own.
+        """The module's output with these parameters, or the model's own.
 
-        In training the answer's field `state` holds the new state of a class that has some.
+        In training the field `state` of the output holds the new state of a class that has some.
         """
         variables = self._variables(params)
         rngs = None if dropout_rng is None else {"dropout": dropout_rng}
         changes = [weights.STATE] if kwargs.get("train") and weights.STATE in variables else False
         try:
-            answer = self.module.apply(variables, *args, rngs=rngs, method=method, mutable=changes, **kwargs)
+            output = self.module.apply(variables, *args, rngs=rngs, method=method, mutable=changes, **kwargs)
         except flax.errors.InvalidRngError as error:
             raise ValueError("dropout_rng: expected a random key for train=True with dropout, got None") from error
-        return answer[0]._replace(state=unfreeze(answer[1])) if changes else answer
+        return output[0]._replace(state=unfreeze(output[1])) if changes else output
 
     def _variables(self, params: Any) -> dict[str, Any]:
         """linen's collections: those that were given, the model's own for the rest."""
         own = weights.collections(self.params)
         return own if params is None else {**own, **weights.collections(params)}
 
-    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
-        """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
-        if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
-            check_names(self.spec, given, self.backend)
-            before = checked_past_length(past, self.config)
-            specs.check(
-                self.spec, self.config, given, extent,
-                parts=self.parts, past_length=before, interpolate=bool(interpolate),
-            )  # fmt: skip
+    def _is_traced(self, given: dict[str, Any]) -> bool:
+        return any(isinstance(value, jax.core.Tracer) for value in given.values())
 
-    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
-        """Check some arguments alone, named with a prefix: those that a composite routed here."""
-        if self.validate and not any(isinstance(v, jax.core.Tracer) for v in given.values()):
-            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
-            specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
-
-    def _options(
-        self, output_attentions: bool | None, output_hidden_states: bool | None, train: bool
-    ) -> dict[str, bool]:
-        """What the network is asked for: arguments, else the configuration."""
-        config = self.config
-        return {
-            "weights": config.output_attentions if output_attentions is None else output_attentions,
-            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
-            "train": train,
-        }
-
-    def _answer(self, return_dict: bool | None, state: dict[str, Any] | None = None, **fields: Any) -> Any:
-        """The output of the class, or the tuple of its values; (that, new state) where there is a new state."""
-        out = self.spec.output(**fields)
-        out = out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
-        return out if state is None else (out, state)
-
-    def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:
-        """`past_key_values`, where they are wanted."""
-        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
-        return past_view(cache) if wanted else None
+    def _extent(self, value: Any) -> tuple[float, float] | None:
+        if isinstance(value, jax.core.Tracer):
+            return None
+        array = np.asarray(value)
+        return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
@@ -225,14 +202,6 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
         own = KeyValue(*(jnp.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
     return Cache(tuple(grown), past_length(past_key_values))
-
-
-def extent(value: Any) -> tuple[float, float] | None:
-    """(smallest, largest) value; None for a traced array."""
-    if isinstance(value, jax.core.Tracer):
-        return None
-    array = np.asarray(value)
-    return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
 
 def _retyped(params: dict[str, Any], dtype: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""What every model class of every backend does the same way: loading, saving, resizing, pruning.
+"""What every model class of every backend does the same way: calls, loading, saving, resizing, pruning.
 
-A backend's `PretrainedModel` adds its framework's base class and four hooks (see `ModelBase`).
+A backend's `PretrainedModel` adds its framework's base class and a few hooks (see `ModelBase`).
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 import logging
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from multimodal import hub, registry
+from multimodal import hub, registry, specs
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import from_backend, to_backend
@@ -25,8 +26,10 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
+from multimodal.modeling.structures import Cache, checked_past_length, past_view
 from multimodal.specs import Specification
-from multimodal.specs.documentation import document
+from multimodal.specs.check import check_names
+from multimodal.specs.documentation import CALLS, document
 
 logger = logging.getLogger("multimodal")
 
@@ -45,6 +48,8 @@ NOT_NEEDED = frozenset(
     ]
 )
 """Published keywords of `from_pretrained` that are accepted and change nothing: every format is always read."""
+OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
+"""{field of an output: what a network calls it} where the two names differ."""
 
 
 class ModelBase:
@@ -52,7 +57,7 @@ class ModelBase:
 
     Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our
     name, array in the backend's layout) pairs; `_fetch()` gives {our name: array in the backend's layout}; `_ready()`
-    is called once `from_pretrained` is done.
+    is called once `from_pretrained` is done; `_is_traced(given)` and `_extent(value)` say what a call's arguments are.
     """
 
     backend: ClassVar[str]
@@ -68,6 +73,7 @@ class ModelBase:
         super().__init_subclass__(**kwargs)
         if "spec" in vars(cls):
             document(cls)
+            _annotate(cls)
 
     def _prepare(self, config: PretrainedConfig, parts: tuple[str, ...] | None = None) -> None:
         """Set what does not depend on the framework."""
@@ -236,6 +242,71 @@ class ModelBase:
         source = MemorySource(arrays)
         self._load((row.name, to_backend(source.read(row.name), row.kind, self.backend)) for row in self.rows())
 
+    # What every call does before and after its network
+
+    def _is_traced(self, given: dict[str, Any]) -> bool:
+        """Whether the call is being traced into a program: its arguments have no values then and are not checked."""
+        raise NotImplementedError
+
+    def _extent(self, value: Any) -> tuple[float, float] | None:
+        """(smallest, largest) value of an array; None where it has none yet."""
+        raise NotImplementedError
+
+    def _expect_arrays(self, given: dict[str, Any]) -> None:
+        """Raise ValueError for arrays that the framework does not take."""
+
+    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
+        """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""
+        if self.validate and not self._is_traced(given):
+            check_names(self.spec, given, self.backend)
+            self._expect_arrays(given)
+            before = checked_past_length(past, self.config)
+            specs.check(
+                self.spec, self.config, given, self._extent,
+                parts=self.parts, past_length=before, interpolate=bool(interpolate),
+            )  # fmt: skip
+
+    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
+        """Check some arguments alone, named with a prefix: those that a composite routed here."""
+        if self.validate and not self._is_traced(given):
+            self._expect_arrays({prefix + name: value for name, value in given.items()})
+            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
+            specs.check(spec, self.config, given, self._extent, parts=self.parts, interpolate=True, prefix=prefix)
+
+    def _options(
+        self, output_attentions: bool | None, output_hidden_states: bool | None, **mode: bool
+    ) -> dict[str, bool]:
+        """What the network is asked for: arguments, else the configuration; `mode` is `training` or `train`."""
+        config = self.config
+        return {
+            "weights": config.output_attentions if output_attentions is None else output_attentions,
+            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
+            **mode,
+        }
+
+    def _output(self, return_dict: bool | None, network_output: Any, **own: Any) -> Any:
+        """The output of the class, or the tuple of its values; (that, new state) where there is a new state.
+
+        Fields that the network's output has under the same name fill themselves; `own` are all others.
+        """
+        output_class = self.spec.output
+        found = network_output._asdict()
+        fields = {name: found.get(OTHER_NAMES.get(name, name)) for name in output_class.fields}
+        out = output_class(**{**fields, **own})
+        out = out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+        state = found.get("state")
+        return out if state is None else (out, state)
+
+    def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
+        """`past_key_values`, where they are wanted; not in `training` that computes its blocks anew."""
+        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
+        return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether the blocks are computed anew in the backward pass."""
+        raise NotImplementedError
+
     def num_parameters(self) -> int:
         """Number of values in all tensors that are trained."""
         return sum(int(np.prod(row.shape)) for row in self.rows() if not row.kind.is_state)
@@ -244,6 +315,13 @@ class ModelBase:
     def can_generate(cls) -> bool:
         """Whether the class has `generate`."""
         return hasattr(cls, "generate")
+
+
+def _annotate(cls: Any) -> None:
+    """Let the call of a class say that it returns the output of the class, where several classes share the call."""
+    call = vars(cls).get(CALLS[cls.backend])
+    if call is not None and "return" in call.__annotations__:
+        call.__annotations__ = {**call.__annotations__, "return": f"{cls.spec.output.__name__} | Values"}
 
 
 def _own_options(cls: type) -> set[str]:

@@ -168,6 +168,21 @@ class EncoderDecoderBase:
         """Set the decoder's token embeddings."""
         self.decoder.set_input_embeddings(value)
 
+    def gradient_checkpointing_enable(self, *args: Any, **options: Any) -> None:
+        """Compute the blocks of both halves anew in the backward pass instead of keeping what is inside them."""
+        for half in (self.encoder, self.decoder):
+            half.gradient_checkpointing_enable(*args, **options)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what is inside the blocks of both halves for the backward pass."""
+        for half in (self.encoder, self.decoder):
+            half.gradient_checkpointing_disable()
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether the blocks of a half are computed anew in the backward pass."""
+        return any(half.is_gradient_checkpointing for half in (self.encoder, self.decoder))
+
     def half_class(self, side: str) -> type:
         """The public class of one half."""
         config = getattr(self.config, side)
@@ -177,12 +192,12 @@ class EncoderDecoderBase:
 
 def given_encoding(encoder_outputs: Any, width: int) -> NetworkOutput:
     """`encoder_outputs` of a call: an output, or a tuple (last_hidden_state, hidden_states, attentions)."""
-    answer = _encoding(encoder_outputs)
-    shape = getattr(answer.x, "shape", None)
+    output = _encoding(encoder_outputs)
+    shape = getattr(output.x, "shape", None)
     if shape is None or len(shape) != 3 or shape[-1] not in (width, None):
-        got = type(answer.x).__name__ if shape is None else tuple(shape)
+        got = type(output.x).__name__ if shape is None else tuple(shape)
         raise ValueError(f"encoder_outputs: expected last_hidden_state (batch, length, hidden={width}), got {got}")
-    return answer
+    return output
 
 
 def _encoding(encoder_outputs: Any) -> NetworkOutput:

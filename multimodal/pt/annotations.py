@@ -14,15 +14,15 @@ Inputs: TypeAlias = Tensor
 """The first argument of a call."""
 Past: TypeAlias = tuple[tuple[Tensor, ...], ...]
 Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
-"""What an encoder answered."""
+"""An encoder's output."""
 ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
 """{kind of label: (labels, confidences)}."""
 
 Given = ParamSpec("Given")
-Answer = TypeVar("Answer", covariant=True)
+Output = TypeVar("Output", covariant=True)
 
 
-class Call(Protocol[Given, Answer]):
+class Call(Protocol[Given, Output]):
     """A model: calling it takes and gives what this does."""
 
-    def forward(self, *args: Given.args, **kwargs: Given.kwargs) -> Answer: ...
+    def forward(self, *args: Given.args, **kwargs: Given.kwargs) -> Output: ...

@@ -75,16 +75,16 @@ class TextGenerationMixin:
 
 
 def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
-    """What `generate` answers: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
+    """What `generate` returns: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
     length = arguments.total_length(settings, prompt.shape[1], arguments.longest(model))
     given = {name: tensor for name, tensor in given.items() if tensor is not None}
     if arguments.needs_search(settings):
         stepper = Stepper(model, given, mask, prompt.shape[0], length, settings.num_beams)
-        answer = search.run(stepper, prompt.numpy(force=True), settings, length)
-        answer = {name: torch.from_numpy(value).to(prompt.device) for name, value in answer.items()}
+        output = search.run(stepper, prompt.numpy(force=True), settings, length)
+        output = {name: torch.from_numpy(value).to(prompt.device) for name, value in output.items()}
     else:
-        answer = {"sequences": greedy(model, given, prompt, mask, length, settings)}
-    return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
+        output = {"sequences": greedy(model, given, prompt, mask, length, settings)}
+    return GenerateOutput(**output) if settings.return_dict_in_generate else output["sequences"]
 
 
 class Stepper:
@@ -101,9 +101,9 @@ class Stepper:
             self.cache = reorder(self.cache, torch.from_numpy(order).to(self.device))
         new = torch.from_numpy(tokens).to(self.device)
         visible = None if self.mask is None else pad_mask(self.mask, self.cache.position + new.shape[1])
-        answer = self.network(new, visible, **self.given, cache=self.cache)
-        self.cache = answer.cache
-        return to_numpy(answer.logits[:, -1])
+        output = self.network(new, visible, **self.given, cache=self.cache)
+        self.cache = output.cache
+        return to_numpy(output.logits[:, -1])
 
 
 def reorder(cache: Cache, order: torch.Tensor) -> Cache:
@@ -122,9 +122,9 @@ def greedy(model, given, prompt, mask, length: int, settings: GenerationConfig) 
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     while tokens.shape[1] < length and not bool(ended.all()):
         visible = None if mask is None else pad_mask(mask, tokens.shape[1])
-        answer = model.network(tokens[:, cache.position :], visible, **given, cache=cache)
-        cache = answer.cache
-        new = answer.logits[:, -1].argmax(-1)
+        output = model.network(tokens[:, cache.position :], visible, **given, cache=cache)
+        cache = output.cache
+        new = output.logits[:, -1].argmax(-1)
         if eos.numel():
             new = torch.where(ended, pad, new)
             ended = ended | torch.isin(new, eos)

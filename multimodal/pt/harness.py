@@ -39,14 +39,14 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
     model.train(train)
     with torch.set_grad_enabled(gradients):
         outputs: dict[str, torch.Tensor] = {}
-        answer = model(**native(arguments))
-        flatten("out", answer.everything(), outputs)
-        gradient = _gradients(model, answer, outputs, cotangents) if gradients else None
+        output = model(**native(arguments))
+        flatten("out", output.everything(), outputs)
+        gradient = _gradients(model, output, outputs, cotangents) if gradients else None
     return {name: to_numpy(value) for name, value in outputs.items()}, gradient
 
 
-def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
-    objective = answer.get("loss")
+def _gradients(model, output, outputs, cotangents) -> dict[str, np.ndarray]:
+    objective = output.get("loss")
     if objective is None:
         objective = sum(
             (outputs[f"out.{name}"] * from_numpy(value)).sum() for name, value in (cotangents or {}).items()
@@ -59,13 +59,13 @@ def _gradients(model, answer, outputs, cotangents) -> dict[str, np.ndarray]:
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """{generated, generated_scores} of one call of `generate`."""
     model.eval()
-    answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
-    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+    output = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
+    return {"generated": output.sequences, "generated_scores": output.sequences_scores}
 
 
 @contextlib.contextmanager
 def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
-    """{`tap.<our name>`: array} of what the blocks of a model answer inside."""
+    """{`tap.<our name>`: array} of what the blocks of a model return inside."""
     seen: dict[str, np.ndarray] = {}
     with contextlib.ExitStack() as hooks:
         for name, module in model.network.named_modules():
@@ -75,8 +75,8 @@ def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
         yield seen
 
 
-def _note(seen: dict[str, np.ndarray], name: str, module: torch.nn.Module, given: Any, answer: Any) -> None:
-    tap(seen, name, answer, to_numpy)
+def _note(seen: dict[str, np.ndarray], name: str, module: torch.nn.Module, given: Any, output: Any) -> None:
+    tap(seen, name, output, to_numpy)
 
 
 def block_name(model: Any, block: Any) -> str:

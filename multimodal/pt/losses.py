@@ -27,20 +27,6 @@ def each_smooth_l1(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Te
     return torch.where(distance < 1, distance * distance / 2, distance - 0.5).mean(-1)
 
 
-def confident(each: torch.Tensor, confidences: torch.Tensor) -> torch.Tensor:
-    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
-    return (each * confidences.to(each.dtype)).mean()
-
-
-def answers(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
-    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
-    if labels.ndim == 1:
-        return cross_entropy(scores, labels)
-    each = nn.functional.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), reduction="none")
-    return each.sum(-1).mean()
-
-
 def next_token(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross entropy of each position's logits with the label of the next; (batch, length, vocab), (batch, length)."""
     return cross_entropy(logits[:, :-1], labels[:, 1:])

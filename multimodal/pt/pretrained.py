@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,14 @@ import torch
 from torch import nn
 from torch.utils import _pytree
 
-from multimodal import specs
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.pt import weights
-from multimodal.pt.annotations import Answer, Call, Given
+from multimodal.pt.annotations import Call, Given, Output
 from multimodal.pt.layers.encoder import Stack
-from multimodal.specs.check import check_names
 
 for _cls in outputs.output_classes():
     _pytree.register_pytree_node(
@@ -138,45 +135,25 @@ class PretrainedModel(ModelBase, nn.Module):
 
     if TYPE_CHECKING:
 
-        def __call__(self: Call[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        def __call__(self: Call[Given, Output], *args: Given.args, **kwargs: Given.kwargs) -> Output:
             """Hooks, and then `forward`."""
             ...
 
-    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
-        """Raise ValueError for arguments that do not fit; nothing is checked inside a trace."""
-        if self.validate and not torch.compiler.is_compiling():
-            check_names(self.spec, given, self.backend)
-            expect_tensors(given)
-            before = checked_past_length(past, self.config)
-            specs.check(
-                self.spec, self.config, given, extent,
-                parts=self.parts, past_length=before, interpolate=bool(interpolate),
-            )  # fmt: skip
+    def _is_traced(self, given: dict[str, Any]) -> bool:
+        return torch.compiler.is_compiling()
 
-    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
-        """Check some arguments alone, named with a prefix: those that a composite routed here."""
-        if self.validate and not torch.compiler.is_compiling():
-            expect_tensors({prefix + name: value for name, value in given.items()})
-            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
-            specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
+    def _extent(self, value: Any) -> tuple[float, float]:
+        return (value.min().item(), value.max().item()) if value.numel() else (0, 0)
 
-    def _options(self, output_attentions: bool | None, output_hidden_states: bool | None) -> dict[str, bool]:
-        """What the network is asked for: arguments, else the configuration."""
-        config = self.config
-        return {
-            "weights": config.output_attentions if output_attentions is None else output_attentions,
-            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
-        }
-
-    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
-        """The output of the class, or the tuple of its values."""
-        out = self.spec.output(**fields)
-        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
-
-    def _past(self, cache: Cache | None, use_cache: bool | None) -> tuple | None:
-        """`past_key_values`, where they are wanted."""
-        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
-        return past_view(cache) if wanted and not (self.training and self.is_gradient_checkpointing) else None
+    def _expect_arrays(self, given: dict[str, Any]) -> None:
+        """Raise ValueError for arrays that the other backends take and torch does not."""
+        for name, value in given.items():
+            if isinstance(value, Mapping):
+                self._expect_arrays({f"{name}[{k!r}][{i}]": v for k, item in value.items() for i, v in _items(item)})
+            elif isinstance(value, np.ndarray):
+                raise ValueError(
+                    f"{name}: expected a torch.Tensor, got a NumPy array (torch.from_numpy makes one of it)"
+                )
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
@@ -191,19 +168,5 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     return Cache(tuple(grown), past_length(past_key_values))
 
 
-def expect_tensors(given: dict[str, Any]) -> None:
-    """Raise ValueError for arrays that the other backends take and torch does not."""
-    for name, value in given.items():
-        if isinstance(value, Mapping):
-            expect_tensors({f"{name}[{k!r}][{i}]": v for k, item in value.items() for i, v in _items(item)})
-        elif isinstance(value, np.ndarray):
-            raise ValueError(f"{name}: expected a torch.Tensor, got a NumPy array (torch.from_numpy makes one of it)")
-
-
 def _items(value: Any) -> Iterable[tuple[int, Any]]:
     return enumerate(value) if isinstance(value, tuple | list) else ()
-
-
-def extent(value: Any) -> tuple[float, float]:
-    """(smallest, largest) value."""
-    return (value.min().item(), value.max().item()) if value.numel() else (0, 0)

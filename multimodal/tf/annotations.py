@@ -16,6 +16,6 @@ Inputs: TypeAlias = Tensor | Mapping[str, Any] | list[Any] | tuple[Any, ...]
 """The first argument of a call: a tensor, or everything in a mapping, or in the order of the signature."""
 Past: TypeAlias = tuple[tuple[Tensor, ...], ...]
 Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
-"""What an encoder answered."""
+"""An encoder's output."""
 ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
 """{kind of label: (labels, confidences)}."""

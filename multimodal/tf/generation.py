@@ -72,7 +72,7 @@ class TextGenerationMixin:
 
 
 def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
-    """What `generate` answers: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
+    """What `generate` returns: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
     prompt, positions = tf.cast(prompt, tf.int32), arguments.longest(model)
     length = arguments.total_length(settings, prompt.shape[1], positions)
     capacity = arguments.bucket(length, positions + 1)
@@ -81,15 +81,15 @@ def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationCo
     if arguments.needs_search(settings):
         rows, beams = prompt.shape[0], settings.num_beams
         stepper = Stepper(compiled(model, advance), model, given, mask, rows, capacity, beams)
-        answer = search.run(stepper, np.asarray(prompt), settings, length)
-        answer = {name: tf.convert_to_tensor(value) for name, value in answer.items()}
+        output = search.run(stepper, np.asarray(prompt), settings, length)
+        output = {name: tf.convert_to_tensor(value) for name, value in output.items()}
     else:
         eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
         pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
         program = compiled(model, greedy, capacity)
         tokens, count = program(given, prompt, mask, tf.constant(length), eos, pad)
-        answer = {"sequences": tokens[:, : int(count)]}
-    return GenerateOutput(**answer) if settings.return_dict_in_generate else answer["sequences"]
+        output = {"sequences": tokens[:, : int(count)]}
+    return GenerateOutput(**output) if settings.return_dict_in_generate else output["sequences"]
 
 
 def compiled(model, function: Any, *fixed: Any) -> Any:
@@ -127,8 +127,8 @@ class Stepper:
 
 def advance(decoder, config, tokens, order, visible, given, cache):
     """(logits behind the new tokens, cache)."""
-    answer = decoder(tokens, visible, **given, cache=reorder(cache, order))
-    return answer.logits[:, -1], answer.cache
+    output = decoder(tokens, visible, **given, cache=reorder(cache, order))
+    return output.logits[:, -1], output.cache
 
 
 def reorder(cache: Cache, order: tf.Tensor) -> Cache:
@@ -163,7 +163,7 @@ def greedy(decoder, config, capacity: int, given, prompt, mask, length, eos, pad
 
     def body(tokens, ended, leaves, at):
         left = iter(leaves)
-        cache = tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), answer.cache)
+        cache = tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), output.cache)
         new = step(tf.slice(tokens, (0, at - 1), (batch, 1)), cache)
         tokens, ended = append(tokens, ended, new.logits, at)
         return tokens, ended, there(new.cache), at + 1
@@ -175,9 +175,9 @@ def greedy(decoder, config, capacity: int, given, prompt, mask, length, eos, pad
         return (at < length) & ~tf.reduce_all(ended)
 
     tokens = tf.pad(prompt, ((0, 0), (0, capacity - start)))
-    answer = step(prompt, empty_cache(config, batch, capacity - 1, decoder.compute_dtype))
-    tokens, ended = append(tokens, tf.zeros(batch, tf.bool), answer.logits, tf.constant(start))
-    state = (tokens, ended, there(answer.cache), tf.constant(start + 1))
+    output = step(prompt, empty_cache(config, batch, capacity - 1, decoder.compute_dtype))
+    tokens, ended = append(tokens, tf.zeros(batch, tf.bool), output.logits, tf.constant(start))
+    state = (tokens, ended, there(output.cache), tf.constant(start + 1))
     tokens, _, _, count = tf.while_loop(unfinished, body, state)
     return tokens, count
 

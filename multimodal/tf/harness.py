@@ -39,15 +39,15 @@ def evaluate(model: Any, arguments: dict[str, Any], *, train: bool, gradients: b
     """({`out.<field>`: array}, {our name: gradient} or None) of one call."""
     outputs: dict[str, tf.Tensor] = {}
     with tf.GradientTape() if gradients else contextlib.nullcontext() as tape:
-        answer = model(**native(arguments), training=train)
-        flatten("out", answer.everything(), outputs)
-        objective = _objective(answer, outputs, cotangents) if gradients else None
+        output = model(**native(arguments), training=train)
+        flatten("out", output.everything(), outputs)
+        objective = _objective(output, outputs, cotangents) if gradients else None
     gradient = _gradients(model, tape, objective) if gradients else None
     return {name: np.asarray(value) for name, value in outputs.items()}, gradient
 
 
-def _objective(answer, outputs, cotangents) -> tf.Tensor:
-    loss = answer.get("loss")
+def _objective(output, outputs, cotangents) -> tf.Tensor:
+    loss = output.get("loss")
     if loss is not None:
         return loss
     return tf.add_n([tf.reduce_sum(outputs[f"out.{k}"] * tf.constant(v)) for k, v in (cotangents or {}).items()])
@@ -62,21 +62,21 @@ def _gradients(model, tape, objective) -> dict[str, np.ndarray]:
 
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """{generated, generated_scores} of one call of `generate`."""
-    answer = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
-    return {"generated": answer.sequences, "generated_scores": answer.sequences_scores}
+    output = model.generate(**native(arguments), **settings, return_dict_in_generate=True)
+    return {"generated": output.sequences, "generated_scores": output.sequences_scores}
 
 
 @contextlib.contextmanager
 def taps(model: Any) -> Iterator[dict[str, np.ndarray]]:
-    """{`tap.<our name>`: array} of what the blocks of a model answer inside."""
+    """{`tap.<our name>`: array} of what the blocks of a model return inside."""
     seen: dict[str, np.ndarray] = {}
     names = {id(layer): name for name, layer in named_layers(model.network) if is_block(type(layer))}
     call = Layer.__call__
 
     def noted(self: Layer, *args: Any, **kwargs: Any) -> Any:
-        answer = call(self, *args, **kwargs)
-        tap(seen, names.get(id(self), ""), answer, np.asarray)
-        return answer
+        output = call(self, *args, **kwargs)
+        tap(seen, names.get(id(self), ""), output, np.asarray)
+        return output
 
     with mock.patch.object(Layer, "__call__", noted):
         yield seen

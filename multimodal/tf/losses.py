@@ -26,20 +26,6 @@ def each_smooth_l1(predictions: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.where(distance < 1, distance * distance / 2, distance - 0.5), -1)
 
 
-def confident(each: tf.Tensor, confidences: tf.Tensor) -> tf.Tensor:
-    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
-    return tf.reduce_mean(each * tf.cast(confidences, each.dtype))
-
-
-def answers(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
-    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
-    if len(labels.shape) == 1:
-        return cross_entropy(scores, labels)
-    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, scores.dtype), scores)
-    return tf.reduce_mean(tf.reduce_sum(each, -1))
-
-
 def next_token(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Cross entropy of each position's logits with the label of the next; (batch, length, vocab), (batch, length)."""
     return cross_entropy(logits[:, :-1], labels[:, 1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,13 +10,11 @@ import numpy as np
 import optree
 import tensorflow as tf
 
-from multimodal import specs
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, checked_past_length, past_length, past_view
-from multimodal.specs.check import check_names
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.tf import weights
 from multimodal.tf.layers.encoder import Stack
 
@@ -57,7 +54,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
             self._initialise(seed)
 
     def _set(self, name: str, value: Any) -> None:
-        """Set an attribute that Keras shall not look into: it would take models in it for our layers."""
+        """Set an attribute that Keras must not look into: it would take models in it for our layers."""
         object.__setattr__(self, name, value)
 
     # The hooks of the neutral base
@@ -156,7 +153,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
         return super().__call__(**self._bind(args, kwargs))
 
     def _bind(self, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """One plain dictionary: Keras does not take a subclass, such as a tokenizer's answer."""
+        """One plain dictionary: Keras does not take a subclass, such as a tokenizer's output."""
         if args and isinstance(args[0], Mapping):
             first, args = dict(args[0]), args[1:]
             if args:
@@ -171,42 +168,14 @@ class TFPretrainedModel(ModelBase, keras.Model):
             raise ValueError(f"{self.spec.name}: expected at most {len(names)} arguments, got {len(args)}")
         return {**dict(zip(names, args)), **kwargs}
 
-    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
-        """Raise ValueError for arguments that do not fit; values inside a trace are not checked."""
-        if self.validate and tf.executing_eagerly():
-            check_names(self.spec, given, self.backend)
-            before = checked_past_length(past, self.config)
-            specs.check(
-                self.spec, self.config, given, extent,
-                parts=self.parts, past_length=before, interpolate=bool(interpolate),
-            )  # fmt: skip
+    def _is_traced(self, given: dict[str, Any]) -> bool:
+        return not tf.executing_eagerly()
 
-    def _check_given(self, given: dict[str, Any], prefix: str) -> None:
-        """Check some arguments alone, named with a prefix: those that a composite routed here."""
-        if self.validate and tf.executing_eagerly():
-            spec = dataclasses.replace(self.spec, exactly_one=(), at_least_one=(), sizes=())
-            specs.check(spec, self.config, given, extent, parts=self.parts, interpolate=True, prefix=prefix)
-
-    def _options(
-        self, output_attentions: bool | None, output_hidden_states: bool | None, training: bool
-    ) -> dict[str, bool]:
-        """What the network is asked for: arguments, else the configuration."""
-        config = self.config
-        return {
-            "weights": config.output_attentions if output_attentions is None else output_attentions,
-            "states": config.output_hidden_states if output_hidden_states is None else output_hidden_states,
-            "training": training,
-        }
-
-    def _answer(self, return_dict: bool | None, **fields: Any) -> Any:
-        """The output of the class, or the tuple of its values."""
-        out = self.spec.output(**fields)
-        return out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
-
-    def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
-        """`past_key_values`, where they are wanted."""
-        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
-        return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
+    def _extent(self, value: Any) -> tuple[float, float] | None:
+        if isinstance(value, keras.KerasTensor) or (tf.is_tensor(value) and not hasattr(value, "numpy")):
+            return None
+        array = np.asarray(value)
+        return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
 
 def exchange(owner: keras.layers.Layer, attribute: str, layer: keras.layers.Layer) -> None:
@@ -227,11 +196,3 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
         own = KeyValue(*(tf.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
     return Cache(tuple(grown), past_length(past_key_values))
-
-
-def extent(value: Any) -> tuple[float, float] | None:
-    """(smallest, largest) value; None for a symbolic tensor."""
-    if isinstance(value, keras.KerasTensor) or (tf.is_tensor(value) and not hasattr(value, "numpy")):
-        return None
-    array = np.asarray(value)
-    return (array.min().item(), array.max().item()) if array.size else (0, 0)

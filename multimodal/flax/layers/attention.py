@@ -6,12 +6,12 @@ Axes: b batch, q queries, k keys, n heads, h head size.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import PRECISION, Dropout, Embedding, Linear
 from multimodal.modeling.dropout import is_replaced
 from multimodal.modeling.structures import KeyValue
@@ -38,16 +38,14 @@ class Attention(nn.Module):
     value_bias: bool = True
     dropout_rate: float = 0.0
     scale: float | None = None
-    dtype: Any = jnp.float32  # of the computation
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
         context_size, inner = self.context_size or self.hidden_size, self.num_heads * self.head_size
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        self.query = Linear(self.hidden_size, inner, bias=self.query_bias, **types)
-        self.key = Linear(context_size, inner, bias=self.key_bias, **types)
-        self.value = Linear(context_size, inner, bias=self.value_bias, **types)
-        self.out = Linear(inner, self.hidden_size, **types)
+        self.query = Linear(self.hidden_size, inner, bias=self.query_bias, dtype=self.dtype)
+        self.key = Linear(context_size, inner, bias=self.key_bias, dtype=self.dtype)
+        self.value = Linear(context_size, inner, bias=self.value_bias, dtype=self.dtype)
+        self.out = Linear(inner, self.hidden_size, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
     def split_heads(self, x):  # b s (n h) -> b n s h
@@ -149,7 +147,7 @@ class RelativeKeyAttention(SelfAttention):
 
     def setup(self):
         super().setup()
-        self.distances = Embedding(2 * self.positions - 1, self.head_size, self.dtype, self.param_dtype)
+        self.distances = Embedding(2 * self.positions - 1, self.head_size, dtype=self.dtype)
 
     def distance_vectors(self, query, key, position):  # -> q k h
         own = position + jnp.arange(query.shape[2])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Any
+from dataclasses import KW_ONLY
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.modeling.dropout import is_replaced
 
 PRECISION = jax.lax.Precision.HIGHEST
@@ -20,20 +20,20 @@ class Linear(nn.Module):
 
     inputs: int
     outputs: int
+    _: KW_ONLY
     bias: bool = True
-    dtype: Any = jnp.float32  # of the computation
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        self.weight = self.param("weight", nn.initializers.zeros, (self.inputs, self.outputs), self.param_dtype)
+        self.weight = self.param("weight", nn.initializers.zeros, (self.inputs, self.outputs), self.dtype.parameters)
         self.offset = (
-            self.param("bias", nn.initializers.zeros, (self.outputs,), self.param_dtype) if self.bias else None
+            self.param("bias", nn.initializers.zeros, (self.outputs,), self.dtype.parameters) if self.bias else None
         )
 
     def __call__(self, x):
-        x, weight = jnp.asarray(x, self.dtype), jnp.asarray(self.weight, self.dtype)
+        x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
         x = jnp.matmul(x, weight, precision=PRECISION)
-        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype)
+        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
 
 
 class LayerNorm(nn.Module):
@@ -41,18 +41,18 @@ class LayerNorm(nn.Module):
 
     width: int
     epsilon: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.param_dtype)
-        self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.param_dtype)
+        self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.dtype.parameters)
+        self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.dtype.parameters)
 
     def __call__(self, x):
-        x = jnp.asarray(x, jnp.promote_types(self.dtype, jnp.float32))
+        x = jnp.asarray(x, jnp.promote_types(self.dtype.computation, jnp.float32))
         x = x - x.mean(-1, keepdims=True)
         x = x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + self.epsilon)
-        return jnp.asarray(x * self.weight + self.offset, self.dtype)
+        return jnp.asarray(x * self.weight + self.offset, self.dtype.computation)
 
 
 class Embedding(nn.Module):
@@ -60,15 +60,15 @@ class Embedding(nn.Module):
 
     entries: int
     width: int
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     padding_id: int | None = None
 
     def setup(self):
-        self.weight = self.param("weight", nn.initializers.zeros, (self.entries, self.width), self.param_dtype)
+        self.weight = self.param("weight", nn.initializers.zeros, (self.entries, self.width), self.dtype.parameters)
 
     def __call__(self, ids):
-        x = jnp.asarray(self.weight[ids], self.dtype)
+        x = jnp.asarray(self.weight[ids], self.dtype.computation)
         if self.padding_id is None:
             return x
         return jnp.where((jnp.asarray(ids) == self.padding_id)[..., None], jax.lax.stop_gradient(x), x)
@@ -79,29 +79,29 @@ class Conv1D(nn.Module):
 
     inputs: int
     outputs: int
-    kernel: int = field(kw_only=True)
-    stride: int = field(default=1, kw_only=True)
-    padding: tuple[int, int] = field(default=(0, 0), kw_only=True)
-    groups: int = field(default=1, kw_only=True)
-    dilation: int = field(default=1, kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
-    dtype: Any = field(default=jnp.float32, kw_only=True)
-    param_dtype: Any = field(default=jnp.float32, kw_only=True)
+    _: KW_ONLY
+    kernel: int
+    stride: int = 1
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+    dilation: int = 1
+    bias: bool = True
+    dtype: Types = Types()
 
     def setup(self):
         shape = (self.kernel, self.inputs // self.groups, self.outputs)
-        self.weight = self.param("weight", nn.initializers.zeros, shape, self.param_dtype)
+        self.weight = self.param("weight", nn.initializers.zeros, shape, self.dtype.parameters)
         self.offset = (
-            self.param("bias", nn.initializers.zeros, (self.outputs,), self.param_dtype) if self.bias else None
+            self.param("bias", nn.initializers.zeros, (self.outputs,), self.dtype.parameters) if self.bias else None
         )
 
     def __call__(self, x):
-        x, weight = jnp.asarray(x, self.dtype), jnp.asarray(self.weight, self.dtype)
+        x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
         x = jax.lax.conv_general_dilated(
             x, weight, (self.stride,), (self.padding,), rhs_dilation=(self.dilation,),
             dimension_numbers=("NHC", "HIO", "NHC"), feature_group_count=self.groups, precision=PRECISION,
         )  # fmt: skip
-        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype)
+        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
 
 
 class Conv2D(nn.Module):
@@ -111,27 +111,27 @@ class Conv2D(nn.Module):
     outputs: int
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
-    padding: tuple[tuple[int, int], tuple[int, int]] = field(default=((0, 0), (0, 0)), kw_only=True)
-    groups: int = field(default=1, kw_only=True)
-    dilation: tuple[int, int] = field(default=(1, 1), kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
+    _: KW_ONLY
+    dtype: Types = Types()
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    groups: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    bias: bool = True
 
     def setup(self):
         shape = (*self.kernel, self.inputs // self.groups, self.outputs)
-        self.weight = self.param("weight", nn.initializers.zeros, shape, self.param_dtype)
+        self.weight = self.param("weight", nn.initializers.zeros, shape, self.dtype.parameters)
         self.offset = (
-            self.param("bias", nn.initializers.zeros, (self.outputs,), self.param_dtype) if self.bias else None
+            self.param("bias", nn.initializers.zeros, (self.outputs,), self.dtype.parameters) if self.bias else None
         )
 
     def __call__(self, x):
-        x, weight = jnp.asarray(x, self.dtype), jnp.asarray(self.weight, self.dtype)
+        x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
         x = jax.lax.conv_general_dilated(
             x, weight, self.stride, self.padding, rhs_dilation=self.dilation,
             dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=self.groups, precision=PRECISION,
         )  # fmt: skip
-        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype)
+        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
 
 
 class DepthwiseConv2D(nn.Module):
@@ -139,26 +139,28 @@ class DepthwiseConv2D(nn.Module):
 
     channels: int
     kernel: tuple[int, int]
-    stride: int = field(default=1, kw_only=True)
-    padding: tuple[tuple[int, int], tuple[int, int]] = field(default=((0, 0), (0, 0)), kw_only=True)
-    dilation: int = field(default=1, kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
-    dtype: Any = field(default=jnp.float32, kw_only=True)
-    param_dtype: Any = field(default=jnp.float32, kw_only=True)
+    _: KW_ONLY
+    stride: int = 1
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    dilation: int = 1
+    bias: bool = True
+    dtype: Types = Types()
 
     def setup(self):
-        self.weight = self.param("weight", nn.initializers.zeros, (*self.kernel, 1, self.channels), self.param_dtype)
+        self.weight = self.param(
+            "weight", nn.initializers.zeros, (*self.kernel, 1, self.channels), self.dtype.parameters
+        )
         self.offset = (
-            self.param("bias", nn.initializers.zeros, (self.channels,), self.param_dtype) if self.bias else None
+            self.param("bias", nn.initializers.zeros, (self.channels,), self.dtype.parameters) if self.bias else None
         )
 
     def __call__(self, x):
-        x, weight = jnp.asarray(x, self.dtype), jnp.asarray(self.weight, self.dtype)
+        x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
         x = jax.lax.conv_general_dilated(
             x, weight, (self.stride,) * 2, self.padding, rhs_dilation=(self.dilation,) * 2,
             dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=self.channels, precision=PRECISION,
         )  # fmt: skip
-        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype)
+        return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
 
 
 class BatchNorm(nn.Module):
@@ -170,24 +172,24 @@ class BatchNorm(nn.Module):
     """
 
     width: int
-    momentum: float = field(kw_only=True)
-    epsilon: float = field(kw_only=True)
-    dtype: Any = field(default=jnp.float32, kw_only=True)
-    param_dtype: Any = field(default=jnp.float32, kw_only=True)
+    _: KW_ONLY
+    momentum: float
+    epsilon: float
+    dtype: Types = Types()
 
     def setup(self):
-        wide = jnp.promote_types(self.param_dtype, jnp.float32)
-        self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.param_dtype)
-        self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.param_dtype)
+        wide = jnp.promote_types(self.dtype.parameters, jnp.float32)
+        self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.dtype.parameters)
+        self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.dtype.parameters)
         self.mean = self.variable("batch_stats", "mean", jnp.zeros, (self.width,), wide)
         self.variance = self.variable("batch_stats", "variance", jnp.ones, (self.width,), wide)
 
     def __call__(self, x, train: bool = False):
-        wide = jnp.promote_types(self.dtype, jnp.float32)
+        wide = jnp.promote_types(self.dtype.computation, jnp.float32)
         x = jnp.asarray(x, wide)
         mean, variance = self.moments(x) if train else (self.mean.value, self.variance.value)
         x = (x - mean) * (jax.lax.rsqrt(variance + self.epsilon) * self.weight) + self.offset
-        return jnp.asarray(x, self.dtype)
+        return jnp.asarray(x, self.dtype.computation)
 
     def moments(self, x):
         """(mean, biased variance) of each channel of `x`, which the running statistics follow."""

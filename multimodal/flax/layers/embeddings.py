@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import KW_ONLY
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import Dropout, Embedding, LayerNorm
 
 
@@ -18,30 +19,29 @@ class TextEmbeddings(nn.Module):
     """
 
     vocab_size: int
+    _: KW_ONLY
     positions_count: int
     types_count: int
     hidden_size: int
     absolute: bool
     epsilon: float
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
     padding_id: int | None = None
     padding_ids: tuple[int | None, int | None, int | None] = (None, None, None)
 
     def setup(self):
-        types = (self.dtype, self.param_dtype)
         token, place, kind = self.padding_ids
-        self.tokens = Embedding(self.vocab_size, self.hidden_size, *types, padding_id=token)
-        self.positions = Embedding(self.positions_count, self.hidden_size, *types, padding_id=place)
-        self.types = Embedding(self.types_count, self.hidden_size, *types, padding_id=kind)
-        self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, dtype=self.dtype, padding_id=token)
+        self.positions = Embedding(self.positions_count, self.hidden_size, dtype=self.dtype, padding_id=place)
+        self.types = Embedding(self.types_count, self.hidden_size, dtype=self.dtype, padding_id=kind)
+        self.norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
     def __call__(
         self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, train: bool = False
     ):  # -> b s d
-        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype)
+        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype.computation)
         if token_type_ids is None:
             token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
         x = x + self.types(token_type_ids)
@@ -68,21 +68,21 @@ class TokenAndPositionEmbeddings(nn.Module):
     """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
 
     vocab_size: int
+    _: KW_ONLY
     positions_count: int
     hidden_size: int
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        self.tokens = Embedding(self.vocab_size, self.hidden_size, self.dtype, self.param_dtype)
-        self.positions = Embedding(self.positions_count, self.hidden_size, self.dtype, self.param_dtype)
+        self.tokens = Embedding(self.vocab_size, self.hidden_size, dtype=self.dtype)
+        self.positions = Embedding(self.positions_count, self.hidden_size, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
     def __call__(
         self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, train: bool = False
     ):  # -> b s d
-        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype)
+        x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype.computation)
         x = x + self.positions(count_from(position, x) if position_ids is None else position_ids)
         if token_type_ids is not None:
             x = x + self.tokens(token_type_ids)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import Dropout, LayerNorm
 from multimodal.flax.layers.masks import per_layer, shared
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
@@ -24,15 +23,13 @@ class PreNormBlock(nn.Module):
     mlp: nn.Module
     epsilon: float
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         if self.cross_attention is not None:
-            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
-        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
+        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
     def __call__(
@@ -66,15 +63,13 @@ class PostNormBlock(nn.Module):
     mlp: nn.Module
     epsilon: float
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+        self.attention_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         if self.cross_attention is not None:
-            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
-        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, **types)
+            self.cross_attention_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
+        self.mlp_norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
     def __call__(

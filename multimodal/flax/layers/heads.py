@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import KW_ONLY
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.activations import ACTIVATIONS
 from multimodal.flax.layers.basic import PRECISION, Dropout, LayerNorm, Linear
 
@@ -15,11 +16,11 @@ class Pooler(nn.Module):
     """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
 
     hidden_size: int
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        self.dense = Linear(self.hidden_size, self.hidden_size, True, self.dtype, self.param_dtype)
+        self.dense = Linear(self.hidden_size, self.hidden_size, dtype=self.dtype)
 
     def __call__(self, x):  # b s d -> b d
         return jnp.tanh(self.dense(x[:, 0]))
@@ -30,13 +31,13 @@ class LanguageHead(nn.Module):
 
     hidden_size: int
     vocab_size: int
+    _: KW_ONLY
     tied: bool
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
         if not self.tied:
-            self.projection = Linear(self.hidden_size, self.vocab_size, False, self.dtype, self.param_dtype)
+            self.projection = Linear(self.hidden_size, self.vocab_size, bias=False, dtype=self.dtype)
 
     def __call__(self, x, embeddings):  # b s d, v d -> b s v
         return scores(x, embeddings) if self.tied else self.projection(x)
@@ -47,19 +48,18 @@ class TransformedLanguageHead(nn.Module):
 
     hidden_size: int
     vocab_size: int
+    _: KW_ONLY
     activation: str
     epsilon: float
     tied: bool
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        types = (self.dtype, self.param_dtype)
-        self.dense = Linear(self.hidden_size, self.hidden_size, True, *types)
-        self.norm = LayerNorm(self.hidden_size, self.epsilon, *types)
+        self.dense = Linear(self.hidden_size, self.hidden_size, dtype=self.dtype)
+        self.norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         if not self.tied:
-            self.projection = Linear(self.hidden_size, self.vocab_size, False, *types)
-        self.bias = self.param("bias", nn.initializers.zeros, (self.vocab_size,), self.param_dtype)
+            self.projection = Linear(self.hidden_size, self.vocab_size, bias=False, dtype=self.dtype)
+        self.bias = self.param("bias", nn.initializers.zeros, (self.vocab_size,), self.dtype.parameters)
 
     def __call__(self, x, embeddings):  # b s d, v d -> b s v
         x = self.norm(ACTIVATIONS[self.activation](self.dense(x)))
@@ -72,13 +72,13 @@ class Classifier(nn.Module):
 
     hidden_size: int
     labels_count: int
+    _: KW_ONLY
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
         self.dropout = Dropout(self.dropout_rate)
-        self.out = Linear(self.hidden_size, self.labels_count, True, self.dtype, self.param_dtype)
+        self.out = Linear(self.hidden_size, self.labels_count, dtype=self.dtype)
 
     def __call__(self, x, train: bool = False):  # ... d -> ... labels
         return self.out(self.dropout(x, train))
@@ -89,15 +89,14 @@ class SequenceClassifier(nn.Module):
 
     hidden_size: int
     labels_count: int
+    _: KW_ONLY
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        types = (self.dtype, self.param_dtype)
         self.dropout = Dropout(self.dropout_rate)
-        self.dense = Linear(self.hidden_size, self.hidden_size, True, *types)
-        self.out = Linear(self.hidden_size, self.labels_count, True, *types)
+        self.dense = Linear(self.hidden_size, self.hidden_size, dtype=self.dtype)
+        self.out = Linear(self.hidden_size, self.labels_count, dtype=self.dtype)
 
     def __call__(self, x, train: bool = False):  # b s d -> b labels
         x = jnp.tanh(self.dense(self.dropout(x[:, 0], train)))

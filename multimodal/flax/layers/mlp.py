@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.activations import ACTIVATIONS
 from multimodal.flax.layers.basic import Linear
 
@@ -19,13 +18,11 @@ class MLP(nn.Module):
     _: KW_ONLY
     inner_size: int
     activation: str
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        self.up = Linear(self.hidden_size, self.inner_size, **types)
-        self.down = Linear(self.inner_size, self.hidden_size, **types)
+        self.up = Linear(self.hidden_size, self.inner_size, dtype=self.dtype)
+        self.down = Linear(self.inner_size, self.hidden_size, dtype=self.dtype)
 
     def __call__(self, x):
         return self.down(ACTIVATIONS[self.activation](self.up(x)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import KW_ONLY
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import PRECISION, Conv2D, Dropout
 from multimodal.numeric.interpolation import bicubic_matrix
 
@@ -15,24 +16,22 @@ class PatchEmbeddings(nn.Module):
     """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
 
     channels: int
+    _: KW_ONLY
     grid: tuple[int, int]
     patch: tuple[int, int]
     hidden_size: int
     masked: bool
     dropout_rate: float
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        self.class_token = self.table("class_token", 1)
-        self.mask_token = self.table("mask_token", 1) if self.masked else None
-        self.positions = self.table("positions", self.grid[0] * self.grid[1] + 1)
-        self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, self.dtype, self.param_dtype)
+        one, entries = (1, 1, self.hidden_size), self.grid[0] * self.grid[1] + 1
+        zeros, dtype = nn.initializers.zeros, self.dtype.parameters
+        self.class_token = self.param("class_token", zeros, one, dtype)
+        self.mask_token = self.param("mask_token", zeros, one, dtype) if self.masked else None
+        self.positions = self.param("positions", zeros, (1, entries, self.hidden_size), dtype)
+        self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
-
-    def table(self, name: str, entries: int):
-        """A parameter (1, entries, width)."""
-        return self.param(name, nn.initializers.zeros, (1, entries, self.hidden_size), self.param_dtype)
 
     def __call__(self, pixel_values, bool_masked_pos=None, train: bool = False):  # b c h w -> b (1 + patches) d
         x = self.patches(jnp.transpose(pixel_values, (0, 2, 3, 1)))

@@ -27,7 +27,7 @@ class FlaxBertModel(FlaxPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return TextNetwork(*self._module_arguments())
+        return TextNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -61,17 +61,9 @@ class FlaxBertModel(FlaxPretrainedModel):
         }
         self._check(inputs, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
 
 
 class FlaxBertLMHeadModel(FlaxPretrainedModel):
@@ -80,7 +72,9 @@ class FlaxBertLMHeadModel(FlaxPretrainedModel):
     spec = specs.BertLMHeadModel
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation=self.config.hidden_act)
+        return LanguageNetwork(
+            self._frozen, self.parts, activation=self.config.hidden_act, dtype=self._types, recompute=self.recompute
+        )
 
     def __call__(
         self,
@@ -115,14 +109,11 @@ class FlaxBertLMHeadModel(FlaxPretrainedModel):
         }
         self._check({**inputs, "labels": labels}, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(
             return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else next_token(output.logits, labels),
+            past_key_values=self._past(output.cache, use_cache),
         )

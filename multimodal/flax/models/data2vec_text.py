@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from multimodal.flax.annotations import Tensor
 from multimodal.flax.generation import TextGenerationMixin
@@ -13,6 +13,7 @@ from multimodal.flax.models.bert import FlaxBertLMHeadModel, FlaxBertModel
 from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.modeling.outputs import (
     MaskedLMOutput,
+    ModelOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -21,6 +22,8 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
+
+Output = TypeVar("Output", bound=ModelOutput)
 
 
 class FlaxData2VecTextModel(FlaxBertModel):
@@ -35,7 +38,7 @@ class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxBertLMHeadModel):
     spec = specs.Data2VecTextForCausalLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation="gelu")
+        return LanguageNetwork(self._frozen, self.parts, activation="gelu", dtype=self._types, recompute=self.recompute)
 
 
 class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
@@ -44,7 +47,7 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMaskedLM
 
     def _build(self):
-        return LanguageNetwork(*self._module_arguments(), activation="gelu")
+        return LanguageNetwork(self._frozen, self.parts, activation="gelu", dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -76,24 +79,17 @@ class FlaxData2VecTextForMaskedLM(FlaxPretrainedModel):
             "encoder_attention_mask": encoder_attention_mask,
         }
         self._check({**inputs, "labels": labels})
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(return_dict, output, loss=None if labels is None else cross_entropy(output.logits, labels))
 
 
-class FlaxData2VecTextForSequenceClassification(FlaxPretrainedModel):
-    """A classifier of texts, or a regression."""
+class FlaxTextClassifier(FlaxPretrainedModel, Generic[Output]):
+    """A class with a classifier of a text or of its tokens: these are called alike, and differ in head and loss."""
 
-    spec = specs.Data2VecTextForSequenceClassification
-
-    def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+    def _loss(self, logits, labels):
+        """The loss of the class."""
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -110,8 +106,8 @@ class FlaxData2VecTextForSequenceClassification(FlaxPretrainedModel):
         train: bool = False,
         params: dict[str, Any] | None = None,
         dropout_rng: Tensor | None = None,
-    ) -> SequenceClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
+    ) -> Output | Values:
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -121,15 +117,35 @@ class FlaxData2VecTextForSequenceClassification(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else by_problem(problem_type(self.config, labels), answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(return_dict, output, loss=None if labels is None else self._loss(output.logits, labels))
+
+
+class FlaxData2VecTextForSequenceClassification(FlaxTextClassifier[SequenceClassifierOutput]):
+    """A classifier of texts, or a regression."""
+
+    spec = specs.Data2VecTextForSequenceClassification
+
+    def _build(self):
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
         )
+
+    def _loss(self, logits, labels):
+        return by_problem(problem_type(self.config, labels), logits, labels)
+
+
+class FlaxData2VecTextForTokenClassification(FlaxTextClassifier[TokenClassifierOutput]):
+    """A classifier of every token."""
+
+    spec = specs.Data2VecTextForTokenClassification
+
+    def _build(self):
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
+
+    def _loss(self, logits, labels):
+        return cross_entropy(logits, labels)
 
 
 class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
@@ -138,7 +154,7 @@ class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def __call__(
         self,
@@ -168,60 +184,11 @@ class FlaxData2VecTextForMultipleChoice(FlaxPretrainedModel):
         self._check({**inputs, "labels": labels})
         choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
         texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **texts, **options)
-        logits = answer.logits.reshape(-1, choices)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
-
-
-class FlaxData2VecTextForTokenClassification(FlaxPretrainedModel):
-    """A classifier of every token."""
-
-    spec = specs.Data2VecTextForTokenClassification
-
-    def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
-
-    def __call__(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        train: bool = False,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
-    ) -> TokenClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
-        inputs = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-            "position_ids": position_ids,
-            "head_mask": head_mask,
-            "inputs_embeds": inputs_embeds,
-        }
-        self._check({**inputs, "labels": labels})
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **texts, **options)
+        logits = output.logits.reshape(-1, choices)
+        return self._output(
+            return_dict, output, loss=None if labels is None else cross_entropy(logits, labels), logits=logits
         )
 
 
@@ -231,7 +198,7 @@ class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def __call__(
         self,
@@ -260,24 +227,22 @@ class FlaxData2VecTextForQuestionAnswering(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "start_positions": start_positions, "end_positions": end_positions})
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        starts, ends = answer.logits[..., 0], answer.logits[..., 1]
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        starts, ends = output.logits[..., 0], output.logits[..., 1]
+        return self._output(
             return_dict,
+            output,
             loss=None if start_positions is None else span(starts, ends, start_positions, end_positions),
             start_logits=starts,
             end_logits=ends,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
         )
 
 
-def classifier(model: FlaxPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: FlaxPretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
-    config, parts, *types, recompute = model._module_arguments()
-    head = head(config.hidden_size, labels_count, dropout_rate, *types)
-    return ClassifierNetwork(config, parts, *types, recompute, head=head)
+    head = head(model.config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=model._types)
+    return ClassifierNetwork(model._frozen, model.parts, head=head, dtype=model._types, recompute=model.recompute)
 
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.checkpoints.names.base import kept_heads
+from multimodal.dtypes import Types
 from multimodal.flax.annotations import Past, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
@@ -31,19 +32,19 @@ class GPT2Network(nn.Module):
     """Embeddings, a decoder and a last normalisation."""
 
     config: Any
-    parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        config, dtype = self.config, self.dtype
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, **types
-        )
-        blocks = [gpt2_block(config, layer, types) for layer in range(config.n_layer)]
+            config.vocab_size, positions_count=config.n_positions, hidden_size=config.n_embd,
+            dropout_rate=config.embd_pdrop, dtype=dtype,
+        )  # fmt: skip
+        blocks = [gpt2_block(config, layer, dtype) for layer in range(config.n_layer)]
         self.transformer = DecoderStack(blocks, recompute=self.recompute)
-        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, **types)
+        self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
     def __call__(
         self,
@@ -63,49 +64,49 @@ class GPT2Network(nn.Module):
         position = 0 if cache is None else cache.position
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position, train)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
-        answer = self.transformer(
+        output = self.transformer(
             x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
             head_mask=head_mask, cache=cache, weights=weights, states=states, train=train,
         )  # fmt: skip
-        x = self.norm(answer.x)
-        hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
-        return answer._replace(x=x, hidden_states=hidden_states)
+        x = self.norm(output.x)
+        hidden_states = None if output.hidden_states is None else (*output.hidden_states[:-1], x)
+        return output._replace(x=x, hidden_states=hidden_states)
 
 
 class GPT2LMHeadNetwork(nn.Module):
     """The network with scores of every token on top."""
 
     config: Any
-    parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = GPT2Network(config, self.parts, *types, self.recompute)
-        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, *types)
+        config, dtype = self.config, self.dtype
+        self.model = GPT2Network(config, dtype=dtype, recompute=self.recompute)
+        self.head = LanguageHead(config.n_embd, config.vocab_size, tied=config.tie_word_embeddings, dtype=dtype)
 
     def __call__(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
-def gpt2_block(config, layer: int, types) -> PreNormBlock:
+def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
     """One layer of the decoder."""
     width, head_size = config.n_embd, config.n_embd // config.n_head
     scale = head_size**-0.5 if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
         scale /= layer + 1
-    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, **types, "parent": None}
+    options = {"head_size": head_size, "dropout_rate": config.attn_pdrop, "scale": scale, "dtype": dtype}
+    options |= {"parent": None}
     attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
     cross_attention = None
     if config.add_cross_attention:
         cross_attention = CrossAttention(width, num_heads=config.n_head, **options)
-    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, **types, parent=None)
+    mlp = MLP(width, inner_size=config.inner_size, activation=config.activation_function, dtype=dtype, parent=None)
     return PreNormBlock(
         width, attention, cross_attention=cross_attention, mlp=mlp, epsilon=config.layer_norm_epsilon,
-        dropout_rate=config.resid_pdrop, **types, parent=None,
+        dropout_rate=config.resid_pdrop, dtype=dtype, parent=None,
     )  # fmt: skip
 
 
@@ -115,7 +116,7 @@ class FlaxGPT2Model(FlaxPretrainedModel):
     spec = specs.GPT2Model
 
     def _build(self):
-        return GPT2Network(*self._module_arguments())
+        return GPT2Network(self._frozen, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -149,16 +150,9 @@ class FlaxGPT2Model(FlaxPretrainedModel):
         }
         self._check(inputs, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
 
 
 class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
@@ -167,7 +161,7 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
     spec = specs.GPT2LMHeadModel
 
     def _build(self):
-        return GPT2LMHeadNetwork(*self._module_arguments())
+        return GPT2LMHeadNetwork(self._frozen, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -202,14 +196,11 @@ class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
         }
         self._check({**inputs, "labels": labels}, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._answer(
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(
             return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else next_token(output.logits, labels),
+            past_key_values=self._past(output.cache, use_cache),
         )

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.annotations import ObjectLabels, Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.activations import ACTIVATIONS
@@ -17,7 +18,7 @@ from multimodal.flax.layers.embeddings import TextEmbeddings
 from multimodal.flax.layers.encoder import PostNormBlock, Stack
 from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
-from multimodal.flax.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.flax.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.modeling.outputs import Values
 from multimodal.specs import lxmert as specs
@@ -33,16 +34,16 @@ class VisualEmbeddings(nn.Module):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
     config: Any
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width, epsilon = config.hidden_size, config.layer_norm_eps
-        self.features = Linear(config.visual_feat_dim, width, True, *types)
-        self.features_norm = LayerNorm(width, epsilon, *types)
-        self.boxes = Linear(config.visual_pos_dim, width, True, *types)
-        self.boxes_norm = LayerNorm(width, epsilon, *types)
+        self.features = Linear(config.visual_feat_dim, width, dtype=dtype)
+        self.features_norm = LayerNorm(width, epsilon, dtype=dtype)
+        self.boxes = Linear(config.visual_pos_dim, width, dtype=dtype)
+        self.boxes_norm = LayerNorm(width, epsilon, dtype=dtype)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def __call__(self, visual_feats, visual_pos, train: bool = False):  # b o f, b o p -> b o d
@@ -59,12 +60,11 @@ class CrossModalityBlock(nn.Module):
     _: KW_ONLY
     language: nn.Module
     vision: nn.Module
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, *types)
+        config, dtype = self.config, self.dtype
+        self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def __call__(self, x, *, y, visible=None, y_visible=None, weights=False, train: bool = False):
@@ -95,24 +95,24 @@ class LxmertNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        config, dtype = self.config, self.dtype
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
-            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), **types,
+            dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, **types)
-        self.language = Stack([lxmert_block(config, types) for _ in range(config.l_layers)], recompute=self.recompute)
-        self.vision = Stack([lxmert_block(config, types) for _ in range(config.r_layers)], recompute=self.recompute)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
+        self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)], recompute=self.recompute)
+        self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)], recompute=self.recompute)
         self.cross = CrossModalityStack(
-            [cross_block(config, types) for _ in range(config.x_layers)], recompute=self.recompute
+            [cross_block(config, dtype) for _ in range(config.x_layers)], recompute=self.recompute
         )
-        self.pooler = Pooler(config.hidden_size, **types)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def __call__(
         self,
@@ -152,17 +152,17 @@ class ObjectHead(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width = config.hidden_size
-        self.dense = Linear(width, width, True, *types)
-        self.norm = LayerNorm(width, config.layer_norm_eps, *types)
-        self.obj = Linear(width, config.num_object_labels, True, *types) if "obj_head" in self.parts else None
-        self.attr = Linear(width, config.num_attr_labels, True, *types) if "attr_head" in self.parts else None
-        self.feat = Linear(width, config.visual_feat_dim, True, *types) if "feat_head" in self.parts else None
+        self.dense = Linear(width, width, dtype=dtype)
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype)
+        self.obj = Linear(width, config.num_object_labels, dtype=dtype) if "obj_head" in self.parts else None
+        self.attr = Linear(width, config.num_attr_labels, dtype=dtype) if "attr_head" in self.parts else None
+        self.feat = Linear(width, config.visual_feat_dim, dtype=dtype) if "feat_head" in self.parts else None
 
     def __call__(self, y):  # b o d -> {name: b o outputs}
         y = self.norm(ACTIVATIONS[self.config.hidden_act](self.dense(y)))
@@ -174,15 +174,15 @@ class AnswerHead(nn.Module):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
     config: Any
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
+        config, dtype = self.config, self.dtype
         width = config.hidden_size
-        self.up = Linear(width, 2 * width, True, *types)
-        self.norm = LayerNorm(2 * width, config.layer_norm_eps, *types)
-        self.scores = Linear(2 * width, config.num_qa_labels, True, *types)
+        self.up = Linear(width, 2 * width, dtype=dtype)
+        self.norm = LayerNorm(2 * width, config.layer_norm_eps, dtype=dtype)
+        self.scores = Linear(2 * width, config.num_qa_labels, dtype=dtype)
 
     def __call__(self, pooled):  # b d -> b answers
         return self.scores(self.norm(ACTIVATIONS["gelu"](self.up(pooled))))
@@ -193,27 +193,28 @@ class LxmertForPreTrainingNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
+        config, dtype = self.config, self.dtype
+        self.model = LxmertNetwork(config, self.parts, dtype=dtype, recompute=self.recompute)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, *types
-        )
-        self.matching = Linear(config.hidden_size, 2, True, *types)
-        self.objects = ObjectHead(config, self.parts, *types) if "object_head" in self.parts else None
-        self.answers = AnswerHead(config, *types) if "answer_head" in self.parts else None
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
+        self.matching = Linear(config.hidden_size, 2, dtype=dtype)
+        self.objects = ObjectHead(config, self.parts, dtype=dtype) if "object_head" in self.parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in self.parts else None
 
     def __call__(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(
-            token_scores=self.head(answer.language, self.model.embeddings.tokens.weight),
-            match_scores=self.matching(answer.pooled),
-            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
-            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        output = self.model(*args, **kwargs)
+        return output._replace(
+            token_scores=self.head(output.language, self.model.embeddings.tokens.weight),
+            match_scores=self.matching(output.pooled),
+            object_scores=self.objects(output.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(output.pooled),
         )
 
 
@@ -222,65 +223,75 @@ class LxmertForQuestionAnsweringNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, (self.dtype, self.param_dtype)
-        self.model = LxmertNetwork(config, self.parts, *types, self.recompute)
-        self.answers = AnswerHead(config, *types)
+        config, dtype = self.config, self.dtype
+        self.model = LxmertNetwork(config, self.parts, dtype=dtype, recompute=self.recompute)
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def __call__(self, *args, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(answer_scores=self.answers(answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(answer_scores=self.answers(output.pooled))
 
 
-def lxmert_block(config, types) -> PostNormBlock:
+def lxmert_block(config, dtype) -> PostNormBlock:
     """Attention of a modality to itself, and a feed-forward layer."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
         width, num_heads=config.num_attention_heads, head_size=head_size,
-        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, parent=None,
     )  # fmt: skip
-    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype, parent=None)
     return PostNormBlock(
-        width,
-        attention,
-        mlp=mlp,
-        epsilon=config.layer_norm_eps,
-        dropout_rate=config.hidden_dropout_prob,
-        **types,
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         parent=None,
-    )
+    )  # fmt: skip
 
 
-def cross_block(config, types) -> CrossModalityBlock:
+def cross_block(config, dtype) -> CrossModalityBlock:
     """One layer of the cross-modality encoder."""
     cross_attention = CrossAttention(
         config.hidden_size, num_heads=config.num_attention_heads,
         head_size=config.hidden_size // config.num_attention_heads,
-        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, parent=None,
     )  # fmt: skip
-    language, vision = lxmert_block(config, types), lxmert_block(config, types)
-    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, **types, parent=None)
+    language, vision = lxmert_block(config, dtype), lxmert_block(config, dtype)
+    return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype, parent=None)
 
 
-def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
     """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
     losses = {}
     if config.task_mask_lm and labels is not None:
-        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+        losses["masked_lm_loss"] = cross_entropy(output.token_scores, labels)
     if config.task_matched and matched_label is not None:
-        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
-    for name, scores in answer.object_scores.items():
+        losses["matched_loss"] = cross_entropy(output.match_scores, matched_label)
+    for name, scores in output.object_scores.items():
         if name in obj_labels:
             wanted, confidences = obj_labels[name]
             each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
             losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
     if config.task_qa and ans is not None:
-        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+        losses["question_answering_loss"] = answers(output.answer_scores, ans)
     return losses
+
+
+def confident(each, confidences):  # b o, b o -> scalar
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return (each * jnp.asarray(confidences, each.dtype)).mean()
+
+
+def answers(scores, labels):  # b answers, b or b answers -> scalar
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if labels.ndim == 1:
+        return cross_entropy(scores, labels)
+    labels = jnp.asarray(labels, scores.dtype)
+    each = jnp.maximum(scores, 0) - scores * labels + jnp.log1p(jnp.exp(-jnp.abs(scores)))
+    return each.sum(-1).mean()
 
 
 class FlaxLxmertModel(FlaxPretrainedModel):
@@ -289,7 +300,7 @@ class FlaxLxmertModel(FlaxPretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(*self._module_arguments())
+        return LxmertNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -318,16 +329,12 @@ class FlaxLxmertModel(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        answer = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
-        )
-        return self._answer(
-            return_dict,
-            language_output=answer.language,
-            vision_output=answer.vision,
-            pooled_output=answer.pooled,
-            **states_of(answer),
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class FlaxLxmertForPreTraining(FlaxPretrainedModel):
@@ -336,7 +343,7 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(*self._module_arguments())
+        return LxmertForPreTrainingNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -372,18 +379,14 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
         wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
         self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
         labels = masked_lm_labels if labels is None else labels
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
-        losses = pretraining_losses(self.config, answer, labels, **wanted)
-        return self._answer(
-            return_dict,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=answer.token_scores,
-            cross_relationship_score=answer.match_scores,
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-            **losses,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, output, labels, **wanted)
+        return self._output(
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
@@ -392,7 +395,7 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(*self._module_arguments())
+        return LxmertForQuestionAnsweringNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -422,23 +425,9 @@ class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self._apply(
-            params, dropout_rng, **inputs, **self._options(output_attentions, output_hidden_states, train)
-        )
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else answers(answer.answer_scores, labels),
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-        )
-
-
-def states_of(answer) -> dict:
-    """The fields about layers that every class gives."""
-    return {
-        "language_hidden_states": answer.language_hidden_states,
-        "vision_hidden_states": answer.vision_hidden_states,
-        "language_attentions": answer.language_attentions,
-        "vision_attentions": answer.vision_attentions,
-        "cross_encoder_attentions": answer.cross_attentions,
-    }
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip

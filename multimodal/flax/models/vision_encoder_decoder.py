@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.dtypes import Types
 from multimodal.flax import weights
 from multimodal.flax.annotations import Encoding, Past, Tensor
 from multimodal.flax.generation import GenerationMixin
@@ -25,15 +27,15 @@ class VisionEncoderDecoderNetwork(nn.Module):
     """The networks of the two halves, and a projection where their widths differ."""
 
     config: Any
+    _: KW_ONLY
     encoder: nn.Module
     decoder: nn.Module
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
         if self.config.needs_projection:
             widths = (self.config.encoder.hidden_size, self.config.decoder.hidden_size)
-            self.projection = Linear(*widths, True, self.dtype, self.param_dtype)
+            self.projection = Linear(*widths, dtype=self.dtype)
 
     def encode(self, pixel_values, **inputs) -> NetworkOutput:
         return self.encoder(pixel_values, **inputs)
@@ -82,9 +84,8 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
             )
 
     def _build(self):
-        config, _, dtype, param_dtype, _ = self._module_arguments()
         halves = {side: half.module.clone(parent=None) for side, half in self.halves.items()}
-        return VisionEncoderDecoderNetwork(config, **halves, dtype=dtype, param_dtype=param_dtype)
+        return VisionEncoderDecoderNetwork(self._frozen, **halves, dtype=self._types)
 
     @property
     def encoder(self) -> FlaxPretrainedModel:
@@ -95,18 +96,6 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
     def decoder(self) -> FlaxPretrainedModel:
         """The decoder as a public model; it shares its tensors with this one."""
         return self.halves["decoder"]
-
-    def gradient_checkpointing_enable(self) -> None:
-        for half in self.halves.values():
-            half.gradient_checkpointing_enable()
-
-    def gradient_checkpointing_disable(self) -> None:
-        for half in self.halves.values():
-            half.gradient_checkpointing_disable()
-
-    @property
-    def is_gradient_checkpointing(self) -> bool:
-        return any(half.is_gradient_checkpointing for half in self.halves.values())
 
     def __call__(
         self,
@@ -134,37 +123,40 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
             self._check_given({"labels": labels}, "")
             decoder_input_ids = shift_right(labels, *self.shift_tokens())
         inputs = {
-            "input_ids": decoder_input_ids,
-            "attention_mask": decoder_attention_mask,
-            "inputs_embeds": decoder_inputs_embeds,
+            "pixel_values": pixel_values,
+            "decoder_input_ids": decoder_input_ids,
+            "decoder_attention_mask": decoder_attention_mask,
+            "decoder_inputs_embeds": decoder_inputs_embeds,
         }
-        own = {"pixel_values": pixel_values, "labels": labels, "encoder_outputs": encoder_outputs}
-        own |= {f"decoder_{name}": value for name, value in inputs.items()}
-        self._check(own, past_key_values, encoder_kwargs.get("interpolate_pos_encoding"))
+        interpolate = encoder_kwargs.get("interpolate_pos_encoding")
+        self._check({**inputs, "labels": labels, "encoder_outputs": encoder_outputs}, past_key_values, interpolate)
         self._check_halves(encoder_kwargs, decoder_kwargs)
-        options = self._options(output_attentions, output_hidden_states, train)
+        options = self._options(output_attentions, output_hidden_states, train=train)
         rngs = (None, None) if dropout_rng is None else jax.random.split(dropout_rng)
         encoded = self._encode(pixel_values, encoder_outputs, options, encoder_kwargs, params, rngs[0])
         cache = grow(past_key_values, self.config.decoder, decoder_input_ids, decoder_inputs_embeds)
         variables = {**self._variables(params), **(encoded.state or {})}  # each half's call changes its own state
-        answer = self._apply(variables, rngs[1], encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
-        return self._answer(
+        output = self._apply(
+            variables, rngs[1], encoded.x, input_ids=decoder_input_ids, attention_mask=decoder_attention_mask,
+            inputs_embeds=decoder_inputs_embeds, **decoder_kwargs, cache=cache, **options,
+        )  # fmt: skip
+        return self._output(
             return_dict,
-            state=answer.state,
-            loss=None if labels is None else cross_entropy(answer.logits, jnp.asarray(labels)),
-            logits=answer.logits,
-            past_key_values=self.decoder._past(answer.cache, use_cache),
-            decoder_hidden_states=answer.hidden_states,
-            decoder_attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else cross_entropy(output.logits, jnp.asarray(labels)),
+            past_key_values=self.decoder._past(output.cache, use_cache),
+            decoder_hidden_states=output.hidden_states,
+            decoder_attentions=output.attentions,
             encoder_last_hidden_state=encoded.x,
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
 
-    def _encode(self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, rng=None) -> NetworkOutput:
+    def _encode(
+        self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, dropout_rng=None
+    ) -> NetworkOutput:
         """What the encoder says of the image, or what was given in its place."""
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
-            return self._apply(params, rng, pixel_values, **encoder_kwargs, **options, method="encode")
+            return self._apply(params, dropout_rng, pixel_values, **encoder_kwargs, **options, method="encode")
         return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

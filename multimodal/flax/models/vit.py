@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.configs.base import PretrainedConfig
+from multimodal.dtypes import Types
 from multimodal.flax.annotations import Tensor
 from multimodal.flax.layers.attention import SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
@@ -27,42 +28,42 @@ class ViTNetwork(nn.Module):
 
     config: Any
     parts: tuple[str, ...]
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    _: KW_ONLY
+    dtype: Types = Types()
     recompute: bool = False
 
     def setup(self):
-        config, types = self.config, {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        config, dtype = self.config, self.dtype
         self.embeddings = PatchEmbeddings(
-            config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in self.parts,
-            config.hidden_dropout_prob, **types,
+            config.num_channels, grid=config.grid_shape, patch=config.patch_shape, hidden_size=config.hidden_size,
+            masked="mask_token" in self.parts, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         )  # fmt: skip
         self.transformer = Stack(
-            [vit_block(config, layer, types) for layer in range(config.num_hidden_layers)], recompute=self.recompute
+            [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], recompute=self.recompute
         )
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, **types)
-        self.pooler = Pooler(config.hidden_size, **types) if "pooler" in self.parts else None
+        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in self.parts else None
 
     def __call__(
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, train: bool = False
     ) -> NetworkOutput:
         x = self.embeddings(pixel_values, bool_masked_pos, train)
-        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
-        x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
+        output = self.transformer(x, head_mask=head_mask, weights=weights, states=states, train=train)
+        x = self.norm(output.x)
+        return output._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
-def vit_block(config, layer: int, types) -> PreNormBlock:
+def vit_block(config, layer: int, dtype) -> PreNormBlock:
     """One layer of the encoder."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     biases = dict.fromkeys(("query_bias", "key_bias", "value_bias"), config.qkv_bias)
     attention = SelfAttention(
         width, num_heads=kept_heads(config, layer), head_size=head_size, **biases,
-        dropout_rate=config.attention_probs_dropout_prob, **types, parent=None,
+        dropout_rate=config.attention_probs_dropout_prob, dtype=dtype, parent=None,
     )  # fmt: skip
-    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, **types, parent=None)
+    mlp = MLP(width, inner_size=config.intermediate_size, activation=config.hidden_act, dtype=dtype, parent=None)
     return PreNormBlock(
-        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, **types,
+        width, attention, mlp=mlp, epsilon=config.layer_norm_eps, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         parent=None,
     )  # fmt: skip
 
@@ -79,7 +80,7 @@ class FlaxViTModel(FlaxPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return ViTNetwork(*self._module_arguments())
+        return ViTNetwork(self._frozen, self.parts, dtype=self._types, recompute=self.recompute)
 
     def __call__(
         self,
@@ -97,12 +98,6 @@ class FlaxViTModel(FlaxPretrainedModel):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
-        options = self._options(output_attentions, output_hidden_states, train)
-        answer = self._apply(params, dropout_rng, **inputs, **options)
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, **options)
+        return self._output(return_dict, output)

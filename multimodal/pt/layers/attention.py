@@ -145,11 +145,19 @@ class RelativeKeyAttention(SelfAttention):
         *,
         num_heads: int,
         head_size: int,
-        positions: int,
+        context_size: int | None = None,
+        query_bias: bool = True,
+        key_bias: bool = True,
+        value_bias: bool = True,
         dropout_rate: float = 0.0,
+        scale: float | None = None,
+        positions: int,
         dtype=None,
     ):
-        super().__init__(hidden_size, num_heads=num_heads, head_size=head_size, dropout_rate=dropout_rate, dtype=dtype)
+        super().__init__(
+            hidden_size, num_heads=num_heads, head_size=head_size, context_size=context_size, query_bias=query_bias,
+            key_bias=key_bias, value_bias=value_bias, dropout_rate=dropout_rate, scale=scale, dtype=dtype,
+        )  # fmt: skip
         self.positions = positions
         self.distances = Embedding(2 * positions - 1, head_size, dtype=dtype)
 

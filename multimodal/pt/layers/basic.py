@@ -11,21 +11,21 @@ from multimodal.modeling.dropout import is_replaced
 class Linear(nn.Linear):
     """(..., inputs) -> (..., outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, dtype=None):
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, dtype=None):
         super().__init__(inputs, outputs, bias=bias, dtype=dtype)
 
 
 class LayerNorm(nn.LayerNorm):
     """Normalisation over the last axis: Ba et al. (2016)."""
 
-    def __init__(self, width: int, epsilon: float, dtype=None):
+    def __init__(self, width: int, epsilon: float, *, dtype=None):
         super().__init__(width, eps=epsilon, dtype=dtype)
 
 
 class Embedding(nn.Embedding):
     """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
 
-    def __init__(self, entries: int, width: int, dtype=None, padding_id: int | None = None):
+    def __init__(self, entries: int, width: int, *, dtype=None, padding_id: int | None = None):
         super().__init__(entries, width, padding_idx=padding_id, dtype=dtype)
 
 
@@ -46,7 +46,7 @@ class Conv1D(nn.Conv1d):
 class Conv2D(nn.Conv2d):
     """Convolution of images (batch, channels, height, width); `padding` are the zeros ((above, below), (left, right))."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], dtype=None, *,
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], *, dtype=None,
                  padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), groups: int = 1,
                  dilation: tuple[int, int] = (1, 1), bias: bool = True):  # fmt: skip
         super().__init__(

@@ -15,7 +15,7 @@ class TextEmbeddings(nn.Module):
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
     """
 
-    def __init__(self, vocab_size: int, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
+    def __init__(self, vocab_size: int, *, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
                  epsilon: float, dropout_rate: float, dtype=None, padding_id: int | None = None,
                  padding_ids=(None, None, None)):  # fmt: skip
         super().__init__()
@@ -54,7 +54,7 @@ class TextEmbeddings(nn.Module):
 class TokenAndPositionEmbeddings(nn.Module):
     """The sum of token and position embeddings: Radford et al. (2019). Types share the table of the tokens."""
 
-    def __init__(self, vocab_size: int, positions_count: int, hidden_size: int, dropout_rate: float, dtype=None):
+    def __init__(self, vocab_size: int, *, positions_count: int, hidden_size: int, dropout_rate: float, dtype=None):
         super().__init__()
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype)
         self.positions = Embedding(positions_count, hidden_size, dtype=dtype)

@@ -12,7 +12,7 @@ from multimodal.pt.layers.basic import Dropout, LayerNorm, Linear
 class Pooler(nn.Module):
     """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
 
-    def __init__(self, hidden_size: int, dtype=None):
+    def __init__(self, hidden_size: int, *, dtype=None):
         super().__init__()
         self.dense = Linear(hidden_size, hidden_size, dtype=dtype)
 
@@ -23,7 +23,7 @@ class Pooler(nn.Module):
 class LanguageHead(nn.Module):
     """Scores of every token: the product with a matrix of its own or with the token embeddings."""
 
-    def __init__(self, hidden_size: int, vocab_size: int, tied: bool, dtype=None):
+    def __init__(self, hidden_size: int, vocab_size: int, *, tied: bool, dtype=None):
         super().__init__()
         self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
 
@@ -34,7 +34,7 @@ class LanguageHead(nn.Module):
 class TransformedLanguageHead(nn.Module):
     """A layer and a normalisation before the scores, which have a bias: Devlin et al. (2019), section 3.1."""
 
-    def __init__(self, hidden_size: int, vocab_size: int, activation: str, epsilon: float, tied: bool, dtype=None):
+    def __init__(self, hidden_size: int, vocab_size: int, *, activation: str, epsilon: float, tied: bool, dtype=None):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         self.dense = Linear(hidden_size, hidden_size, dtype=dtype)
@@ -50,7 +50,7 @@ class TransformedLanguageHead(nn.Module):
 class Classifier(nn.Module):
     """Scores of each class for every vector."""
 
-    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None):
+    def __init__(self, hidden_size: int, labels_count: int, *, dropout_rate: float, dtype=None):
         super().__init__()
         self.dropout = Dropout(dropout_rate)
         self.out = Linear(hidden_size, labels_count, dtype=dtype)
@@ -62,7 +62,7 @@ class Classifier(nn.Module):
 class SequenceClassifier(nn.Module):
     """Scores of each class from the first position, behind a layer with tanh: Liu et al., RoBERTa (2019), as published."""
 
-    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None):
+    def __init__(self, hidden_size: int, labels_count: int, *, dropout_rate: float, dtype=None):
         super().__init__()
         self.dropout = Dropout(dropout_rate)
         self.dense = Linear(hidden_size, hidden_size, dtype=dtype)

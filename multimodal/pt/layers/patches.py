@@ -12,14 +12,15 @@ from multimodal.pt.layers.basic import Conv2D, Dropout
 class PatchEmbeddings(nn.Module):
     """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
 
-    def __init__(self, channels: int, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, masked: bool,
+    def __init__(self, channels: int, *, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, masked: bool,
                  dropout_rate: float, dtype=None):  # fmt: skip
         super().__init__()
         self.grid, self.patch = grid, patch
-        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-        self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype)) if masked else None
-        self.positions = nn.Parameter(torch.empty(1, grid[0] * grid[1] + 1, hidden_size, dtype=dtype))
-        self.patches = Conv2D(channels, hidden_size, patch, patch, dtype)
+        one, entries = (1, 1, hidden_size), grid[0] * grid[1] + 1
+        self.class_token = nn.Parameter(torch.empty(one, dtype=dtype))
+        self.mask_token = nn.Parameter(torch.empty(one, dtype=dtype)) if masked else None
+        self.positions = nn.Parameter(torch.empty(1, entries, hidden_size, dtype=dtype))
+        self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
     def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (1 + patches) d

@@ -36,7 +36,7 @@ class TextNetwork(nn.Module):
         )  # fmt: skip
         blocks = [text_block(config, layer, dtype) for layer in range(config.num_hidden_layers)]
         self.transformer = DecoderStack(blocks)
-        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in parts else None
 
     def forward(
         self,
@@ -56,15 +56,15 @@ class TextNetwork(nn.Module):
         before = position if counted is None else counted
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, before)
         visible = masks.of_text(attention_mask, x, cache, self.is_decoder)
-        answer = self.transformer(
+        output = self.transformer(
             x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
             head_mask=head_mask, cache=cache, weights=weights, states=states,
         )  # fmt: skip
         if counted is not None:
-            answer = answer._replace(
-                cache=answer.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
+            output = output._replace(
+                cache=output.cache._replace(counted=counted + self.embeddings.counted(input_ids, x))
             )
-        return answer._replace(pooled=None if self.pooler is None else self.pooler(answer.x))
+        return output._replace(pooled=None if self.pooler is None else self.pooler(output.x))
 
 
 class LanguageNetwork(nn.Module):
@@ -79,8 +79,8 @@ class LanguageNetwork(nn.Module):
         )  # fmt: skip
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
 class ClassifierNetwork(nn.Module):
@@ -92,8 +92,8 @@ class ClassifierNetwork(nn.Module):
         self.head = head
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x if answer.pooled is None else answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x if output.pooled is None else output.pooled))
 
 
 def text_block(config, layer: int, dtype) -> PostNormBlock:

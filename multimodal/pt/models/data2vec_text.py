@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from multimodal.modeling.outputs import (
     MaskedLMOutput,
+    ModelOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -19,6 +22,8 @@ from multimodal.pt.models.bert import BertLMHeadModel, BertModel
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
+
+Output = TypeVar("Output", bound=ModelOutput)
 
 
 class Data2VecTextModel(BertModel):
@@ -71,23 +76,16 @@ class Data2VecTextForMaskedLM(PretrainedModel):
             "encoder_attention_mask": encoder_attention_mask,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._output(return_dict, output, loss=None if labels is None else cross_entropy(output.logits, labels))
 
 
-class Data2VecTextForSequenceClassification(PretrainedModel):
-    """A classifier of texts, or a regression."""
+class TextClassifier(PretrainedModel, Generic[Output]):
+    """A class with a classifier of a text or of its tokens: these are called alike, and differ in head and loss."""
 
-    spec = specs.Data2VecTextForSequenceClassification
-
-    def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+    def _loss(self, logits, labels):
+        """The loss of the class."""
+        raise NotImplementedError
 
     def forward(
         self,
@@ -101,8 +99,8 @@ class Data2VecTextForSequenceClassification(PretrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> SequenceClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
+    ) -> Output | Values:
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -112,14 +110,34 @@ class Data2VecTextForSequenceClassification(PretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else by_problem(problem_type(self.config, labels), answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._output(return_dict, output, loss=None if labels is None else self._loss(output.logits, labels))
+
+
+class Data2VecTextForSequenceClassification(TextClassifier[SequenceClassifierOutput]):
+    """A classifier of texts, or a regression."""
+
+    spec = specs.Data2VecTextForSequenceClassification
+
+    def _build(self):
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
         )
+
+    def _loss(self, logits, labels):
+        return by_problem(problem_type(self.config, labels), logits, labels)
+
+
+class Data2VecTextForTokenClassification(TextClassifier[TokenClassifierOutput]):
+    """A classifier of every token."""
+
+    spec = specs.Data2VecTextForTokenClassification
+
+    def _build(self):
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
+
+    def _loss(self, logits, labels):
+        return cross_entropy(logits, labels)
 
 
 class Data2VecTextForMultipleChoice(PretrainedModel):
@@ -128,7 +146,7 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def forward(
         self,
@@ -155,55 +173,10 @@ class Data2VecTextForMultipleChoice(PretrainedModel):
         self._check({**inputs, "labels": labels})
         choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
         texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
-        answer = self.network(**texts, **self._options(output_attentions, output_hidden_states))
-        logits = answer.logits.reshape(-1, choices)
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
-
-
-class Data2VecTextForTokenClassification(PretrainedModel):
-    """A classifier of every token."""
-
-    spec = specs.Data2VecTextForTokenClassification
-
-    def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> TokenClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
-        inputs = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-            "position_ids": position_ids,
-            "head_mask": head_mask,
-            "inputs_embeds": inputs_embeds,
-        }
-        self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        output = self.network(**texts, **self._options(output_attentions, output_hidden_states))
+        logits = output.logits.reshape(-1, choices)
+        return self._output(
+            return_dict, output, loss=None if labels is None else cross_entropy(logits, labels), logits=logits
         )
 
 
@@ -213,7 +186,7 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def forward(
         self,
@@ -239,22 +212,21 @@ class Data2VecTextForQuestionAnswering(PretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "start_positions": start_positions, "end_positions": end_positions})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        starts, ends = answer.logits.unbind(-1)
-        return self._answer(
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        starts, ends = output.logits.unbind(-1)
+        return self._output(
             return_dict,
+            output,
             loss=None if start_positions is None else span(starts, ends, start_positions, end_positions),
             start_logits=starts,
             end_logits=ends,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
         )
 
 
-def classifier(model: PretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: PretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
-    head = head(config.hidden_size, labels_count, dropout_rate, dtype)
+    head = head(config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=dtype)
     return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 

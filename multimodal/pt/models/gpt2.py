@@ -27,11 +27,12 @@ from multimodal.specs import gpt2 as specs
 class GPT2Network(nn.Module):
     """Embeddings, a decoder and a last normalisation."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         self.embeddings = TokenAndPositionEmbeddings(
-            config.vocab_size, config.n_positions, config.n_embd, config.embd_pdrop, dtype
-        )
+            config.vocab_size, positions_count=config.n_positions, hidden_size=config.n_embd,
+            dropout_rate=config.embd_pdrop, dtype=dtype,
+        )  # fmt: skip
         self.transformer = DecoderStack([gpt2_block(config, layer, dtype) for layer in range(config.n_layer)])
         self.norm = LayerNorm(config.n_embd, config.layer_norm_epsilon, dtype=dtype)
 
@@ -52,26 +53,26 @@ class GPT2Network(nn.Module):
         position = 0 if cache is None else cache.position
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, position)
         visible = masks.of_text(attention_mask, x, cache, is_causal=True)
-        answer = self.transformer(
+        output = self.transformer(
             x, visible=visible, context=encoder_hidden_states, context_visible=masks.padding(encoder_attention_mask),
             head_mask=head_mask, cache=cache, weights=weights, states=states,
         )  # fmt: skip
-        x = self.norm(answer.x)
-        hidden_states = None if answer.hidden_states is None else (*answer.hidden_states[:-1], x)
-        return answer._replace(x=x, hidden_states=hidden_states)
+        x = self.norm(output.x)
+        hidden_states = None if output.hidden_states is None else (*output.hidden_states[:-1], x)
+        return output._replace(x=x, hidden_states=hidden_states)
 
 
 class GPT2LMHeadNetwork(nn.Module):
     """The network with scores of every token on top."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
-        self.model = GPT2Network(config, dtype)
-        self.head = LanguageHead(config.n_embd, config.vocab_size, config.tie_word_embeddings, dtype)
+        self.model = GPT2Network(config, dtype=dtype)
+        self.head = LanguageHead(config.n_embd, config.vocab_size, tied=config.tie_word_embeddings, dtype=dtype)
 
     def forward(self, *args, **kwargs) -> NetworkOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(logits=self.head(answer.x, self.model.embeddings.tokens.weight))
+        output = self.model(*args, **kwargs)
+        return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
 
 
 def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
@@ -98,7 +99,7 @@ class GPT2Model(PretrainedModel):
     spec = specs.GPT2Model
 
     def _build(self):
-        return GPT2Network(self.config, self.parameter_dtype)
+        return GPT2Network(self.config, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -129,15 +130,8 @@ class GPT2Model(PretrainedModel):
         }
         self._check(inputs, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
-        )
+        output = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states))
+        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache, self.training))
 
 
 class GPT2LMHeadModel(PretrainedModel):
@@ -146,7 +140,7 @@ class GPT2LMHeadModel(PretrainedModel):
     spec = specs.GPT2LMHeadModel
 
     def _build(self):
-        return GPT2LMHeadNetwork(self.config, self.parameter_dtype)
+        return GPT2LMHeadNetwork(self.config, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -178,13 +172,10 @@ class GPT2LMHeadModel(PretrainedModel):
         }
         self._check({**inputs, "labels": labels}, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
+        output = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states))
+        return self._output(
             return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else next_token(output.logits, labels),
+            past_key_values=self._past(output.cache, use_cache, self.training),
         )

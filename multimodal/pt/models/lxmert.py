@@ -14,7 +14,7 @@ from multimodal.pt.layers.embeddings import TextEmbeddings
 from multimodal.pt.layers.encoder import PostNormBlock, Stack
 from multimodal.pt.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.pt.layers.mlp import MLP
-from multimodal.pt.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.pt.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import lxmert as specs
 from multimodal.specs.lxmert import (
@@ -28,7 +28,7 @@ from multimodal.specs.lxmert import (
 class VisualEmbeddings(nn.Module):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         width, epsilon = config.hidden_size, config.layer_norm_eps
         self.features = Linear(config.visual_feat_dim, width, dtype=dtype)
@@ -81,18 +81,18 @@ class CrossModalityStack(Stack):
 class LxmertNetwork(nn.Module):
     """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
             dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
         self.language = Stack([lxmert_block(config, dtype) for _ in range(config.l_layers)])
         self.vision = Stack([lxmert_block(config, dtype) for _ in range(config.r_layers)])
         self.cross = CrossModalityStack([cross_block(config, dtype) for _ in range(config.x_layers)])
-        self.pooler = Pooler(config.hidden_size, dtype)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def forward(
         self,
@@ -129,7 +129,7 @@ class LxmertNetwork(nn.Module):
 class ObjectHead(nn.Module):
     """What each object is, what it is like, and its features: section 3.1.2."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         width = config.hidden_size
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -148,7 +148,7 @@ class ObjectHead(nn.Module):
 class AnswerHead(nn.Module):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
-    def __init__(self, config, dtype=None):
+    def __init__(self, config, *, dtype=None):
         super().__init__()
         width = config.hidden_size
         self.up = Linear(width, 2 * width, dtype=dtype)
@@ -162,37 +162,38 @@ class AnswerHead(nn.Module):
 class LxmertForPreTrainingNetwork(nn.Module):
     """The network with a head for every task of pre-training."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
-        self.model = LxmertNetwork(config, parts, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype)
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
-        )
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
         self.matching = Linear(config.hidden_size, 2, dtype=dtype)
-        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
-        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+        self.objects = ObjectHead(config, parts, dtype=dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in parts else None
 
     def forward(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(
-            token_scores=self.head(answer.language, self.model.embeddings.tokens.weight),
-            match_scores=self.matching(answer.pooled),
-            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
-            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        output = self.model(*args, **kwargs)
+        return output._replace(
+            token_scores=self.head(output.language, self.model.embeddings.tokens.weight),
+            match_scores=self.matching(output.pooled),
+            object_scores=self.objects(output.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(output.pooled),
         )
 
 
 class LxmertForQuestionAnsweringNetwork(nn.Module):
     """The network with scores of every answer on top."""
 
-    def __init__(self, config, parts, dtype=None):
+    def __init__(self, config, parts, *, dtype=None):
         super().__init__()
-        self.model = LxmertNetwork(config, parts, dtype)
-        self.answers = AnswerHead(config, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype)
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def forward(self, *args, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(answer_scores=self.answers(answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(answer_scores=self.answers(output.pooled))
 
 
 def lxmert_block(config, dtype) -> PostNormBlock:
@@ -219,21 +220,35 @@ def cross_block(config, dtype) -> CrossModalityBlock:
     return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype)
 
 
-def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
     """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
     losses = {}
     if config.task_mask_lm and labels is not None:
-        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+        losses["masked_lm_loss"] = cross_entropy(output.token_scores, labels)
     if config.task_matched and matched_label is not None:
-        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
-    for name, scores in answer.object_scores.items():
+        losses["matched_loss"] = cross_entropy(output.match_scores, matched_label)
+    for name, scores in output.object_scores.items():
         if name in obj_labels:
             wanted, confidences = obj_labels[name]
             each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
             losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
     if config.task_qa and ans is not None:
-        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+        losses["question_answering_loss"] = answers(output.answer_scores, ans)
     return losses
+
+
+def confident(each, confidences):  # b o, b o -> scalar
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return (each * confidences.to(each.dtype)).mean()
+
+
+def answers(scores, labels):  # b answers, b or b answers -> scalar
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if labels.ndim == 1:
+        return cross_entropy(scores, labels)
+    each = nn.functional.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), reduction="none")
+    return each.sum(-1).mean()
 
 
 class LxmertModel(PretrainedModel):
@@ -242,7 +257,7 @@ class LxmertModel(PretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -268,14 +283,11 @@ class LxmertModel(PretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            language_output=answer.language,
-            vision_output=answer.vision,
-            pooled_output=answer.pooled,
-            **states_of(answer),
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._output(
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class LxmertForPreTraining(PretrainedModel):
@@ -284,7 +296,7 @@ class LxmertForPreTraining(PretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForPreTrainingNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -318,17 +330,13 @@ class LxmertForPreTraining(PretrainedModel):
         self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
         labels = masked_lm_labels if labels is None else labels
         options = self._options(output_attentions, output_hidden_states)
-        answer = self.network(**inputs, objects=obj_labels is not None, **options)
-        losses = pretraining_losses(self.config, answer, labels, **wanted)
-        return self._answer(
-            return_dict,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=answer.token_scores,
-            cross_relationship_score=answer.match_scores,
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-            **losses,
-        )
+        output = self.network(**inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, output, labels, **wanted)
+        return self._output(
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
 
 class LxmertForQuestionAnswering(PretrainedModel):
@@ -337,7 +345,7 @@ class LxmertForQuestionAnswering(PretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def forward(
         self,
@@ -364,21 +372,8 @@ class LxmertForQuestionAnswering(PretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else answers(answer.answer_scores, labels),
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-        )
-
-
-def states_of(answer) -> dict:
-    """The fields about layers that every class gives."""
-    return {
-        "language_hidden_states": answer.language_hidden_states,
-        "vision_hidden_states": answer.vision_hidden_states,
-        "language_attentions": answer.language_attentions,
-        "vision_attentions": answer.vision_attentions,
-        "cross_encoder_attentions": answer.cross_attentions,
-    }
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states))
+        return self._output(
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip

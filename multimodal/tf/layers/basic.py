@@ -39,7 +39,7 @@ def unset(shape, dtype=None) -> tf.Tensor:
 class Linear(layers.Dense):
     """(..., inputs) -> (..., outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, dtype=None, name=None):
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, dtype=None, name=None):
         super().__init__(outputs, use_bias=bias, kernel_initializer=unset, dtype=dtype, name=name)
         self.build((None, inputs))
 
@@ -47,7 +47,7 @@ class Linear(layers.Dense):
 class LayerNorm(layers.LayerNormalization):
     """Normalisation over the last axis: Ba et al. (2016)."""
 
-    def __init__(self, width: int, epsilon: float, dtype=None, name=None):
+    def __init__(self, width: int, epsilon: float, *, dtype=None, name=None):
         super().__init__(axis=-1, epsilon=epsilon, dtype=dtype, name=name)
         self.build((None, width))
 
@@ -55,7 +55,7 @@ class LayerNorm(layers.LayerNormalization):
 class Embedding(layers.Embedding):
     """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
 
-    def __init__(self, entries: int, width: int, dtype=None, name=None, padding_id: int | None = None):
+    def __init__(self, entries: int, width: int, *, dtype=None, name=None, padding_id: int | None = None):
         super().__init__(entries, width, embeddings_initializer=unset, dtype=dtype, name=name)
         self.padding_id = padding_id
         self.build()
@@ -87,8 +87,8 @@ class Conv1D(layers.Conv1D):
 class Conv2D(layers.Conv2D):
     """Convolution of images (batch, height, width, channels); `padding` are the zeros ((above, below), (left, right))."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], dtype=None, name=None,
-                 *, padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), groups: int = 1,
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], *, dtype=None, name=None,
+                 padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), groups: int = 1,
                  dilation: tuple[int, int] = (1, 1), bias: bool = True):  # fmt: skip
         super().__init__(
             outputs, kernel, strides=stride, padding="valid", data_format="channels_last", dilation_rate=dilation,

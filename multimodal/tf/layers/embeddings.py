@@ -17,6 +17,7 @@ class TextEmbeddings(Layer):
     def __init__(
         self,
         vocab_size: int,
+        *,
         positions_count: int,
         types_count: int,
         hidden_size: int,
@@ -67,6 +68,7 @@ class TokenAndPositionEmbeddings(Layer):
     def __init__(
         self,
         vocab_size: int,
+        *,
         positions_count: int,
         hidden_size: int,
         dropout_rate: float,

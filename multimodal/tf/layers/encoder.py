@@ -154,7 +154,7 @@ class DecoderStack(Stack):
 
 
 def recomputed(block, seed, x, **inputs):
-    """The block's answer; what is inside it is computed anew in the backward pass, dropping the same."""
+    """The block's output; what is inside it is computed anew in the backward pass, dropping the same."""
     structure = []
     given = tf.nest.flatten((x, inputs))
     learns = [tf.is_tensor(leaf) and leaf.dtype.is_floating for leaf in given]  # others have no gradient
@@ -165,9 +165,9 @@ def recomputed(block, seed, x, **inputs):
             (given[0], inputs), [next(leaves) if taken else leaf for leaf, taken in zip(given, learns)]
         )
         with fixed_seed(seed):
-            answer = block(x, **others)
-        structure[:] = [tf.nest.map_structure(lambda leaf: leaf is not None, answer)]
-        return [leaf for leaf in tf.nest.flatten(answer) if leaf is not None]
+            output = block(x, **others)
+        structure[:] = [tf.nest.map_structure(lambda leaf: leaf is not None, output)]
+        return [leaf for leaf in tf.nest.flatten(output) if leaf is not None]
 
     leaves = iter(tf.recompute_grad(call)(*(leaf for leaf, taken in zip(given, learns) if taken)))
     return tf.nest.map_structure(lambda there: next(leaves) if there else None, structure[0])

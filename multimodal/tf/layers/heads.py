@@ -11,7 +11,7 @@ from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear
 class Pooler(Layer):
     """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
 
-    def __init__(self, hidden_size: int, dtype=None, name="pooler"):
+    def __init__(self, hidden_size: int, *, dtype=None, name="pooler"):
         super().__init__(dtype=dtype, name=name)
         self.dense = Linear(hidden_size, hidden_size, dtype=dtype, name="dense")
 
@@ -22,7 +22,7 @@ class Pooler(Layer):
 class LanguageHead(Layer):
     """Scores of every token: the product with a matrix of its own or with the token embeddings."""
 
-    def __init__(self, hidden_size: int, vocab_size: int, tied: bool, dtype=None, name="head"):
+    def __init__(self, hidden_size: int, vocab_size: int, *, tied: bool, dtype=None, name="head"):
         super().__init__(dtype=dtype, name=name)
         self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype, name="projection")
 
@@ -37,6 +37,7 @@ class TransformedLanguageHead(Layer):
         self,
         hidden_size: int,
         vocab_size: int,
+        *,
         activation: str,
         epsilon: float,
         tied: bool,
@@ -59,7 +60,7 @@ class TransformedLanguageHead(Layer):
 class Classifier(Layer):
     """Scores of each class for every vector."""
 
-    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None, name="head"):
+    def __init__(self, hidden_size: int, labels_count: int, *, dropout_rate: float, dtype=None, name="head"):
         super().__init__(dtype=dtype, name=name)
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
         self.out = Linear(hidden_size, labels_count, dtype=dtype, name="out")
@@ -71,7 +72,7 @@ class Classifier(Layer):
 class SequenceClassifier(Layer):
     """Scores of each class from the first position, behind a layer with tanh: Liu et al., RoBERTa (2019), as published."""
 
-    def __init__(self, hidden_size: int, labels_count: int, dropout_rate: float, dtype=None, name="head"):
+    def __init__(self, hidden_size: int, labels_count: int, *, dropout_rate: float, dtype=None, name="head"):
         super().__init__(dtype=dtype, name=name)
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
         self.dense = Linear(hidden_size, hidden_size, dtype=dtype, name="dense")

@@ -14,6 +14,7 @@ class PatchEmbeddings(Layer):
     def __init__(
         self,
         channels: int,
+        *,
         grid: tuple[int, int],
         patch: tuple[int, int],
         hidden_size: int,
@@ -24,15 +25,12 @@ class PatchEmbeddings(Layer):
     ):
         super().__init__(dtype=dtype, name=name)
         self.grid, self.patch = tuple(grid), tuple(patch)
-        self.class_token = self.table("class_token", 1, hidden_size)
-        self.mask_token = self.table("mask_token", 1, hidden_size) if masked else None
-        self.positions = self.table("positions", grid[0] * grid[1] + 1, hidden_size)
+        one, entries = (1, 1, hidden_size), grid[0] * grid[1] + 1
+        self.class_token = self.add_weight(name="class_token", shape=one, initializer="zeros")
+        self.mask_token = self.add_weight(name="mask_token", shape=one, initializer="zeros") if masked else None
+        self.positions = self.add_weight(name="positions", shape=(1, entries, hidden_size), initializer="zeros")
         self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype, name="patches")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
-
-    def table(self, name: str, entries: int, width: int):
-        """A variable (1, entries, width)."""
-        return self.add_weight(name=name, shape=(1, entries, width), initializer="zeros")
 
     def call(self, pixel_values, bool_masked_pos=None, training=False):  # b c h w -> b (1 + patches) d
         x = self.patches(tf.transpose(pixel_values, (0, 2, 3, 1)))

@@ -59,18 +59,12 @@ class TFBertModel(TFPretrainedModel):
         }
         self._check(inputs, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            past_key_values=self._past(answer.cache, use_cache, training),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+        output = self.network(
+            **inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training=training)
         )
+        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache, training))
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPoolingAndCrossAttentions | Values: ...
 
@@ -114,17 +108,16 @@ class TFBertLMHeadModel(TFPretrainedModel):
         }
         self._check({**inputs, "labels": labels}, past_key_values)
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
-        answer = self.network(**inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
+        output = self.network(
+            **inputs, cache=cache, **self._options(output_attentions, output_hidden_states, training=training)
+        )
+        return self._output(
             return_dict,
-            loss=None if labels is None else next_token(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self._past(answer.cache, use_cache, training),
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else next_token(output.logits, labels),
+            past_key_values=self._past(output.cache, use_cache, training),
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> CausalLMOutputWithCrossAttentions | Values: ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tensorflow as tf
 
 from multimodal.modeling.outputs import (
     MaskedLMOutput,
+    ModelOutput,
     MultipleChoiceModelOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -23,6 +24,8 @@ from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.tf.losses import by_problem, cross_entropy, span
 from multimodal.tf.models.bert import TFBertLMHeadModel, TFBertModel
 from multimodal.tf.pretrained import TFPretrainedModel
+
+Output = TypeVar("Output", bound=ModelOutput)
 
 
 class TFData2VecTextModel(TFBertModel):
@@ -76,27 +79,20 @@ class TFData2VecTextForMaskedLM(TFPretrainedModel):
             "encoder_attention_mask": encoder_attention_mask,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(return_dict, output, loss=None if labels is None else cross_entropy(output.logits, labels))
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> MaskedLMOutput | Values: ...
 
 
-class TFData2VecTextForSequenceClassification(TFPretrainedModel):
-    """A classifier of texts, or a regression."""
+class TFTextClassifier(TFPretrainedModel, Generic[Output]):
+    """A class with a classifier of a text or of its tokens: these are called alike, and differ in head and loss."""
 
-    spec = specs.Data2VecTextForSequenceClassification
-
-    def _build(self):
-        return classifier(self, SequenceClassifier, self.config.num_labels, self.config.head_dropout)
+    def _loss(self, logits, labels):
+        """The loss of the class."""
+        raise NotImplementedError
 
     def call(
         self,
@@ -111,8 +107,8 @@ class TFData2VecTextForSequenceClassification(TFPretrainedModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
         training: bool = False,
-    ) -> SequenceClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForSequenceClassification`."""
+    ) -> Output | Values:
+        """Arguments and outputs: the specification of each class."""
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -122,18 +118,38 @@ class TFData2VecTextForSequenceClassification(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else by_problem(problem_type(self.config, labels), answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(return_dict, output, loss=None if labels is None else self._loss(output.logits, labels))
+
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Output | Values: ...
+
+
+class TFData2VecTextForSequenceClassification(TFTextClassifier[SequenceClassifierOutput]):
+    """A classifier of texts, or a regression."""
+
+    spec = specs.Data2VecTextForSequenceClassification
+
+    def _build(self):
+        return classifier(
+            self, SequenceClassifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    def _loss(self, logits, labels):
+        return by_problem(problem_type(self.config, labels), logits, labels)
 
-        def __call__(self, *args: Any, **kwargs: Any) -> SequenceClassifierOutput | Values: ...
+
+class TFData2VecTextForTokenClassification(TFTextClassifier[TokenClassifierOutput]):
+    """A classifier of every token."""
+
+    spec = specs.Data2VecTextForTokenClassification
+
+    def _build(self):
+        return classifier(self, Classifier, labels_count=self.config.num_labels, dropout_rate=self.config.head_dropout)
+
+    def _loss(self, logits, labels):
+        return cross_entropy(logits, labels)
 
 
 class TFData2VecTextForMultipleChoice(TFPretrainedModel):
@@ -142,7 +158,7 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
     spec = specs.Data2VecTextForMultipleChoice
 
     def _build(self):
-        return classifier(self, Classifier, 1, self.config.hidden_dropout_prob)
+        return classifier(self, Classifier, labels_count=1, dropout_rate=self.config.hidden_dropout_prob)
 
     def call(
         self,
@@ -170,65 +186,15 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
         self._check({**inputs, "labels": labels})
         choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
         texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
-        answer = self.network(**texts, **self._options(output_attentions, output_hidden_states, training))
-        logits = tf.reshape(answer.logits, (-1, choices))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
+        output = self.network(**texts, **self._options(output_attentions, output_hidden_states, training=training))
+        logits = tf.reshape(output.logits, (-1, choices))
+        return self._output(
+            return_dict, output, loss=None if labels is None else cross_entropy(logits, labels), logits=logits
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> MultipleChoiceModelOutput | Values: ...
-
-
-class TFData2VecTextForTokenClassification(TFPretrainedModel):
-    """A classifier of every token."""
-
-    spec = specs.Data2VecTextForTokenClassification
-
-    def _build(self):
-        return classifier(self, Classifier, self.config.num_labels, self.config.head_dropout)
-
-    def call(
-        self,
-        input_ids: Inputs | None = None,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        training: bool = False,
-    ) -> TokenClassifierOutput | Values:
-        """Arguments and outputs: `specs.data2vec_text.Data2VecTextForTokenClassification`."""
-        inputs = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "token_type_ids": token_type_ids,
-            "position_ids": position_ids,
-            "head_mask": head_mask,
-            "inputs_embeds": inputs_embeds,
-        }
-        self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
-
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
-
-        def __call__(self, *args: Any, **kwargs: Any) -> TokenClassifierOutput | Values: ...
 
 
 class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
@@ -237,7 +203,7 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
     spec = specs.Data2VecTextForQuestionAnswering
 
     def _build(self):
-        return classifier(self, Classifier, 2, 0.0)
+        return classifier(self, Classifier, labels_count=2, dropout_rate=0.0)
 
     def call(
         self,
@@ -264,26 +230,25 @@ class TFData2VecTextForQuestionAnswering(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "start_positions": start_positions, "end_positions": end_positions})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        starts, ends = tf.unstack(answer.logits, num=2, axis=-1)
-        return self._answer(
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        starts, ends = tf.unstack(output.logits, num=2, axis=-1)
+        return self._output(
             return_dict,
+            output,
             loss=None if start_positions is None else span(starts, ends, start_positions, end_positions),
             start_logits=starts,
             end_logits=ends,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> QuestionAnsweringModelOutput | Values: ...
 
 
-def classifier(model: TFPretrainedModel, head: type, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
+def classifier(model: TFPretrainedModel, head: type, *, labels_count: int, dropout_rate: float) -> ClassifierNetwork:
     """The network of a class with a classifier on top."""
     config, dtype = model.config, model.parameter_dtype
-    head = head(config.hidden_size, labels_count, dropout_rate, dtype)
+    head = head(config.hidden_size, labels_count, dropout_rate=dropout_rate, dtype=dtype)
     return ClassifierNetwork(config, model.parts, head=head, dtype=dtype)
 
 

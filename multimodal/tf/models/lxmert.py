@@ -23,14 +23,14 @@ from multimodal.tf.layers.embeddings import TextEmbeddings
 from multimodal.tf.layers.encoder import PostNormBlock, Stack
 from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.tf.layers.mlp import MLP
-from multimodal.tf.losses import answers, confident, cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.tf.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.tf.pretrained import TFPretrainedModel
 
 
 class VisualEmbeddings(Layer):
     """The mean of an object's features and of its box, each projected and normalised: section 2.1, equation 1."""
 
-    def __init__(self, config, dtype=None, name="visual_embeddings"):
+    def __init__(self, config, *, dtype=None, name="visual_embeddings"):
         super().__init__(dtype=dtype, name=name)
         width, epsilon = config.hidden_size, config.layer_norm_eps
         self.features = Linear(config.visual_feat_dim, width, dtype=dtype, name="features")
@@ -86,14 +86,14 @@ class CrossModalityStack(Stack):
 class LxmertNetwork(Layer):
     """Encoders of language, of objects and of their relationship, and a pooler of the first token."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = TextEmbeddings(
             config.vocab_size, positions_count=config.max_position_embeddings, types_count=config.type_vocab_size,
             hidden_size=config.hidden_size, absolute=True, epsilon=config.layer_norm_eps,
             dropout_rate=config.hidden_dropout_prob, padding_ids=(0, 0, 0), dtype=dtype,
         )  # fmt: skip
-        self.visual_embeddings = VisualEmbeddings(config, dtype)
+        self.visual_embeddings = VisualEmbeddings(config, dtype=dtype)
         self.language = Stack(
             [lxmert_block(config, dtype) for _ in range(config.l_layers)], dtype=dtype, name="language"
         )
@@ -101,7 +101,7 @@ class LxmertNetwork(Layer):
         self.cross = CrossModalityStack(
             [cross_block(config, dtype) for _ in range(config.x_layers)], dtype=dtype, name="cross"
         )
-        self.pooler = Pooler(config.hidden_size, dtype)
+        self.pooler = Pooler(config.hidden_size, dtype=dtype)
 
     def call(
         self,
@@ -139,7 +139,7 @@ class LxmertNetwork(Layer):
 class ObjectHead(Layer):
     """What each object is, what it is like, and its features: section 3.1.2."""
 
-    def __init__(self, config, parts, dtype=None, name="objects"):
+    def __init__(self, config, parts, *, dtype=None, name="objects"):
         super().__init__(dtype=dtype, name=name)
         width = config.hidden_size
         self.activation = ACTIVATIONS[config.hidden_act]
@@ -158,7 +158,7 @@ class ObjectHead(Layer):
 class AnswerHead(Layer):
     """Scores of every answer from the pooled first token: section 3.1.3."""
 
-    def __init__(self, config, dtype=None, name="answers"):
+    def __init__(self, config, *, dtype=None, name="answers"):
         super().__init__(dtype=dtype, name=name)
         width = config.hidden_size
         self.up = Linear(width, 2 * width, dtype=dtype, name="up")
@@ -172,37 +172,38 @@ class AnswerHead(Layer):
 class LxmertForPreTrainingNetwork(Layer):
     """The network with a head for every task of pre-training."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = LxmertNetwork(config, parts, dtype, name="model")
+        self.model = LxmertNetwork(config, parts, dtype=dtype, name="model")
         self.head = TransformedLanguageHead(
-            config.hidden_size, config.vocab_size, config.hidden_act, config.layer_norm_eps, True, dtype
-        )
+            config.hidden_size, config.vocab_size, activation=config.hidden_act, epsilon=config.layer_norm_eps, tied=True,
+            dtype=dtype,
+        )  # fmt: skip
         self.matching = Linear(config.hidden_size, 2, dtype=dtype, name="matching")
-        self.objects = ObjectHead(config, parts, dtype) if "object_head" in parts else None
-        self.answers = AnswerHead(config, dtype) if "answer_head" in parts else None
+        self.objects = ObjectHead(config, parts, dtype=dtype) if "object_head" in parts else None
+        self.answers = AnswerHead(config, dtype=dtype) if "answer_head" in parts else None
 
     def call(self, *args, objects=False, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(
-            token_scores=self.head(answer.language, self.model.embeddings.tokens.embeddings),
-            match_scores=self.matching(answer.pooled),
-            object_scores=self.objects(answer.vision) if objects and self.objects is not None else {},
-            answer_scores=None if self.answers is None else self.answers(answer.pooled),
+        output = self.model(*args, **kwargs)
+        return output._replace(
+            token_scores=self.head(output.language, self.model.embeddings.tokens.embeddings),
+            match_scores=self.matching(output.pooled),
+            object_scores=self.objects(output.vision) if objects and self.objects is not None else {},
+            answer_scores=None if self.answers is None else self.answers(output.pooled),
         )
 
 
 class LxmertForQuestionAnsweringNetwork(Layer):
     """The network with scores of every answer on top."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
-        self.model = LxmertNetwork(config, parts, dtype, name="model")
-        self.answers = AnswerHead(config, dtype)
+        self.model = LxmertNetwork(config, parts, dtype=dtype, name="model")
+        self.answers = AnswerHead(config, dtype=dtype)
 
     def call(self, *args, **kwargs) -> TwoStreamOutput:
-        answer = self.model(*args, **kwargs)
-        return answer._replace(answer_scores=self.answers(answer.pooled))
+        output = self.model(*args, **kwargs)
+        return output._replace(answer_scores=self.answers(output.pooled))
 
 
 def lxmert_block(config, dtype) -> PostNormBlock:
@@ -229,21 +230,35 @@ def cross_block(config, dtype) -> CrossModalityBlock:
     return CrossModalityBlock(config, cross_attention, language=language, vision=vision, dtype=dtype)
 
 
-def pretraining_losses(config, answer, labels, obj_labels, matched_label, ans) -> dict:
+def pretraining_losses(config, output, labels, obj_labels, matched_label, ans) -> dict:
     """{name: loss} of every task that is on and has labels: sections 3.1 and 3.2."""
     losses = {}
     if config.task_mask_lm and labels is not None:
-        losses["masked_lm_loss"] = cross_entropy(answer.token_scores, labels)
+        losses["masked_lm_loss"] = cross_entropy(output.token_scores, labels)
     if config.task_matched and matched_label is not None:
-        losses["matched_loss"] = cross_entropy(answer.match_scores, matched_label)
-    for name, scores in answer.object_scores.items():
+        losses["matched_loss"] = cross_entropy(output.match_scores, matched_label)
+    for name, scores in output.object_scores.items():
         if name in obj_labels:
             wanted, confidences = obj_labels[name]
             each = each_smooth_l1(scores, wanted) if name == "feat" else each_cross_entropy(scores, wanted)
             losses[f"visual_{name}_loss"] = confident(each, confidences) * config.visual_loss_normalizer
     if config.task_qa and ans is not None:
-        losses["question_answering_loss"] = answers(answer.answer_scores, ans)
+        losses["question_answering_loss"] = answers(output.answer_scores, ans)
     return losses
+
+
+def confident(each, confidences):  # b o, b o -> scalar
+    """Mean over objects (batch, objects) of each one's loss times how sure the detector is of it."""
+    return tf.reduce_mean(each * tf.cast(confidences, each.dtype))
+
+
+def answers(scores, labels):  # b answers, b or b answers -> scalar
+    """Of class ids (batch,) the cross entropy; of targets in [0, 1] for every answer (batch, answers), the binary cross
+    entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
+    if len(labels.shape) == 1:
+        return cross_entropy(scores, labels)
+    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, scores.dtype), scores)
+    return tf.reduce_mean(tf.reduce_sum(each, -1))
 
 
 class TFLxmertModel(TFPretrainedModel):
@@ -252,7 +267,7 @@ class TFLxmertModel(TFPretrainedModel):
     spec = specs.LxmertModel
 
     def _build(self):
-        return LxmertNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -279,16 +294,13 @@ class TFLxmertModel(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check(inputs)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            language_output=answer.language,
-            vision_output=answer.vision,
-            pooled_output=answer.pooled,
-            **states_of(answer),
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(
+            return_dict, output, language_output=output.language, vision_output=output.vision,
+            pooled_output=output.pooled, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertModelOutput | Values: ...
 
@@ -299,7 +311,7 @@ class TFLxmertForPreTraining(TFPretrainedModel):
     spec = specs.LxmertForPreTraining
 
     def _build(self):
-        return LxmertForPreTrainingNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForPreTrainingNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -333,20 +345,16 @@ class TFLxmertForPreTraining(TFPretrainedModel):
         wanted = {"obj_labels": obj_labels, "matched_label": matched_label, "ans": ans}
         self._check({**inputs, **wanted, "labels": labels, "masked_lm_labels": masked_lm_labels})
         labels = masked_lm_labels if labels is None else labels
-        options = self._options(output_attentions, output_hidden_states, training)
-        answer = self.network(**inputs, objects=obj_labels is not None, **options)
-        losses = pretraining_losses(self.config, answer, labels, **wanted)
-        return self._answer(
-            return_dict,
-            loss=sum(losses.values()) if losses else None,
-            prediction_logits=answer.token_scores,
-            cross_relationship_score=answer.match_scores,
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-            **losses,
-        )
+        options = self._options(output_attentions, output_hidden_states, training=training)
+        output = self.network(**inputs, objects=obj_labels is not None, **options)
+        losses = pretraining_losses(self.config, output, labels, **wanted)
+        return self._output(
+            return_dict, output, loss=sum(losses.values()) if losses else None, **losses,
+            prediction_logits=output.token_scores, cross_relationship_score=output.match_scores,
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertForPreTrainingOutput | Values: ...
 
@@ -357,7 +365,7 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
     spec = specs.LxmertForQuestionAnswering
 
     def _build(self):
-        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, self.parameter_dtype)
+        return LxmertForQuestionAnsweringNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -385,25 +393,12 @@ class TFLxmertForQuestionAnswering(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            loss=None if labels is None else answers(answer.answer_scores, labels),
-            question_answering_score=answer.answer_scores,
-            **states_of(answer),
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(
+            return_dict, output, loss=None if labels is None else answers(output.answer_scores, labels),
+            question_answering_score=output.answer_scores, cross_encoder_attentions=output.cross_attentions,
+        )  # fmt: skip
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertForQuestionAnsweringOutput | Values: ...
-
-
-def states_of(answer) -> dict:
-    """The fields about layers that every class gives."""
-    return {
-        "language_hidden_states": answer.language_hidden_states,
-        "vision_hidden_states": answer.vision_hidden_states,
-        "language_attentions": answer.language_attentions,
-        "vision_attentions": answer.vision_attentions,
-        "cross_encoder_attentions": answer.cross_attentions,
-    }

@@ -19,7 +19,7 @@ from multimodal.tf.pretrained import TFPretrainedModel, grow
 class VisionEncoderDecoderNetwork(Layer):
     """The networks of the two halves, and a projection where their widths differ."""
 
-    def __init__(self, config, encoder, decoder, dtype=None, name="network"):
+    def __init__(self, config, *, encoder, decoder, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.encoder = encoder
         self.decoder = decoder
@@ -28,6 +28,9 @@ class VisionEncoderDecoderNetwork(Layer):
             self.projection = Linear(
                 config.encoder.hidden_size, config.decoder.hidden_size, dtype=dtype, name="projection"
             )
+
+    def encode(self, pixel_values, **inputs) -> NetworkOutput:
+        return self.encoder(pixel_values, **inputs)
 
     def context(self, encoder_hidden_states):  # b s d -> b s (width that the decoder attends to)
         return encoder_hidden_states if self.projection is None else self.projection(encoder_hidden_states)
@@ -104,32 +107,34 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
             self._check_given({"labels": labels}, "")
             decoder_input_ids = shift_right(labels, *self.shift_tokens())
         inputs = {
-            "input_ids": decoder_input_ids,
-            "attention_mask": decoder_attention_mask,
-            "inputs_embeds": decoder_inputs_embeds,
+            "pixel_values": pixel_values,
+            "decoder_input_ids": decoder_input_ids,
+            "decoder_attention_mask": decoder_attention_mask,
+            "decoder_inputs_embeds": decoder_inputs_embeds,
         }
-        own = {"pixel_values": pixel_values, "labels": labels, "encoder_outputs": encoder_outputs}
-        own |= {f"decoder_{name}": value for name, value in inputs.items()}
-        self._check(own, past_key_values, encoder_kwargs.get("interpolate_pos_encoding"))
+        interpolate = encoder_kwargs.get("interpolate_pos_encoding")
+        self._check({**inputs, "labels": labels, "encoder_outputs": encoder_outputs}, past_key_values, interpolate)
         self._check_halves(encoder_kwargs, decoder_kwargs)
-        options = self._options(output_attentions, output_hidden_states, training)
+        options = self._options(output_attentions, output_hidden_states, training=training)
         encoded = self._encode(pixel_values, encoder_outputs, options, encoder_kwargs)
         cache = grow(past_key_values, self.config.decoder, decoder_input_ids, decoder_inputs_embeds)
-        answer = self.network(encoded.x, **inputs, **decoder_kwargs, cache=cache, **options)
-        return self._answer(
+        output = self.network(
+            encoded.x, input_ids=decoder_input_ids, attention_mask=decoder_attention_mask,
+            inputs_embeds=decoder_inputs_embeds, **decoder_kwargs, cache=cache, **options,
+        )  # fmt: skip
+        return self._output(
             return_dict,
-            loss=None if labels is None else cross_entropy(answer.logits, labels),
-            logits=answer.logits,
-            past_key_values=self.decoder._past(answer.cache, use_cache, training),
-            decoder_hidden_states=answer.hidden_states,
-            decoder_attentions=answer.attentions,
-            cross_attentions=answer.cross_attentions,
+            output,
+            loss=None if labels is None else cross_entropy(output.logits, labels),
+            past_key_values=self.decoder._past(output.cache, use_cache, training),
+            decoder_hidden_states=output.hidden_states,
+            decoder_attentions=output.attentions,
             encoder_last_hidden_state=encoded.x,
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> Seq2SeqLMOutput | Values: ...
 
@@ -137,5 +142,5 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         """What the encoder says of the image, or what was given in its place."""
         if encoder_outputs is None:
             encoder_kwargs = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding"}
-            return self.network.encoder(pixel_values, **encoder_kwargs, **options)
+            return self.network.encode(pixel_values, **encoder_kwargs, **options)
         return given_encoding(encoder_outputs, self.config.encoder.hidden_size)

@@ -22,25 +22,25 @@ from multimodal.tf.pretrained import TFPretrainedModel
 class ViTNetwork(Layer):
     """Patches, an encoder, a normalisation, and where it is wanted a pooler."""
 
-    def __init__(self, config, parts, dtype=None, name="network"):
+    def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.embeddings = PatchEmbeddings(
-            config.num_channels, config.grid_shape, config.patch_shape, config.hidden_size, "mask_token" in parts,
-            config.hidden_dropout_prob, dtype,
+            config.num_channels, grid=config.grid_shape, patch=config.patch_shape, hidden_size=config.hidden_size,
+            masked="mask_token" in parts, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         )  # fmt: skip
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype=dtype
         )
         self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype, name="norm")
-        self.pooler = Pooler(config.hidden_size, dtype) if "pooler" in parts else None
+        self.pooler = Pooler(config.hidden_size, dtype=dtype) if "pooler" in parts else None
 
     def call(
         self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False, training=False
     ) -> NetworkOutput:
         x = self.embeddings(pixel_values, bool_masked_pos, training)
-        answer = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
-        x = self.norm(answer.x)
-        return answer._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
+        output = self.transformer(x, head_mask=head_mask, weights=weights, states=states, training=training)
+        x = self.norm(output.x)
+        return output._replace(x=x, pooled=None if self.pooler is None else self.pooler(x))
 
 
 def vit_block(config, layer: int, dtype) -> PreNormBlock:
@@ -70,7 +70,7 @@ class TFViTModel(TFPretrainedModel):
         super().__init__(config, parts=parts, **options)
 
     def _build(self):
-        return ViTNetwork(self.config, self.parts, self.parameter_dtype)
+        return ViTNetwork(self.config, self.parts, dtype=self.parameter_dtype)
 
     def call(
         self,
@@ -86,15 +86,9 @@ class TFViTModel(TFPretrainedModel):
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
-        answer = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training))
-        return self._answer(
-            return_dict,
-            last_hidden_state=answer.x,
-            pooler_output=answer.pooled,
-            hidden_states=answer.hidden_states,
-            attentions=answer.attentions,
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
+        return self._output(return_dict, output)
 
-    if TYPE_CHECKING:  # Keras' own types hide what `call` answers
+    if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
         def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling | Values: ...

@@ -72,3 +72,10 @@ def test_a_class_explains_its_own_call_where_it_inherits_it(public):
     assert "What BertModel takes" in getattr(base, call).__doc__
     assert "What Data2VecTextModel takes" in getattr(own, call).__doc__
     assert inspect.signature(getattr(own, call)) == inspect.signature(getattr(base, call))
+
+
+def test_a_call_says_which_output_it_gives(described):
+    cls, _, _ = described
+    call = getattr(cls, CALLS[cls.backend])
+    assert call.__annotations__["return"] == f"{cls.spec.output.__name__} | Values"
+    assert cls.spec.output.__name__ in call.__globals__

@@ -105,6 +105,20 @@ def test_the_module_is_a_linen_module_that_compiled_programs_find_again(model):
     assert hash(model.module) == hash(model.module)
 
 
+def test_a_call_follows_every_change_of_the_configuration_and_copies_it_once_for_each(load):
+    model = load(zoo.COMPOSITE)
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    before, copied = model(**given), model.module.config
+    assert model.module.config is copied
+    model.config.decoder.activation_function = "relu"
+    assert model.module.config is not copied
+    after = model(**given)
+    assert not np.allclose(after.logits, before.logits)
+    np.testing.assert_array_equal(after.encoder_last_hidden_state, before.encoder_last_hidden_state)
+    model.config.encoder.hidden_act = "relu"
+    assert not np.allclose(model(**given).encoder_last_hidden_state, before.encoder_last_hidden_state)
+
+
 def test_an_output_is_a_tree_with_keys_to_jax(model, kit, class_name):
     out = kit.outline(model, **zoo.inputs(class_name, model.config), output_hidden_states=True)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(out)]

@@ -11,8 +11,18 @@ BATCH, LENGTH, CLASSES = 3, 5, 7
 @pytest.fixture(scope="module")
 def loss(kit):
     """`loss(name, *arrays)`: a function of the backend's `losses`, from NumPy to NumPy."""
-    module = importlib.import_module(f"multimodal.{kit.NAME}.losses")
-    return lambda name, *given: kit.numpy(getattr(module, name)(*map(kit.array, given)))
+    return lambda name, *given: called(kit, "losses", name, *given)
+
+
+@pytest.fixture(scope="module")
+def lxmert_loss(kit):
+    """`lxmert_loss(name, *arrays)`: one of those that LXMERT alone has."""
+    return lambda name, *given: called(kit, "models.lxmert", name, *given)
+
+
+def called(kit, path, name, *given):
+    module = importlib.import_module(f"multimodal.{kit.NAME}.{path}")
+    return kit.numpy(getattr(module, name)(*map(kit.array, given)))
 
 
 @pytest.fixture
@@ -82,18 +92,18 @@ def test_distances_are_squared_and_halved_below_one(loss, rng):
     close(loss("each_smooth_l1", values, targets), expected)
 
 
-def test_a_loss_of_objects_counts_as_much_as_the_detector_is_sure(loss, rng):
+def test_a_loss_of_objects_counts_as_much_as_the_detector_is_sure(lxmert_loss, rng):
     each, confidences = normal(rng, BATCH, LENGTH), rng.uniform(size=(BATCH, LENGTH)).astype(np.float32)
-    close(loss("confident", each, confidences), (each.astype(np.float64) * confidences).mean())
+    close(lxmert_loss("confident", each, confidences), (each.astype(np.float64) * confidences).mean())
 
 
-def test_answers_are_class_ids_or_a_share_of_each(loss, rng):
+def test_answers_are_class_ids_or_a_share_of_each(lxmert_loss, rng):
     scores, labels = normal(rng, BATCH, CLASSES), np.array([-100, 4, 6], np.int32)
-    close(loss("answers", scores, labels), cross_entropy(scores, labels))
+    close(lxmert_loss("answers", scores, labels), cross_entropy(scores, labels))
     shares = rng.uniform(size=(BATCH, CLASSES)).astype(np.float32)
-    close(loss("answers", scores, shares), binary(scores, shares).sum(-1).mean())
+    close(lxmert_loss("answers", scores, shares), binary(scores, shares).sum(-1).mean())
     far = np.array([[200.0, -200.0]], np.float32)
-    close(loss("answers", far, np.array([[0.0, 1.0]], np.float32)), 400.0)
+    close(lxmert_loss("answers", far, np.array([[0.0, 1.0]], np.float32)), 400.0)
 
 
 def test_a_classifier_s_loss_follows_from_its_problem(loss, rng):

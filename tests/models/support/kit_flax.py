@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 import multimodal.flax
+from multimodal.dtypes import Types
 from multimodal.flax.weights import fetch as fetch_params
 from multimodal.flax.weights import load as load_params
 from multimodal.flax.weights import named_tensors
@@ -107,7 +108,7 @@ def layer(path: str) -> Any:
 
 def types(dtype: str) -> dict[str, Any]:
     """Keywords of a layer whose tensors and computation are of one type."""
-    return {"dtype": dtype, "param_dtype": dtype}
+    return {"dtype": Types(dtype, dtype)}
 
 
 def run(made: Any, fill: Callable, *arrays: Any, seed: int | None = None, **keywords: Any) -> Any:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import small
 from flax import linen as nn
 
+from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import BatchNorm, Conv1D, Conv2D, DepthwiseConv2D
 from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.modeling.structures import NetworkOutput
@@ -13,20 +14,18 @@ from multimodal.modeling.structures import NetworkOutput
 
 class SmallNetwork(nn.Module):
     config: Any
-    dtype: Any = jnp.float32
-    param_dtype: Any = jnp.float32
+    dtype: Types = Types()
 
     def setup(self):
-        width, types = self.config.width, (self.dtype, self.param_dtype)
-        named = dict(zip(("dtype", "param_dtype"), types))
-        norm = {"momentum": small.MOMENTUM, "epsilon": small.EPSILON, **named}
-        self.stem = Conv2D(self.config.num_channels, width, (3, 2), (1, 1), *types, **small.arguments(small.STEM))
+        width, dtype = self.config.width, self.dtype
+        norm = {"momentum": small.MOMENTUM, "epsilon": small.EPSILON, "dtype": dtype}
+        self.stem = Conv2D(self.config.num_channels, width, (3, 2), (1, 1), dtype=dtype, **small.arguments(small.STEM))
         self.norm = BatchNorm(width, **norm)
-        self.depthwise = DepthwiseConv2D(width, **small.DEPTHWISE, **named)
-        self.grouped = Conv2D(width, width, (2, 3), (1, 1), *types, **small.arguments(small.GROUPED))
+        self.depthwise = DepthwiseConv2D(width, **small.DEPTHWISE, dtype=dtype)
+        self.grouped = Conv2D(width, width, (2, 3), (1, 1), dtype=dtype, **small.arguments(small.GROUPED))
         self.last_norm = BatchNorm(width, **norm)
-        self.sequence = Conv1D(width, width, **small.SEQUENCE, **named)
-        self.temperature = self.param("temperature", nn.initializers.zeros, (), self.param_dtype)
+        self.sequence = Conv1D(width, width, **small.SEQUENCE, dtype=dtype)
+        self.temperature = self.param("temperature", nn.initializers.zeros, (), self.dtype.parameters)
         self.order = self.variable("batch_stats", "order", jnp.zeros, (width,), int)
 
     def __call__(self, pixel_values, train: bool = False):  # b c h w -> b (h w) width
@@ -43,10 +42,9 @@ class FlaxSmallModel(FlaxPretrainedModel):
     spec = small.SmallModel
 
     def _build(self):
-        config, _, dtype, param_dtype, _ = self._module_arguments()
-        return SmallNetwork(config, dtype, param_dtype)
+        return SmallNetwork(self._frozen, dtype=self._types)
 
     def __call__(self, pixel_values=None, return_dict=None, train: bool = False, params=None, dropout_rng=None):
         self._check({"pixel_values": pixel_values})
-        answer = self._apply(params, dropout_rng, pixel_values, train=train)
-        return self._answer(return_dict, answer.state, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self._apply(params, dropout_rng, pixel_values, train=train)
+        return self._output(return_dict, output)

@@ -13,10 +13,10 @@ class SmallNetwork(nn.Module):
     def __init__(self, config, dtype=None):
         super().__init__()
         width, norm = config.width, {"momentum": small.MOMENTUM, "epsilon": small.EPSILON, "dtype": dtype}
-        self.stem = Conv2D(config.num_channels, width, (3, 2), (1, 1), dtype, **small.arguments(small.STEM))
+        self.stem = Conv2D(config.num_channels, width, (3, 2), (1, 1), dtype=dtype, **small.arguments(small.STEM))
         self.norm = BatchNorm(width, **norm)
         self.depthwise = DepthwiseConv2D(width, **small.DEPTHWISE, dtype=dtype)
-        self.grouped = Conv2D(width, width, (2, 3), (1, 1), dtype, **small.arguments(small.GROUPED))
+        self.grouped = Conv2D(width, width, (2, 3), (1, 1), dtype=dtype, **small.arguments(small.GROUPED))
         self.last_norm = BatchNorm(width, **norm)
         self.sequence = Conv1D(width, width, **small.SEQUENCE, dtype=dtype)
         self.temperature = nn.Parameter(torch.empty((), dtype=dtype))
@@ -40,5 +40,5 @@ class SmallModel(PretrainedModel):
 
     def forward(self, pixel_values=None, return_dict=None):
         self._check({"pixel_values": pixel_values})
-        answer = self.network(pixel_values)
-        return self._answer(return_dict, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self.network(pixel_values)
+        return self._output(return_dict, output)

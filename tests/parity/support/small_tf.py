@@ -12,10 +12,14 @@ class SmallNetwork(Layer):
     def __init__(self, config, dtype=None):
         super().__init__(dtype=dtype, name="network")
         width, norm = config.width, {"momentum": small.MOMENTUM, "epsilon": small.EPSILON, "dtype": dtype}
-        self.stem = Conv2D(config.num_channels, width, (3, 2), (1, 1), dtype, "stem", **small.arguments(small.STEM))
+        self.stem = Conv2D(
+            config.num_channels, width, (3, 2), (1, 1), dtype=dtype, name="stem", **small.arguments(small.STEM)
+        )
         self.norm = BatchNorm(width, **norm, name="norm")
         self.depthwise = DepthwiseConv2D(width, **small.DEPTHWISE, dtype=dtype, name="depthwise")
-        self.grouped = Conv2D(width, width, (2, 3), (1, 1), dtype, "grouped", **small.arguments(small.GROUPED))
+        self.grouped = Conv2D(
+            width, width, (2, 3), (1, 1), dtype=dtype, name="grouped", **small.arguments(small.GROUPED)
+        )
         self.last_norm = BatchNorm(width, **norm, name="last_norm")
         self.sequence = Conv1D(width, width, **small.SEQUENCE, dtype=dtype, name="sequence")
         self.temperature = self.add_weight(name="temperature", shape=())
@@ -41,5 +45,5 @@ class TFSmallModel(TFPretrainedModel):
 
     def call(self, pixel_values=None, return_dict=None, training=False):
         self._check({"pixel_values": pixel_values})
-        answer = self.network(pixel_values, training)
-        return self._answer(return_dict, last_hidden_state=answer.x, pooler_output=answer.pooled)
+        output = self.network(pixel_values, training)
+        return self._output(return_dict, output)
