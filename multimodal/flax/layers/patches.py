@@ -1,4 +1,4 @@
-"""Embeddings of images: patches, a class token and positions."""
+"""Embeddings of images: patches, special tokens and positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from multimodal.numeric.interpolation import bicubic_matrix
 
 
 class PatchEmbeddings(nn.Module):
-    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
+    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1.
+
+    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3.
+    """
 
     channels: int
     _: KW_ONLY
@@ -21,35 +24,39 @@ class PatchEmbeddings(nn.Module):
     patch: tuple[int, int]
     hidden_size: int
     masked: bool
-    dropout_rate: float
+    distilled: bool = False
+    dropout_rate: float = 0.0
     dtype: Types = Types()
 
     def setup(self):
-        one, entries = (1, 1, self.hidden_size), self.grid[0] * self.grid[1] + 1
+        self.tokens = 2 if self.distilled else 1
+        one, entries = (1, 1, self.hidden_size), self.tokens + self.grid[0] * self.grid[1]
         zeros, dtype = nn.initializers.zeros, self.dtype.parameters
         self.class_token = self.param("class_token", zeros, one, dtype)
+        self.distillation_token = self.param("distillation_token", zeros, one, dtype) if self.distilled else None
         self.mask_token = self.param("mask_token", zeros, one, dtype) if self.masked else None
         self.positions = self.param("positions", zeros, (1, entries, self.hidden_size), dtype)
         self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
-    def __call__(self, pixel_values, bool_masked_pos=None, train: bool = False):  # b c h w -> b (1 + patches) d
+    def __call__(self, pixel_values, bool_masked_pos=None, train: bool = False):  # b c h w -> b (tokens + patches) d
         x = self.patches(jnp.transpose(pixel_values, (0, 2, 3, 1)))
         grid = x.shape[1:3]
         x = x.reshape(x.shape[0], grid[0] * grid[1], self.hidden_size)
         if bool_masked_pos is not None:
             x = jnp.where(jnp.asarray(bool_masked_pos, bool)[..., None], jnp.asarray(self.mask_token, x.dtype), x)
-        class_token = jnp.broadcast_to(jnp.asarray(self.class_token, x.dtype), (x.shape[0], 1, self.hidden_size))
-        x = jnp.concatenate([class_token, x], axis=1)
+        tokens = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
+        shape = (x.shape[0], 1, self.hidden_size)
+        x = jnp.concatenate([*(jnp.broadcast_to(jnp.asarray(token, x.dtype), shape) for token in tokens), x], axis=1)
         return self.dropout(x + jnp.asarray(self.resized_positions(grid), x.dtype), train)
 
-    def resized_positions(self, grid):  # -> 1 (1 + patches) d
+    def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""
         if grid == self.grid:
             return self.positions
         rows, columns = (
             jnp.asarray(bicubic_matrix(before, after), self.positions.dtype) for before, after in zip(self.grid, grid)
         )
-        table = self.positions[:, 1:].reshape(1, *self.grid, self.hidden_size)
+        table = self.positions[:, self.tokens :].reshape(1, *self.grid, self.hidden_size)
         table = jnp.einsum("ij,xjkd,lk->xild", rows, table, columns, precision=PRECISION)
-        return jnp.concatenate([self.positions[:, :1], table.reshape(1, -1, self.hidden_size)], axis=1)
+        return jnp.concatenate([self.positions[:, : self.tokens], table.reshape(1, -1, self.hidden_size)], axis=1)

@@ -36,7 +36,8 @@ class ViTNetwork(nn.Module):
         config, dtype = self.config, self.dtype
         self.embeddings = PatchEmbeddings(
             config.num_channels, grid=config.grid_shape, patch=config.patch_shape, hidden_size=config.hidden_size,
-            masked="mask_token" in self.parts, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
+            masked="mask_token" in self.parts, distilled="distillation_token" in config.special_tokens,
+            dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         )  # fmt: skip
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], recompute=self.recompute

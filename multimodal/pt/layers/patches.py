@@ -1,4 +1,4 @@
-"""Embeddings of images: patches, a class token and positions."""
+"""Embeddings of images: patches, special tokens and positions."""
 
 from __future__ import annotations
 
@@ -10,35 +10,41 @@ from multimodal.pt.layers.basic import Conv2D, Dropout
 
 
 class PatchEmbeddings(nn.Module):
-    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1."""
+    """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1.
+
+    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3.
+    """
 
     def __init__(self, channels: int, *, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, masked: bool,
-                 dropout_rate: float, dtype=None):  # fmt: skip
+                 distilled: bool = False, dropout_rate: float = 0.0, dtype=None):  # fmt: skip
         super().__init__()
         self.grid, self.patch = grid, patch
-        one, entries = (1, 1, hidden_size), grid[0] * grid[1] + 1
+        self.tokens = 2 if distilled else 1
+        one, entries = (1, 1, hidden_size), self.tokens + grid[0] * grid[1]
         self.class_token = nn.Parameter(torch.empty(one, dtype=dtype))
+        self.distillation_token = nn.Parameter(torch.empty(one, dtype=dtype)) if distilled else None
         self.mask_token = nn.Parameter(torch.empty(one, dtype=dtype)) if masked else None
         self.positions = nn.Parameter(torch.empty(1, entries, hidden_size, dtype=dtype))
         self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
-    def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (1 + patches) d
+    def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (tokens + patches) d
         x = self.patches(pixel_values.to(self.patches.weight.dtype))
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)
         if bool_masked_pos is not None:
             x = torch.where(bool_masked_pos[..., None].bool(), self.mask_token, x)
-        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)
+        tokens = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
+        x = torch.cat([*(token.expand(x.shape[0], -1, -1) for token in tokens), x], dim=1)
         return self.dropout(x + self.resized_positions(grid))
 
-    def resized_positions(self, grid):  # -> 1 (1 + patches) d
+    def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""
         if grid == self.grid:
             return self.positions
         rows, columns = (
             torch.from_numpy(bicubic_matrix(before, after)).to(self.positions) for before, after in zip(self.grid, grid)
         )
-        table = self.positions[:, 1:].unflatten(1, self.grid)
+        table = self.positions[:, self.tokens :].unflatten(1, self.grid)
         table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)
-        return torch.cat([self.positions[:, :1], table], dim=1)
+        return torch.cat([self.positions[:, : self.tokens], table], dim=1)

@@ -28,7 +28,8 @@ class ViTNetwork(nn.Module):
         super().__init__()
         self.embeddings = PatchEmbeddings(
             config.num_channels, grid=config.grid_shape, patch=config.patch_shape, hidden_size=config.hidden_size,
-            masked="mask_token" in parts, dropout_rate=config.hidden_dropout_prob, dtype=dtype,
+            masked="mask_token" in parts, distilled="distillation_token" in config.special_tokens,
+            dropout_rate=config.hidden_dropout_prob, dtype=dtype,
         )  # fmt: skip
         self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
         self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype)
