@@ -17,15 +17,12 @@ from multimodal.checkpoints.plan import make_plan
 from multimodal.generation import arguments
 from multimodal.generation.config import CONFIG_NAME, SPECIAL_TOKENS, GenerationConfig
 from multimodal.parity import draw
-from multimodal.parity.cases import BATCH, Case
+from multimodal.parity.cases import BATCH, Case, usual_sizes
 from multimodal.parity.gates import Question
 from multimodal.parity.run import specification
 
 LONGEST = 16
 """Tokens of a drawn sequence, where the model has as many positions."""
-CONTEXT = 5
-OBJECTS = 6
-CHOICES = 3
 PADDING = 2
 PROMPT = 4
 """Tokens that a text is generated behind."""
@@ -100,12 +97,12 @@ class Subject:
 def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple[str, ...]]:
     """(sizes that the configuration leaves open, arguments to draw) for a class.
 
-    Images have the configuration's size, sequences reach the last position or `LONGEST`. Of arguments that exclude each
-    other the first is drawn; caches and other structures are not.
+    Images have the configuration's size, sequences reach the last position or `LONGEST`, anything else is as large as in
+    the class's cases. Of arguments that exclude each other the first is drawn; caches and other structures are not.
     """
     dimensions = spec.dimensions(config)
     length = min(dimensions.get("longest", dimensions.get("positions", LONGEST)), LONGEST)
-    sizes = {"length": length, "total": length, "context": CONTEXT, "objects": OBJECTS, "choices": CHOICES}
+    sizes = usual_sizes(spec.name) | {"length": length, "total": length}
     sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
     parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}

@@ -44,6 +44,11 @@ def tiny(model_type: str, usual: Mapping[str, Any], **changes: Any) -> Any:
     return config_class.from_dict(values, **changes)
 
 
+def usual_sizes(class_name: str) -> dict[str, int]:
+    """{symbol: size} of what the configuration leaves open, as the first case of a class that says it has it."""
+    return {symbol: size for case in reversed(cases_of(class_name)) for symbol, size in case.sizes.items()}
+
+
 def case_named(name: str) -> Case:
     """The case of that name."""
     return next(case for case in CASES if case.name == name)

@@ -104,10 +104,9 @@ def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) 
 
 def sizes(name: str, of: Any) -> dict[str, int]:
     """Numbers for the symbols of a specification."""
-    left_open = {symbol: size for case in cases.cases_of(name) for symbol, size in case.sizes.items()}
     ours = {"batch": BATCH, "length": LENGTH, "total": LENGTH, "context": CONTEXT, "objects": OBJECTS}
     ours |= {"choices": CHOICES, "height": IMAGE, "width": IMAGE}
-    return specs.of(name).complete(of, left_open | ours)
+    return specs.of(name).complete(of, cases.usual_sizes(name) | ours)
 
 
 def draw(argument: Argument, bound: dict[str, int], rng: np.random.Generator) -> Any:
