@@ -29,8 +29,8 @@ class PatchEmbeddings(nn.Module):
     dtype: Types = Types()
 
     def setup(self):
-        self.tokens = 2 if self.distilled else 1
-        one, entries = (1, 1, self.hidden_size), self.tokens + self.grid[0] * self.grid[1]
+        self.leading = 2 if self.distilled else 1
+        one, entries = (1, 1, self.hidden_size), self.leading + self.grid[0] * self.grid[1]
         zeros, dtype = nn.initializers.zeros, self.dtype.parameters
         self.class_token = self.param("class_token", zeros, one, dtype)
         self.distillation_token = self.param("distillation_token", zeros, one, dtype) if self.distilled else None
@@ -57,6 +57,6 @@ class PatchEmbeddings(nn.Module):
         rows, columns = (
             jnp.asarray(bicubic_matrix(before, after), self.positions.dtype) for before, after in zip(self.grid, grid)
         )
-        table = self.positions[:, self.tokens :].reshape(1, *self.grid, self.hidden_size)
+        table = self.positions[:, self.leading :].reshape(1, *self.grid, self.hidden_size)
         table = jnp.einsum("ij,xjkd,lk->xild", rows, table, columns, precision=PRECISION)
-        return jnp.concatenate([self.positions[:, : self.tokens], table.reshape(1, -1, self.hidden_size)], axis=1)
+        return jnp.concatenate([self.positions[:, : self.leading], table.reshape(1, -1, self.hidden_size)], axis=1)

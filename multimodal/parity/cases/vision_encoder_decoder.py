@@ -11,27 +11,28 @@ from multimodal.parity.cases.gpt2 import CROSS_GPT2
 from multimodal.parity.cases.vit import VIT
 
 
-def _composite(encoder: dict[str, Any], decoder: dict[str, Any]) -> dict[str, Any]:
+def composite(encoder: dict[str, Any], decoder: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a composite of two."""
     tokens = {"decoder_start_token_id": 1, "pad_token_id": 0, "eos_token_id": 2}
     return {"model_type": "vision-encoder-decoder", "encoder": encoder, "decoder": decoder, **tokens}
 
 
 CASES = (
     Case(
-        "vit-data2vec-text", "VisionEncoderDecoderModel", _composite(VIT, CROSS_DATA2VEC),
+        "vit-data2vec-text", "VisionEncoderDecoderModel", composite(VIT, CROSS_DATA2VEC),
         ("pixel_values", "decoder_input_ids", "labels"), {**TEXT, **IMAGE},
     ),
     Case(
-        "vit-gpt2", "VisionEncoderDecoderModel", _composite(VIT, CROSS_GPT2),
+        "vit-gpt2", "VisionEncoderDecoderModel", composite(VIT, CROSS_GPT2),
         ("pixel_values", "decoder_input_ids", "decoder_attention_mask", "labels"), {**TEXT, **IMAGE},
     ),
     Case(
-        "vit-bert", "VisionEncoderDecoderModel", _composite({**VIT, "hidden_size": 24}, DECODER),
+        "vit-bert", "VisionEncoderDecoderModel", composite({**VIT, "hidden_size": 24}, DECODER),
         ("pixel_values", "labels"), {**TEXT, **IMAGE},
     ),
     Case(
         "vit-bert-same-width", "VisionEncoderDecoderModel",
-        _composite({**VIT, "hidden_size": 18}, {**DECODER, "hidden_size": 18, "num_attention_heads": 2}),
+        composite({**VIT, "hidden_size": 18}, {**DECODER, "hidden_size": 18, "num_attention_heads": 2}),
         ("pixel_values", "decoder_inputs_embeds", "decoder_attention_mask"), {**TEXT, **IMAGE},
     ),
 )  # fmt: skip

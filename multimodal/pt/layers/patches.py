@@ -19,8 +19,8 @@ class PatchEmbeddings(nn.Module):
                  distilled: bool = False, dropout_rate: float = 0.0, dtype=None):  # fmt: skip
         super().__init__()
         self.grid, self.patch = grid, patch
-        self.tokens = 2 if distilled else 1
-        one, entries = (1, 1, hidden_size), self.tokens + grid[0] * grid[1]
+        self.leading = 2 if distilled else 1
+        one, entries = (1, 1, hidden_size), self.leading + grid[0] * grid[1]
         self.class_token = nn.Parameter(torch.empty(one, dtype=dtype))
         self.distillation_token = nn.Parameter(torch.empty(one, dtype=dtype)) if distilled else None
         self.mask_token = nn.Parameter(torch.empty(one, dtype=dtype)) if masked else None
@@ -45,6 +45,6 @@ class PatchEmbeddings(nn.Module):
         rows, columns = (
             torch.from_numpy(bicubic_matrix(before, after)).to(self.positions) for before, after in zip(self.grid, grid)
         )
-        table = self.positions[:, self.tokens :].unflatten(1, self.grid)
+        table = self.positions[:, self.leading :].unflatten(1, self.grid)
         table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)
-        return torch.cat([self.positions[:, : self.tokens], table], dim=1)
+        return torch.cat([self.positions[:, : self.leading], table], dim=1)

@@ -29,8 +29,8 @@ class PatchEmbeddings(Layer):
     ):
         super().__init__(dtype=dtype, name=name)
         self.grid, self.patch = tuple(grid), tuple(patch)
-        self.tokens = 2 if distilled else 1
-        one, entries = (1, 1, hidden_size), self.tokens + grid[0] * grid[1]
+        self.leading = 2 if distilled else 1
+        one, entries = (1, 1, hidden_size), self.leading + grid[0] * grid[1]
         self.class_token = self.add_weight(name="class_token", shape=one, initializer="zeros")
         self.distillation_token = None
         if distilled:
@@ -59,6 +59,6 @@ class PatchEmbeddings(Layer):
         rows, columns = (
             tf.constant(bicubic_matrix(before, after), table.dtype) for before, after in zip(self.grid, grid)
         )
-        patches = tf.reshape(table[:, self.tokens :], (1, *self.grid, table.shape[-1]))
+        patches = tf.reshape(table[:, self.leading :], (1, *self.grid, table.shape[-1]))
         patches = tf.einsum("ij,xjkd,lk->xild", rows, patches, columns)
-        return tf.concat([table[:, : self.tokens], tf.reshape(patches, (1, grid[0] * grid[1], -1))], axis=1)
+        return tf.concat([table[:, : self.leading], tf.reshape(patches, (1, grid[0] * grid[1], -1))], axis=1)
