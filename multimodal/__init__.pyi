@@ -8,6 +8,7 @@ from multimodal.auto import AutoTokenizer as AutoTokenizer
 from multimodal.configs.base import PretrainedConfig as PretrainedConfig
 from multimodal.configs.bert import BertConfig as BertConfig
 from multimodal.configs.data2vec_text import Data2VecTextConfig as Data2VecTextConfig
+from multimodal.configs.deit import DeiTConfig as DeiTConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
 from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
@@ -30,6 +31,7 @@ from multimodal.flax.models.data2vec_text import FlaxData2VecTextForQuestionAnsw
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForSequenceClassification as FlaxData2VecTextForSequenceClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForTokenClassification as FlaxData2VecTextForTokenClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextModel as FlaxData2VecTextModel
+from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
@@ -42,6 +44,7 @@ from multimodal.processors.batch import BatchEncoding as BatchEncoding
 from multimodal.processors.batch import BatchFeature as BatchFeature
 from multimodal.processors.bert import BertTokenizer as BertTokenizer
 from multimodal.processors.bert import BertTokenizerFast as BertTokenizerFast
+from multimodal.processors.deit import DeiTImageProcessor as DeiTImageProcessor
 from multimodal.processors.gpt2 import GPT2Tokenizer as GPT2Tokenizer
 from multimodal.processors.gpt2 import GPT2TokenizerFast as GPT2TokenizerFast
 from multimodal.processors.lxmert import LxmertTokenizer as LxmertTokenizer
@@ -67,6 +70,7 @@ from multimodal.pt.models.data2vec_text import Data2VecTextForQuestionAnswering 
 from multimodal.pt.models.data2vec_text import Data2VecTextForSequenceClassification as Data2VecTextForSequenceClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextForTokenClassification as Data2VecTextForTokenClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextModel as Data2VecTextModel
+from multimodal.pt.models.deit import DeiTModel as DeiTModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
@@ -92,6 +96,7 @@ from multimodal.tf.models.data2vec_text import TFData2VecTextForQuestionAnswerin
 from multimodal.tf.models.data2vec_text import TFData2VecTextForSequenceClassification as TFData2VecTextForSequenceClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextForTokenClassification as TFData2VecTextForTokenClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextModel as TFData2VecTextModel
+from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining

@@ -84,10 +84,12 @@ FAMILIES: dict[str, Family] = {
         {"AutoModel": "VisionEncoderDecoderModel", "AutoModelForVision2Seq": "VisionEncoderDecoderModel"},
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
     ),
+    "deit": Family("DeiTConfig", "deit", {"AutoModel": "DeiTModel"}, image_processor="DeiTImageProcessor"),
 }
 
 PROCESSOR_MODULES = {
     "ViTImageProcessor": "vit",
+    "DeiTImageProcessor": "deit",
     "BertTokenizer": "bert",
     "BertTokenizerFast": "bert",
     "GPT2Tokenizer": "gpt2",

@@ -18,6 +18,7 @@ from multimodal.flax.models.data2vec_text import FlaxData2VecTextForQuestionAnsw
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForSequenceClassification as FlaxData2VecTextForSequenceClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForTokenClassification as FlaxData2VecTextForTokenClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextModel as FlaxData2VecTextModel
+from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining

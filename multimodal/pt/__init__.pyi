@@ -18,6 +18,7 @@ from multimodal.pt.models.data2vec_text import Data2VecTextForQuestionAnswering 
 from multimodal.pt.models.data2vec_text import Data2VecTextForSequenceClassification as Data2VecTextForSequenceClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextForTokenClassification as Data2VecTextForTokenClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextModel as Data2VecTextModel
+from multimodal.pt.models.deit import DeiTModel as DeiTModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining

@@ -18,6 +18,7 @@ from multimodal.tf.models.data2vec_text import TFData2VecTextForQuestionAnswerin
 from multimodal.tf.models.data2vec_text import TFData2VecTextForSequenceClassification as TFData2VecTextForSequenceClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextForTokenClassification as TFData2VecTextForTokenClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextModel as TFData2VecTextModel
+from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
