@@ -29,6 +29,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/pretrained.py", "+ *.compute_loss(*)"): KERAS,
     ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,
     ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
+    ("*/pretrained.py", "- *.load_state_dict(*)"): "torch's own idiom",
     ("*/pretrained.py", "- *.device()"): "Keras and JAX place arrays themselves",
     ("*/pretrained.py", "- *.dtype()"): "an attribute there",
     ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",

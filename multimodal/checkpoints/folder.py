@@ -198,12 +198,18 @@ def _inside(name: str, shard: Source) -> str:
     return name if name in shard.shapes() else name.partition("/")[2]
 
 
-def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], max_shard_size: int | str = "5GB") -> None:
-    """Write tensors in the published format and layout: one file, or shards and their index where it would be too large."""
+def write_folder(
+    folder: Path, tensors: Mapping[str, np.ndarray], max_shard_size: int | str = "5GB", format: str = "safetensors"
+) -> None:
+    """Write tensors in the published layout: one file, or shards and their index where it would be too large.
+
+    Older files of the published layout that would be read in their place are removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    written = write_tensors(folder, MemorySource(tensors), "safetensors", tensor_index.UNKNOWN, max_shard_size)
-    for stale in {p.name for p in folder.glob("model*.safetensors*")} - written:
-        (folder / stale).unlink()
+    written = write_tensors(folder, MemorySource(tensors), format, tensor_index.UNKNOWN, max_shard_size)
+    for pattern in ("model*.safetensors*", "pytorch_model*.bin*"):
+        for stale in {p.name for p in folder.glob(pattern)} - written:
+            (folder / stale).unlink()
 
 
 def write_tensors(

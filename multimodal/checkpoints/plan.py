@@ -18,11 +18,17 @@ class LoadReport:
     """Tensors of the family that this class does not have."""
     ignored: dict[str, str] = field(default_factory=dict)
     """{key: reason} of keys that carry no weight."""
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    """{published name: (shape in the checkpoint, shape here)} of tensors drawn fresh with `ignore_mismatched_sizes`."""
 
     def lines(self) -> list[tuple[str, str]]:
         """(key, what became of it) for everything worth a look; keys ignored by rule are not."""
         return [
             *((name, "initialised fresh: not in the checkpoint") for name in self.fresh),
+            *(
+                (name, f"initialised fresh: shape {got} in the checkpoint, {expected} here")
+                for name, (got, expected) in self.mismatched.items()
+            ),
             *((name, "not used: this class does not have it") for name in self.unused),
         ]
 
@@ -34,6 +40,7 @@ class LoadReport:
         self.fresh += [prefix + name for name in other.fresh]
         self.unused += [prefix + name for name in other.unused]
         self.ignored |= {prefix + name: reason for name, reason in other.ignored.items()}
+        self.mismatched |= {prefix + name: shapes for name, shapes in other.mismatched.items()}
 
 
 @dataclass
@@ -45,17 +52,35 @@ class Plan:
     report: LoadReport
 
 
-def make_plan(source: Source, table: Table, rows: list[Row], head: str, class_name: str) -> Plan:
+def make_plan(
+    source: Source,
+    table: Table,
+    rows: list[Row],
+    head: str,
+    class_name: str,
+    *,
+    ignore_mismatched: bool = False,
+    ignore_missing: bool = False,
+) -> Plan:
     """Match the tensors of a class with the keys of a checkpoint.
 
+    With `ignore_mismatched` a tensor of another shape than the checkpoint's has no key, and is reported; with
+    `ignore_missing` one that the checkpoint does not have.
     Raises CheckpointError, with one table of all of them, for tensors that are missing, misshapen or unknown.
     """
     shapes = source.shapes()
     spelled = {table.modern(key): key for key in shapes}
     names = {row.name: _found_as(row, table, head, spelled) for row in rows}
     fresh_parts = _absent_parts(rows, names)
-    wrong = _misfits(rows, names, shapes, spelled, fresh_parts)
-    report = LoadReport(fresh=sorted({r.published for r in rows if r.part in fresh_parts}))
+    misshapen = _misshapen(rows, names, shapes, spelled)
+    absent = {r.published: r for r in rows if names[r.name] is None and r.part not in fresh_parts}
+    wrong = []
+    if not ignore_missing:
+        wrong += [(n, "missing", f"expected shape {row.published_shape}") for n, row in absent.items()]
+    if not ignore_mismatched:
+        wrong += [(n, "misshapen", f"expected shape {wanted}, got {got}") for n, (got, wanted) in misshapen.items()]
+    drawn = {r.published for r in rows if r.part in fresh_parts} | absent.keys()
+    report = LoadReport(fresh=sorted(drawn), mismatched=misshapen)
     taken = set(names.values())
     for key, original in spelled.items():
         if key in taken:
@@ -70,7 +95,8 @@ def make_plan(source: Source, table: Table, rows: list[Row], head: str, class_na
     if wrong:
         raise CheckpointError(_describe(wrong, class_name))
     report.unused.sort()
-    return Plan({r.name: None if r.part in fresh_parts else spelled[names[r.name]] for r in rows}, report)
+    drawn |= misshapen.keys()
+    return Plan({r.name: None if r.published in drawn else spelled[names[r.name]] for r in rows}, report)
 
 
 def _found_as(row: Row, table: Table, head: str, spelled: dict[str, str]) -> str | None:
@@ -87,18 +113,10 @@ def _absent_parts(rows: list[Row], names: dict[str, str | None]) -> set[str]:
     return {part for part in parts if all(names[r.name] is None for r in rows if r.part == part)}
 
 
-def _misfits(rows, names, shapes, spelled, fresh_parts) -> list[tuple[str, str, str]]:
-    wrong = {}
-    for row in rows:
-        if row.part in fresh_parts:
-            continue
-        key = names[row.name]
-        if key is None:
-            wrong[row.published] = (row.published, "missing", f"expected shape {row.published_shape}")
-        elif tuple(shapes[spelled[key]]) != row.published_shape:
-            got = tuple(shapes[spelled[key]])
-            wrong[row.published] = (row.published, "misshapen", f"expected shape {row.published_shape}, got {got}")
-    return list(wrong.values())
+def _misshapen(rows, names, shapes, spelled) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """{published name: (shape in the checkpoint, shape here)} where the two differ."""
+    found = {r.published: (tuple(shapes[spelled[names[r.name]]]), r.published_shape) for r in rows if names[r.name]}
+    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
 
 def _describe(wrong: list[tuple[str, str, str]], class_name: str) -> str:

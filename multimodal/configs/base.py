@@ -169,6 +169,11 @@ class PretrainedConfig:
         object.__setattr__(self, type(self).aliases.get(name, name), value)
 
     @property
+    def decodes(self) -> bool:
+        """Whether nothing sees what comes later, so that keys and values can be cached."""
+        return self.is_decoder
+
+    @property
     def num_labels(self) -> int:
         return len(self.id2label)
 

@@ -61,6 +61,10 @@ class GPT2Config(PretrainedConfig):
         expect_rate(self, "resid_pdrop", "embd_pdrop", "attn_pdrop")
 
     @property
+    def decodes(self) -> bool:
+        return True  # whatever is_decoder says
+
+    @property
     def inner_size(self) -> int:
         """Width of the feed-forward layer."""
         return self.n_inner if self.n_inner is not None else 4 * self.n_embd

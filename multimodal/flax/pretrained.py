@@ -115,6 +115,15 @@ class FlaxPretrainedModel(ModelBase):
             model, side = self._parent
             model.params = weights.with_part(model.params, side, params)
 
+    def _shown(self, name: str) -> str:
+        return "/".join(weights.tree_path(name))
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        return jnp.array(array, copy=True)
+
+    def _shown_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        return {self._shown(name): array for name, array in weights.named_tensors(unfreeze(params)).items()}
+
     # What Flax users expect
 
     def named_tensors(self) -> dict[str, jax.Array]:

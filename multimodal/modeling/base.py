@@ -9,9 +9,9 @@ import copy
 import dataclasses
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,7 +26,9 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
+from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
+from multimodal.processors.arrays import to_numpy
 from multimodal.specs import Specification
 from multimodal.specs.check import check_names
 from multimodal.specs.documentation import CALLS, document
@@ -40,11 +42,9 @@ NOT_NEEDED = frozenset(
         "from_flax",
         "low_cpu_mem_usage",
         "use_safetensors",
-        "ignore_mismatched_sizes",
         "variant",
         "trust_remote_code",
         "_fast_init",
-        "output_loading_info",
     ]
 )
 """Published keywords of `from_pretrained` that are accepted and change nothing: every format is always read."""
@@ -52,7 +52,7 @@ OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
 """{field of an output: what a network calls it} where the two names differ."""
 
 
-class ModelBase:
+class ModelBase(PublishedNames):
     """The neutral half of every public model.
 
     Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our
@@ -108,10 +108,12 @@ class ModelBase:
                 last, array = (id(source), key), source.read(key)
             yield row.name, to_backend(row.unpack(array), row.kind, self.backend)
 
-    def load_source(self, source: Source) -> None:
+    def load_source(self, source: Source, ignore_mismatched_sizes: bool = False) -> None:
         """Load every tensor from a checkpoint; CheckpointError with one table of everything that does not fit."""
         table, rows = names.table(self.config), self.rows()
-        plan = make_plan(source, table, rows, self.spec.head, type(self).__name__)
+        plan = make_plan(
+            source, table, rows, self.spec.head, type(self).__name__, ignore_mismatched=ignore_mismatched_sizes
+        )
         fresh = self._fresh(rows)
         reads = [
             (row, source, plan.keys[row.name]) if plan.keys[row.name] else (row, fresh, row.published) for row in rows
@@ -121,51 +123,68 @@ class ModelBase:
         if plan.report.lines():
             logger.warning("%s loaded with differences:\n%s", type(self).__name__, plan.report)
 
-    def published_tensors(self) -> dict[str, np.ndarray]:
-        """{published name: array in the published layout} of every tensor; a tied one goes by its first name."""
-        fetched = self._fetch()
-        groups: dict[str, list[Row]] = {}
-        for row in self.rows():
-            groups.setdefault(row.published, []).append(row)
-        return {
-            published: names.pack(rows, [from_backend(fetched[r.name], r.kind, self.backend) for r in rows])
-            for published, rows in groups.items()
-        }
-
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path,
+        name_or_path: str | Path | None,
         *model_args: Any,
         config: PretrainedConfig | str | Path | None = None,
         dtype: Any = None,
+        state_dict: Mapping[str, Any] | None = None,
+        ignore_mismatched_sizes: bool = False,
+        output_loading_info: bool = False,
+        attn_implementation: str | None = None,
+        device_map: Any = None,
         **kwargs: Any,
-    ) -> Self:
+    ) -> Any:
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 
-        `dtype` (also `torch_dtype`): float32 where it is not given, "auto" for what the file holds. Other keywords are
-        hub options, arguments of the class, or override fields of the configuration. What was drawn fresh or not used
-        stands in `load_report`. Errors: CheckpointError, ValueError naming what was expected.
+        `dtype` (also `torch_dtype`): float32 where it is not given, "auto" for what the file holds. `state_dict`: tensors by
+        their published names in the place of the checkpoint's, which may be None where `config` is given.
+        `ignore_mismatched_sizes`: what has another shape in the checkpoint is drawn fresh. `output_loading_info`: give
+        (model, what was missing, unexpected or of another shape). `attn_implementation` ("eager", "sdpa") and `device_map`
+        (one device) as the framework has them. Other keywords are hub options, arguments of the class, or override fields
+        of the configuration. What was drawn fresh or not used stands in `load_report`.
+        Errors: CheckpointError, ValueError naming what was expected.
         """
         hub_options, kwargs = hub.split_options(kwargs)
         kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
         dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
         options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}
-        checkpoint = folders.find(name_or_path, **hub_options)
+        checkpoint = None
+        if name_or_path is not None:
+            checkpoint = folders.find(name_or_path, **hub_options)
+        elif config is None or state_dict is None:
+            raise ValueError("from_pretrained: expected a checkpoint, or None with config= and state_dict=, got None")
         config = cls._config_for(checkpoint, config, kwargs)
-        source = checkpoint.tensors
+        source = checkpoint.tensors if state_dict is None else MemorySource(_arrays(state_dict))
         if dtype == "auto":
             dtype = _dtype_of(source)
         model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)
-        model.load_source(source)
-        if (checkpoint.folder / GENERATION_CONFIG_NAME).is_file():
-            model.generation_config = GenerationConfig.from_pretrained(checkpoint.folder)
-        config.name_or_path = str(name_or_path)
+        model.load_source(source, ignore_mismatched_sizes)
+        if checkpoint is not None:
+            if (checkpoint.folder / GENERATION_CONFIG_NAME).is_file():
+                model.generation_config = GenerationConfig.from_pretrained(checkpoint.folder)
+            config.name_or_path = str(name_or_path)
+        model._run_as(attn_implementation, device_map)
         model._ready()
-        return model
+        return (model, loading_info(model.load_report)) if output_loading_info else model
+
+    def _run_as(self, attn_implementation: str | None, device_map: Any) -> None:
+        """Heed two keywords of `from_pretrained`. ValueError for what the framework does not have."""
+        if attn_implementation not in (None, "eager"):
+            raise ValueError(
+                f"attn_implementation: expected 'eager' (only PyTorch has a fused kernel), got {attn_implementation!r}"
+            )
+        if device_map is not None:
+            raise ValueError(
+                f"device_map: expected None (the framework itself places a model's tensors), got {device_map!r}"
+            )
 
     @classmethod
-    def _config_for(cls, checkpoint: folders.Checkpoint, config: Any, overrides: dict[str, Any]) -> PretrainedConfig:
+    def _config_for(
+        cls, checkpoint: folders.Checkpoint | None, config: Any, overrides: dict[str, Any]
+    ) -> PretrainedConfig:
         expected = registry.config_class_of(cls.spec.model_type)
         if config is None:
             return expected.from_file(checkpoint.config, checkpoint.folder, **overrides)
@@ -174,24 +193,34 @@ class ModelBase:
         config.override(**overrides)
         return config
 
-    def save_pretrained(self, folder: str | Path, *, max_shard_size: int | str = "5GB", **options: Any) -> None:
-        """Write `config.json`, `generation_config.json` and the tensors in the published names and layout.
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        params: Mapping[str, Any] | None = None,
+        *,
+        max_shard_size: int | str = "5GB",
+        safe_serialization: bool = True,
+        state_dict: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write `config.json`, what is generated with, and the tensors in the published names and layout.
 
-        The same weights give the same bytes from every backend. `safe_serialization` is accepted if true.
+        The same weights give the same bytes from every backend. `safe_serialization=False` writes `pytorch_model.bin` in
+        the place of `model.safetensors`. `state_dict`: tensors by the names that the framework shows, in the place of the
+        model's own; in Flax also `params` (`save_pretrained(folder, state.params)`).
         """
-        unknown = options.keys() - {"safe_serialization"}
-        if unknown or not options.get("safe_serialization", True):
-            raise ValueError(f"save_pretrained: expected only max_shard_size, got {options}")
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"save_pretrained: expected a folder, got the file {folder}")
-        tensors = self.published_tensors()
+        if params is not None:
+            state_dict = self._shown_params(params)
+        tensors = self.published_tensors(None if state_dict is None else self._shown_arrays(state_dict))
         config = copy.deepcopy(self.config)
         config.architectures = [self.spec.name]
         config.torch_dtype = next(tensors[row.published].dtype.name for row in self.rows() if not row.kind.is_state)
         config.save_pretrained(folder)
-        self.generation_config.save_pretrained(folder)
-        folders.write_folder(folder, tensors, max_shard_size)
+        if self.can_generate():
+            self.generation_config.save_pretrained(folder)
+        folders.write_folder(folder, tensors, max_shard_size, "safetensors" if safe_serialization else "pt-bin")
 
     # Changes of the architecture
 
@@ -299,7 +328,7 @@ class ModelBase:
 
     def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
         """`past_key_values`, where they are wanted; not in `training` that computes its blocks anew."""
-        wanted = (self.config.is_decoder and self.config.use_cache) if use_cache is None else use_cache
+        wanted = (self.config.decodes and self.config.use_cache) if use_cache is None else use_cache
         return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
 
     @property
@@ -329,6 +358,11 @@ def _own_options(cls: type) -> set[str]:
     own = [c for c in cls.__mro__ if issubclass(c, ModelBase) and "__init__" in vars(c)]
     names = {name for c in own for name in inspect.signature(c.__init__).parameters}
     return names - {"self", "config", "dtype", "parts", "kwargs", "options", "_do_init"}
+
+
+def _arrays(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """NumPy arrays of a state dict's tensors, of whatever framework."""
+    return {name: to_numpy(tensor) for name, tensor in state_dict.items()}
 
 
 def _dtype_of(source: Source) -> str:

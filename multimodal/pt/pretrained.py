@@ -10,13 +10,18 @@ import torch
 from torch import nn
 from torch.utils import _pytree
 
+from multimodal.checkpoints import names
+from multimodal.checkpoints.plan import make_plan
+from multimodal.checkpoints.source import CheckpointError, MemorySource
 from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
+from multimodal.modeling.published import is_published
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.pt import weights
 from multimodal.pt.annotations import Call, Given, Output
+from multimodal.pt.layers.attention import Attention
 from multimodal.pt.layers.encoder import Stack
 
 for _cls in outputs.output_classes():
@@ -86,7 +91,47 @@ class PretrainedModel(ModelBase, nn.Module):
             setattr(owner, attribute, network)
         self._set_recompute(recompute)
 
+    def _shown(self, name: str) -> str:
+        return f"network.{name}"
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return weights.from_numpy(array)
+
+    def _run_as(self, attn_implementation: str | None, device_map: Any) -> None:
+        if attn_implementation not in (None, "eager", "sdpa"):
+            raise ValueError(f"attn_implementation: expected 'eager' or 'sdpa', got {attn_implementation!r}")
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.is_fused = attn_implementation != "eager"
+        device = _one_device(device_map)
+        if device is not None:
+            self.to(device)
+
     # What torch users expect
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As torch's, by the model's own names or by published ones (`torch.load("pytorch_model.bin")`).
+
+        Of published names every one is accounted for as in `from_pretrained`: CheckpointError for what does not fit. With
+        `strict=False` what is missing, or has another shape, stays as it is. Values are copied into the tensors there are.
+        """
+        own = self.state_dict(keep_vars=True)
+        if not is_published(state_dict, own):
+            return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        rows = self.rows()
+        source = MemorySource({name: weights.to_numpy(tensor) for name, tensor in state_dict.items()})
+        plan = make_plan(
+            source, names.table(self.config), rows, self.spec.head, type(self).__name__,
+            ignore_mismatched=not strict, ignore_missing=not strict,
+        )  # fmt: skip
+        missing = [*plan.report.fresh, *plan.report.mismatched]
+        if strict and missing:
+            raise CheckpointError(f"the state dict does not fit {type(self).__name__}: it lacks {', '.join(missing)}")
+        reads = [(row, source, key) for row in rows if (key := plan.keys[row.name]) is not None]
+        with torch.no_grad():
+            for name, array in self._laid_out(reads):
+                own[self._shown(name)].copy_(weights.from_numpy(array))
+        return torch.nn.modules.module._IncompatibleKeys(missing, list(plan.report.unused))
 
     @property
     def device(self) -> torch.device:
@@ -170,3 +215,20 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
 
 def _items(value: Any) -> Iterable[tuple[int, Any]]:
     return enumerate(value) if isinstance(value, tuple | list) else ()
+
+
+def _one_device(device_map: Any) -> torch.device | None:
+    """The device that a published `device_map` names; ValueError for one of several devices."""
+    if isinstance(device_map, Mapping):
+        placed = {str(device) for device in device_map.values()}
+        if len(placed) != 1:
+            raise ValueError(f"device_map: expected one device for the whole model, got {sorted(placed)}")
+        device_map = next(iter(device_map.values()))
+    if device_map in ("auto", "balanced", "balanced_low_0", "sequential"):
+        device_map = "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device_map is None:
+        return None
+    try:
+        return torch.device(device_map)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device_map: expected a device ('cpu', 'cuda:0', ...), got {device_map!r}") from error

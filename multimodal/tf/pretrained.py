@@ -47,7 +47,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
         self.parameter_dtype = dtype_name(dtype or "float32")
         keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)
         self._prepare(config, parts)
-        self.network = self._build()
+        self.network = self._built()
         self._set("_owners", [(self, "network")])
         self.built = True
         if _do_init:
@@ -63,6 +63,11 @@ class TFPretrainedModel(ModelBase, keras.Model):
         """The network for `self.config` and `self.parts`."""
         raise NotImplementedError
 
+    def _built(self) -> keras.layers.Layer:
+        network = self._build()
+        weights.set_paths(network, "network")
+        return network
+
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
         weights.load(self.network, pairs)
 
@@ -75,12 +80,18 @@ class TFPretrainedModel(ModelBase, keras.Model):
     def _replace_network(self) -> None:
         """A new network in every place that holds the old one; what was frozen stays so."""
         learns = {name: layer.trainable for name, layer in weights.named_layers(self.network)}
-        network, recompute = self._build(), self.is_gradient_checkpointing
+        network, recompute = self._built(), self.is_gradient_checkpointing
         for name, layer in weights.named_layers(network):
             layer.trainable = learns[name]
         for owner, attribute in self._owners:
             exchange(owner, attribute, network)
         self._set_recompute(recompute)
+
+    def _shown(self, name: str) -> str:
+        return self.named_tensors()[name].path
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        return weights.from_numpy(array)
 
     # What Keras users expect
 

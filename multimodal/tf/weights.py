@@ -28,6 +28,18 @@ def named_tensors(network: keras.layers.Layer) -> dict[str, Any]:
     }
 
 
+def set_paths(network: keras.layers.Layer, start: str) -> None:
+    """Give every variable a path of its own, `<start>/blocks/0/attention/query/kernel`.
+
+    Keras makes paths of the scopes in which layers are built; ours are built where they are made, outside of their parents',
+    and all their kernels would be called alike.
+    """
+    for name, layer in named_layers(network):
+        parts = [start, *name.split(".")] if name else [start]
+        for variable in layer._trainable_variables + layer._non_trainable_variables:
+            variable._path = "/".join([*parts, str(variable.name)])
+
+
 def named_layers(layer: keras.layers.Layer, name: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
     """(our name, layer) of a network and all that is in it; a layer's name is the attribute that holds it."""
     yield name, layer

@@ -25,6 +25,7 @@ class Attention(nn.Module):
     """
 
     is_relative = False  # whether there are position scores
+    is_fused = True  # whether the fused kernel does what it can
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Attention(nn.Module):
 
         The fused kernel does it unless the weights, or something it cannot do, are wanted.
         """  # -> b q (n h), b n q k or None
-        if not weights and head_mask is None and not self.is_relative:
+        if self.is_fused and not weights and head_mask is None and not self.is_relative:
             rate = self.dropout.p if self.training and not is_replaced() else 0.0
             mask = visible if bias is None else bias.to(query.dtype)
             if bias is not None and visible is not None:

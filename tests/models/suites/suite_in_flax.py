@@ -7,6 +7,7 @@ import pytest
 import zoo
 from flax import linen as nn
 from flax.core import freeze
+from safetensors.numpy import load_file
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def close(first, second):
     np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-4, atol=1e-5)
 
 
-def test_jit_and_vmap_answer_as_a_call_does(model, class_name):
+def test_jit_and_vmap_compute_as_a_call_does(model, class_name):
     given = zoo.inputs(class_name, model.config)
     program = jax.jit(lambda params, given: model(**given, params=params))
     compiled, eager = program(model.params, given), model(**given)
@@ -159,3 +160,21 @@ def test_what_is_generated_follows_from_the_parameters_that_are_given(public, na
         np.testing.assert_array_equal(
             model.generate(**given, encoder_outputs=encoded, params=params).sequences, expected
         )
+
+
+def test_trained_parameters_are_saved_without_a_detour(loaded, class_name, tmp_path):
+    """`save_pretrained(folder, params=state.params)`; the model keeps its own."""
+    model = loaded(class_name)
+    before = model.published_tensors()
+    doubled = jax.tree_util.tree_map(lambda x: 2 * x, model.params)
+    model.save_pretrained(tmp_path, params=doubled)
+    for name, array in load_file(tmp_path / "model.safetensors").items():
+        np.testing.assert_array_equal(array, 2 * before[name], err_msg=name)
+    for name, array in model.published_tensors().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_parameters_of_another_model_are_refused_in_few_words(loaded, tmp_path):
+    with pytest.raises(ValueError, match="state_dict: expected the") as raised:
+        loaded("BertModel").save_pretrained(tmp_path, params=loaded("ViTModel").params)
+    assert len(str(raised.value)) < 600

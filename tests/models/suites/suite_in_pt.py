@@ -2,11 +2,16 @@
 
 import copy
 import pickle
+from unittest import mock
 
 import pytest
 import torch
 import zoo
+from safetensors.numpy import load_file
 from torch.utils import _pytree
+
+from multimodal.checkpoints import names
+from multimodal.checkpoints.source import CheckpointError
 
 
 @pytest.fixture
@@ -156,3 +161,60 @@ def test_arguments_bind_by_position_in_the_documented_order(model, kit, class_na
     field = 0
     by_position = kit.call(model, value, **given)[field]
     assert torch.equal(by_position, kit.call(model, **{first: value}, **given)[field])
+
+
+@pytest.mark.parametrize("prefix", ["", "with a head's prefix"])
+def test_a_published_state_dict_loads_into_the_tensors_there_are(load, public, kit, class_name, checkpoints, prefix):
+    """As old scripts do: `model.load_state_dict(torch.load("pytorch_model.bin"))`; an optimiser made before goes on."""
+    expected = {
+        name: kit.array(array) for name, array in load_file(checkpoints[class_name] / "model.safetensors").items()
+    }
+    model = public(class_name)(zoo.config(class_name), seed=5)
+    model.config = load(class_name).config
+    given, base = dict(expected), names.table(model.config).published_prefix
+    if prefix and base and not model.spec.head:
+        given = {base + name: tensor for name, tensor in expected.items()}
+    before = dict(model.named_parameters())
+    found = model.load_state_dict(given)
+    assert (found.missing_keys, found.unexpected_keys) == ([], [])
+    assert all(parameter is before[name] for name, parameter in model.named_parameters())
+    for name, tensor in model.published_state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
+
+
+def test_a_state_dict_by_the_model_s_own_names_loads_as_ever(load, class_name):
+    model = load(class_name)
+    assert str(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
+
+
+def test_what_a_published_state_dict_lacks_is_an_error_or_stays(load, checkpoints, kit):
+    model = load("BertModel")
+    tensors = {n: kit.array(a) for n, a in load_file(checkpoints["BertModel"] / "model.safetensors").items()}
+    lacking = next(name for name in tensors if "attention.self.query.weight" in name)
+    before = model.published_state_dict()[lacking]
+    del tensors[lacking]
+    with pytest.raises(CheckpointError, match="missing"):
+        model.load_state_dict(tensors)
+    assert model.load_state_dict(tensors, strict=False).missing_keys == [lacking]
+    torch.testing.assert_close(model.published_state_dict()[lacking], before, rtol=0, atol=0)
+
+
+def test_eager_attention_never_asks_the_fused_kernel_and_computes_the_same(
+    public, checkpoints, kit, class_name, loaded
+):
+    model = public(class_name).from_pretrained(checkpoints[class_name], attn_implementation="eager")
+    given = zoo.inputs(class_name, model.config)
+    refusing = mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", side_effect=AssertionError)
+    with refusing:
+        got = kit.call(model, **given)
+        with pytest.raises(AssertionError):
+            kit.call(loaded(class_name), **given)
+    expected = kit.call(loaded(class_name), **given)
+    torch.testing.assert_close(got[0], expected[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["cpu", "auto", {"": "cpu"}, torch.device("cpu"), "meta"])
+def test_a_device_map_of_one_device_is_heeded(public, checkpoints, given):
+    model = public("ViTModel").from_pretrained(checkpoints["ViTModel"], device_map=given)
+    wanted = "meta" if given == "meta" else ("cuda" if given == "auto" and torch.cuda.is_available() else "cpu")
+    assert {parameter.device.type for parameter in model.parameters()} == {wanted}

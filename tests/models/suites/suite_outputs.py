@@ -42,7 +42,7 @@ def test_nothing_is_answered_that_was_not_asked_for(loaded, kit, class_name):
 
 
 @pytest.mark.parametrize("flag", ["output_attentions", "output_hidden_states"])
-def test_the_configuration_says_what_is_answered_by_default(load, kit, class_name, flag):
+def test_the_configuration_says_what_is_given_by_default(load, kit, class_name, flag):
     model = load(class_name)
     given = zoo.inputs(class_name, model.config)
     asked = set(kit.outline(model, **given, **{flag: True}))
@@ -59,6 +59,20 @@ def test_the_configuration_says_whether_a_decoder_gives_its_cache(load, kit, nam
     model.config.use_cache = False
     assert "past_key_values" not in kit.outline(model, **given)
     assert "past_key_values" in kit.outline(model, **given, use_cache=True)
+
+
+@pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
+def test_the_usual_loop_goes_on_from_the_cache_that_a_call_gives(public, kit, name):
+    """`out = model(ids); model(next, past_key_values=out.past_key_values)` of whatever sees nothing of what comes later."""
+    config = zoo.config(name, add_cross_attention=False, is_decoder="GPT2" not in name)
+    model = public(name)(config, seed=1)
+    model = model.eval() if hasattr(model, "eval") else model
+    assert config.decodes
+    ids = np.array([[5, 7, 9, 11], [6, 23, 40, 8]], np.int32)
+    first = kit.call(model, input_ids=ids[:, :3])
+    second = kit.call(model, input_ids=ids[:, 3:], past_key_values=first.past_key_values)
+    whole = zoo.main(kit.call(model, input_ids=ids))
+    np.testing.assert_allclose(kit.numpy(zoo.main(second)), kit.numpy(whole)[:, 3:], rtol=1e-4, atol=1e-5)
 
 
 def test_return_dict_false_gives_the_tuple_of_the_values(load, kit, class_name):

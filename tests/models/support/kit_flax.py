@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 import multimodal.flax
 from multimodal.dtypes import Types
@@ -174,3 +175,8 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
 def fetch(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} of a model, copied."""
     return {name: np.array(value) for name, value in model._fetch().items()}
+
+
+def shown(model: Any) -> dict[str, Any]:
+    """{name that the framework shows: array}"""
+    return flatten_dict(model.params, sep="/")

@@ -158,3 +158,8 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
 def fetch(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} of a model, copied."""
     return {name: np.array(value) for name, value in model._fetch().items()}
+
+
+def shown(model: Any) -> dict[str, Any]:
+    """{name that the framework shows: tensor}"""
+    return model.state_dict(keep_vars=True)

@@ -149,3 +149,8 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
 def fetch(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} of a model, copied."""
     return {name: np.array(value) for name, value in model._fetch().items()}
+
+
+def shown(model: Any) -> dict[str, Any]:
+    """{name that the framework shows: variable}"""
+    return {variable.path: variable for variable in model.weights}
