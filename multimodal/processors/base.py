@@ -77,6 +77,8 @@ def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) ->
     """ValueError, with the closest accepted name, for the first keyword that `owner` does not take."""
     accepted = list(accepted)
     for name in given:
+        if name in accepted:
+            continue
         close = difflib.get_close_matches(name, accepted, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; it takes {', '.join(accepted)}"
         raise ValueError(f"{owner}: unknown argument {name!r}{hint}")
