@@ -94,9 +94,8 @@ def cut_ids(first: list[int], second: list[int] | None, remove: int, strategy: s
         return first, second, []
     if strategy == "longest_first" and second is not None:
         keep = _longest_one_by_one(len(first), len(second), max(0, len(first) + len(second) - remove))
-        return *(
-            ids[max(0, len(ids) - n) :] if side == "left" else ids[:n] for ids, n in zip((first, second), keep)
-        ), []
+        first, second = (ids[len(ids) - n :] if side == "left" else ids[:n] for ids, n in zip((first, second), keep))
+        return first, second, []
     name, target = ("pair_ids", second) if strategy == "only_second" else ("ids", first)
     if target is None or len(target) < remove:
         has = "none" if target is None else f"{len(target)}"
