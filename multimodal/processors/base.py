@@ -14,7 +14,7 @@ import numpy as np
 
 from multimodal import hub
 from multimodal.files import write_text
-from multimodal.processors.shown import shown
+from multimodal.processors.shown import reason, shown
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
 
@@ -111,7 +111,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+        raise ValueError(f"{path}: expected a JSON object, got {reason(error)}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
     for key, value in values.items():

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from multimodal.processors.arrays import is_array, to_numpy
-from multimodal.processors.shown import shown
+from multimodal.processors.shown import reason, shown
 
 FIRST, LAST = "channels_first", "channels_last"
 
@@ -104,10 +104,10 @@ def load_image(source: Any, place: str = "images") -> Image.Image:
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but that is a folder") from error
     except (*_DAMAGED, MemoryError) as error:
         source_shown = type(source).__name__ if path is None else str(path)[:300]
-        reason = "not enough memory" if isinstance(error, MemoryError) else str(error)[:300]
+        told = "not enough memory" if isinstance(error, MemoryError) else reason(error)
         raise ValueError(
             f"{place}: expected a whole picture of at most {MAX_PIXELS} pixels ({MAX_BYTES} bytes, {MAX_SIDE} pixels on "
-            f"a side) in {source_shown}, got {reason}"
+            f"a side) in {source_shown}, got {told}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from tokenizers import Encoding, Tokenizer
 
@@ -20,9 +20,10 @@ from multimodal.processors.text.chat import Chat
 from multimodal.processors.text.decoding import Decoding
 from multimodal.processors.text.encoding import Encoder
 from multimodal.processors.text.inputs import Texts, is_id_rows, is_strings, read_texts
-from multimodal.processors.text.options import CallOptions, checked_multiple
+from multimodal.processors.text.options import CallOptions, checked_multiple, checked_switch
 from multimodal.processors.text.padding import LARGEST_LIMIT, UNLIMITED, check_positive, check_side
 from multimodal.processors.text.prepare import Preparation
+from multimodal.processors.text.settings import check_settings
 from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, added_token, plain_token
 from multimodal.processors.text.tokenizer_files import TokenizerFiles
 from multimodal.processors.text.truncation import Truncation
@@ -36,6 +37,12 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
     """Arguments of other families that published files and code give this one too: kept and written back, no more."""
     # An instance may have its own.
     model_input_names: list[str] = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
+
+    def __new__(cls, *arguments: Any, **kwargs: Any) -> Self:
+        """Every class's arguments are held against the kinds that its files must have, before anything is made."""
+        names = list(inspect.signature(cls.__init__).parameters)[1:]
+        check_settings({**dict(zip(names, arguments)), **kwargs}, cls, cls.__name__)
+        return super().__new__(cls)
 
     def __init__(self, engine: Tokenizer, settings: dict[str, Any], framed: bool, **kwargs: Any):
         """`settings`: the family's own arguments, which become attributes; `framed`: the engine needs the frames set.
@@ -78,7 +85,7 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
             found = self.engine.token_to_id(token.content)
             if found != int(i):
                 raise ValueError(
-                    f"added_tokens_decoder: expected id {i} for {token.content!r}, the vocabulary has {found}"
+                    f"added_tokens_decoder: expected id {i} for {shown(token.content)}, the vocabulary has {found}"
                 )
 
     def _special_tokens_changed(self) -> None:
@@ -121,7 +128,7 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
         reject_unknown(type(self).__name__, kwargs, _CALL_ARGUMENTS)
         if text is None and text_target is None:
             raise ValueError("text: expected a string or a list of strings, got None")
-        options = CallOptions(**given).modern()
+        options = CallOptions(**given).checked()
         target = None
         if text_target is not None:
             texts = self._texts(text_target, text_pair_target, is_split_into_words, "text_target", add_prefix_space)
@@ -135,8 +142,8 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
         return output
 
     def _texts(self, text: Any, pair: Any, words: bool, name: str, prefix_space: bool | None) -> Texts:
-        if not isinstance(prefix_space, bool | None):
-            raise ValueError(f"add_prefix_space: expected True, False or None, got {shown(prefix_space)}")
+        checked_switch("add_prefix_space", prefix_space)
+        checked_switch("is_split_into_words", words)
         return self._checked(read_texts(text, pair, words, name)._replace(prefix_space=prefix_space))
 
     def _checked(self, texts: Texts) -> Texts:
@@ -239,8 +246,11 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
         add_prefix_space: bool | None = None,
         is_split_into_words: bool = False,
         verbose: bool = True,
+        **kwargs: Any,
     ) -> list[str]:
         """The tokens of a text, or of a pair, as strings. `add_prefix_space` as in `__call__`."""
+        reject_unknown("tokenize", kwargs, ("add_special_tokens", "add_prefix_space", "is_split_into_words", "verbose"))
+        checked_switch("add_special_tokens", add_special_tokens)
         texts = self._texts(text, pair, is_split_into_words, "text", add_prefix_space)
         if texts.batched:
             raise ValueError(f"text: expected a string, got {shown(text)}")

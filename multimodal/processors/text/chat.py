@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 
-from multimodal.processors.shown import shown
+from multimodal.processors.shown import reason, shown
 
 _LARGEST = 10_000_000
 """Characters or items that one operation of a template may make."""
@@ -77,6 +77,8 @@ class Chat:
         """
         if return_dict and not tokenize:
             raise ValueError("return_dict: expected False with tokenize=False (a text has no fields), got True")
+        if not isinstance(tokenizer_kwargs, Mapping | None):
+            raise ValueError(f"tokenizer_kwargs: expected a dict of options of a call, got {shown(tokenizer_kwargs)}")
         conversations, batched = _conversations(conversation)
         template = self._chosen_template(chat_template)
         values = {**self.special_tokens_map, **kwargs, "add_generation_prompt": add_generation_prompt}
@@ -129,7 +131,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     try:
         return _compiled(template).render(**values)
     except Exception as error:  # a template is a program: what goes wrong in it may be anything
-        raise ValueError(f"chat_template: {type(error).__name__}: {str(error)[:200]} (in {shown(template)})") from error
+        raise ValueError(f"chat_template: {type(error).__name__}: {reason(error)} (in {shown(template)})") from error
 
 
 @lru_cache(maxsize=32)

@@ -6,6 +6,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, processors
 
+from multimodal.processors.text.inputs import read_ids
+
 # ("A", type) and ("B", type) are the texts, other names special tokens; each with its token type.
 Frame = tuple[tuple[str, int], ...]
 
@@ -66,11 +68,13 @@ class Frames:
 
         With `already_has_special_tokens`, of ids as they are: 1 for every id of a special token.
         """
+        token_ids_0 = read_ids(token_ids_0, "token_ids_0")
         if already_has_special_tokens:
             if token_ids_1 is not None:
                 raise ValueError("token_ids_1: expected None with already_has_special_tokens=True, got a list")
             special = set(self.all_special_ids)  # pyright: ignore - SpecialTokens has it
             return [int(i in special) for i in token_ids_0]
+        token_ids_1 = None if token_ids_1 is None else read_ids(token_ids_1, "token_ids_1")
         return [special for ids, _, special in self._framed_ids(token_ids_0, token_ids_1) for _ in ids]
 
 

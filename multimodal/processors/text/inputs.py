@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from multimodal.processors.arrays import is_array, to_python
+from multimodal.processors.shown import reason, shown
+
+LARGEST_ID = 2**31
 
 
 class Texts(NamedTuple):
@@ -105,7 +108,7 @@ def explain_unencodable(texts: Texts) -> str:
                     part.encode("utf-8")
                 except UnicodeEncodeError as error:
                     place = f"{name}[{i}]" if texts.batched else name
-                    return f"{place}: expected text that UTF-8 can hold, got {error}"
+                    return f"{place}: expected text that UTF-8 can hold, got {reason(error)}"
     return "text: expected strings"
 
 
@@ -119,8 +122,12 @@ def read_ids(token_ids: Any, name: str = "token_ids") -> list[int]:
         if isinstance(i, bool) or not isinstance(i, int):
             hint = "; batch_decode takes rows" if isinstance(i, list | tuple) else ""
             raise ValueError(f"{name}: expected integers, got {type(i).__name__}{hint}")
+        if i >= LARGEST_ID:
+            raise ValueError(f"{name}: expected ids below {LARGEST_ID}, got {shown(i)}")
         if i < 0:
-            raise ValueError(f"{name}: expected ids of at least 0, got {i} (labels hold -100 where nothing is learnt)")
+            raise ValueError(
+                f"{name}: expected ids of at least 0, got {shown(i)} (labels hold -100 where nothing is learnt)"
+            )
     return list(ids)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any, NamedTuple
 
+from multimodal.processors.shown import shown
+
 
 class CallOptions(NamedTuple):
     """How to encode and what to return: the documented arguments of a call beside the texts."""
@@ -28,7 +30,13 @@ class CallOptions(NamedTuple):
     @property
     def unpadded(self) -> bool:
         """Whether `padding` asks for none: then `max_length` alone means truncation."""
-        return self.padding in (False, None, "do_not_pad")
+        return self.padding is None or self.padding is False or str(self.padding) == "do_not_pad"
+
+    def checked(self) -> CallOptions:
+        """The same. ValueError for a switch that is neither on nor off."""
+        for name in _SWITCHES:
+            checked_switch(name, getattr(self, name))
+        return self.modern()
 
     def modern(self) -> CallOptions:
         """The same in today's terms: `pad_to_max_length` is padding='max_length' where no other padding is asked for,
@@ -37,13 +45,26 @@ class CallOptions(NamedTuple):
             return self
         if self.verbose:
             message = "pad_to_max_length: padding='max_length' (and truncation=True for longer texts) says the same"
-            warnings.warn(message, DeprecationWarning, stacklevel=4)
+            warnings.warn(message, DeprecationWarning, stacklevel=5)
         if not self.unpadded:
             return self._replace(pad_to_max_length=False)
         cuts = self.truncation is None and self.max_length is not None
         return self._replace(
             pad_to_max_length=False, padding="max_length", truncation=True if cuts else self.truncation
         )
+
+
+_SWITCHES = ("add_special_tokens", "verbose", "pad_to_max_length")
+_SWITCHES = (
+    *_SWITCHES,
+    *(name for name in CallOptions._fields if name.startswith("return_") and name != "return_tensors"),
+)
+
+
+def checked_switch(name: str, value: Any) -> None:
+    """ValueError unless it is True, False or None."""
+    if not isinstance(value, bool | None):
+        raise ValueError(f"{name}: expected True or False, got {shown(value)}")
 
 
 def checked_multiple(options: CallOptions, cut: Any, filling: Any) -> None:

@@ -10,6 +10,7 @@ from multimodal.processors.shown import shown
 # A length that no row reaches means that a tokenizer has no limit, as published files spell it.
 UNLIMITED = int(1e30)
 LARGEST_LIMIT = int(1e20)
+_LONGEST_ROW = 2**31
 
 _STRATEGIES = {
     False: None,
@@ -50,6 +51,9 @@ def resolve_padding(
         )
     check_positive("max_length", max_length)
     check_positive("pad_to_multiple_of", multiple)
+    for name, value in (("max_length", max_length), ("pad_to_multiple_of", multiple)):
+        if value is not None and value >= _LONGEST_ROW and padding not in (False, None, "do_not_pad"):
+            raise ValueError(f"{name}: expected less than {_LONGEST_ROW} to pad to, got {shown(value)}")
     strategy = _STRATEGIES[padding]
     if strategy is None:
         return None

@@ -11,7 +11,7 @@ from multimodal.processors.base import reject_unknown
 from multimodal.processors.batch import BatchEncoding, Pads
 from multimodal.processors.shown import shown
 from multimodal.processors.text.frames import Frames
-from multimodal.processors.text.inputs import is_ids, is_strings, read_id_couples, read_ids, read_texts
+from multimodal.processors.text.inputs import LARGEST_ID, is_ids, is_strings, read_id_couples, read_ids, read_texts
 from multimodal.processors.text.options import CallOptions, checked_multiple
 from multimodal.processors.text.padding import Padding, check_side, pad_fields, resolve_padding
 from multimodal.processors.text.special_tokens import SpecialTokens
@@ -48,6 +48,7 @@ class Preparation(SpecialTokens, Frames):
         verbose: bool = True,
         prepend_batch_axis: bool = False,
         pad_to_max_length: bool = False,
+        **kwargs: Any,
     ) -> BatchEncoding:
         """One text (or pair) of ids without special tokens as model inputs; options as in `__call__`.
 
@@ -55,7 +56,8 @@ class Preparation(SpecialTokens, Frames):
         one, and `overflowing_tokens` holds what was cut off. Errors: ValueError.
         """
         given = {k: v for k, v in locals().items() if k in CallOptions._fields}
-        options = CallOptions(**given).modern()
+        reject_unknown("prepare_for_model", kwargs, (*_PREPARE_ARGUMENTS, "prepend_batch_axis"))
+        options = CallOptions(**given).checked()
         first = read_ids(ids, "ids")
         second = None if pair_ids is None else read_ids(pair_ids, "pair_ids")
         fields = self._prepared(first, second, options, self._cut_of(options, True))
@@ -124,7 +126,7 @@ class Preparation(SpecialTokens, Frames):
         """
         first, second = read_ids(ids, "ids"), None if pair_ids is None else read_ids(pair_ids, "pair_ids")
         for name, value in (("num_tokens_to_remove", num_tokens_to_remove), ("stride", stride)):
-            if isinstance(value, bool) or not isinstance(value, int):
+            if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= LARGEST_ID:
                 raise ValueError(f"{name}: expected an integer, got {shown(value)}")
         strategy = checked_strategy(truncation_strategy) or "do_not_truncate"
         side = check_side("truncation_side", self.truncation_side)
@@ -182,7 +184,7 @@ class Preparation(SpecialTokens, Frames):
     def _prepared_rows(self, rows: Any, options: dict[str, Any]) -> BatchEncoding:
         """`batch_encode_plus` of rows of ids, or of couples of them."""
         reject_unknown("batch_encode_plus", options, _PREPARE_ARGUMENTS)
-        whole = CallOptions(**options).modern()
+        whole = CallOptions(**options).checked()
         single = whole._replace(padding=False, return_length=False, return_tensors=None)
         cut = self._cut_of(whole, True)
         made = [self._prepared(a, b, single, cut) for a, b in read_id_couples(rows, "batch_text_or_text_pairs")]
@@ -243,7 +245,7 @@ class Preparation(SpecialTokens, Frames):
 _PREPARE_ARGUMENTS = tuple(
     name
     for name in inspect.signature(Preparation.prepare_for_model).parameters
-    if name not in ("self", "ids", "pair_ids", "prepend_batch_axis")
+    if name not in ("self", "ids", "pair_ids", "prepend_batch_axis", "kwargs")
 )
 
 

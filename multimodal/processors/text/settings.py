@@ -39,7 +39,7 @@ def _is_limit(value: Any) -> bool:
 
 
 def _is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list | tuple) and all(map(check, value))
+    return lambda value: isinstance(value, list | tuple | set | frozenset) and all(map(check, value))
 
 
 def _is_id(key: Any) -> bool:
@@ -68,7 +68,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model_input_names": (_is_list_of(_is_text), "a list of names"),
     "added_tokens_decoder": (_is_decoder, "an object of ids and tokens"),
     "additional_special_tokens": (_is_list_of(_is_token), "a list of tokens"),
-    "chat_template": (_is_template, "a template or a list of named templates"),
+    "chat_template": (_is_template, "a Jinja template, or templates by name"),
     **dict.fromkeys(("clean_up_tokenization_spaces", "split_special_tokens", "verbose"), (_is_flag, _FLAG)),
     **dict.fromkeys(TOKEN_NAMES, _TOKEN),
 }
@@ -81,20 +81,25 @@ _ANNOTATED: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_settings(values: Mapping[str, Any], cls: type, source: Path) -> dict[str, Any]:
-    """The settings of a file, without those that are null and have a default. ValueError naming the file and the key
-    for a value of another kind than the constructor of `cls` takes."""
+def check_settings(values: Mapping[str, Any], cls: type, source: Path | str) -> dict[str, Any]:
+    """The settings of a file (or of a call, where `source` is no path), without those that are null.
+
+    ValueError naming the source and the key for a value of another kind than the constructor of `cls` takes.
+    """
     parameters = inspect.signature(cls.__init__).parameters
     checked = dict(values)
     for key, value in values.items():
-        annotation = parameters[key].annotation if key in parameters else None
-        kind = _KINDS.get(key) or _ANNOTATED.get(str(annotation))
+        annotation = str(parameters[key].annotation) if key in parameters else ""
+        kind = _KINDS.get(key) or _ANNOTATED.get(annotation)
         if kind is None:
             continue
         if value is None:
             if key not in TOKEN_NAMES:
                 del checked[key]
-        elif not kind[0](value):
+            # A file's null means the default; in code only an argument that may be None is.
+            if isinstance(source, Path) or key in _KINDS or annotation.endswith("None"):
+                continue
+        if not kind[0](value):
             raise ValueError(f"{source}: {key}: expected {kind[1]}, got {shown(value)}")
     return checked
 

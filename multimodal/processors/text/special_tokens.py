@@ -203,6 +203,8 @@ class SpecialTokens:
 
         `new_tokens` is a string, an AddedToken, or a list of them; empty strings are passed over.
         """
+        if not isinstance(special_tokens, bool):
+            raise ValueError(f"special_tokens: expected True or False, got {shown(special_tokens)}")
         before = len(self)
         listed = [t for t in _listed("new_tokens", new_tokens) if not (isinstance(t, str) and not t)]
         # A special token may have been set before it was in the vocabulary.
@@ -258,8 +260,9 @@ def _tokens(name: str, value: Any) -> list[AddedToken]:
     return [added_token(name, token) for token in _listed(name, value)]
 
 
-def _content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else getattr(token, "content", token)
+def _content(token: Any) -> str | None:
+    content = token.get("content") if isinstance(token, dict) else getattr(token, "content", token)
+    return content if isinstance(content, str) else None
 
 
 def _listed(name: str, value: Any) -> list:

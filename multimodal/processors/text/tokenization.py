@@ -12,7 +12,7 @@ from tokenizers import Encoding, Tokenizer
 from multimodal.processors.text.call import PreTrainedTokenizerBase
 from multimodal.processors.text.encoding import Encoder
 from multimodal.processors.text.inputs import Texts
-from multimodal.processors.text.options import CallOptions
+from multimodal.processors.text.options import CallOptions, checked_switch
 from multimodal.processors.text.padding import check_positive
 from multimodal.processors.text.special_tokens import added_token
 from multimodal.processors.text.tokenizer_files import load_engine
@@ -52,6 +52,7 @@ class PreTrainedTokenizer(PreTrainedTokenizerBase):
         return rows, overflow
 
     def _decoded(self, rows: list[list[int]], skip: bool, spaces: bool) -> list[str]:
+        checked_switch("spaces_between_special_tokens", spaces)
         return [self._joined(row, skip, spaces) for row in rows]
 
     def _joined(self, row: list[int], skip: bool, spaces: bool) -> str:

@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer
 from multimodal import hub
 from multimodal.files import write_text
 from multimodal.processors.base import read_json_object
-from multimodal.processors.shown import shown
+from multimodal.processors.shown import reason, shown
 from multimodal.processors.text.chat import written_template
 from multimodal.processors.text.encoding import Encoder
 from multimodal.processors.text.settings import check_ids, check_settings
@@ -35,7 +35,7 @@ def load_engine(path: str | Path) -> Tokenizer:
     try:
         return Tokenizer.from_str(text)
     except Exception as error:  # the engine raises plain Exception, nothing narrower
-        raise ValueError(f"{path}: expected a tokenizer of the `tokenizers` library, got {error}") from error
+        raise ValueError(f"{path}: expected a tokenizer of the `tokenizers` library, got {reason(error)}") from error
 
 
 def read_text(path: Path) -> str:
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a file of UTF-8 text, got {error}") from error
+        raise ValueError(f"{path}: expected a file of UTF-8 text, got {reason(error)}") from error
     if not text.strip():
         raise ValueError(f"{path}: expected a vocabulary, got an empty file")
     return text

@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, pre_tokenizers, trainers
 
 from multimodal.processors.base import reject_unknown
-from multimodal.processors.shown import shown
+from multimodal.processors.shown import reason, shown
 
 _TRAINERS = {
     "WordPiece": trainers.WordPieceTrainer,
@@ -80,7 +80,7 @@ def _trainer(
     try:
         return cls(**given | options)
     except (TypeError, OverflowError) as error:
-        raise ValueError(f"train_new_from_iterator: expected options of {cls.__name__}, got {error}") from error
+        raise ValueError(f"train_new_from_iterator: expected options of {cls.__name__}, got {reason(error)}") from error
 
 
 def _is_byte_level(engine: Tokenizer) -> bool:

@@ -133,7 +133,7 @@ def resolve_truncation(
     Where rows are `unpadded`, `max_length` alone truncates, with a warning unless `verbose` is off.
     """
     strategy = checked_strategy(truncation)
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 0:
+    if isinstance(stride, bool) or not isinstance(stride, int) or not 0 <= stride < 2**31:
         raise ValueError(f"stride: expected an integer of at least 0, got {shown(stride)}")
     check_positive("max_length", max_length)
     if truncation is None and max_length is not None and unpadded:
