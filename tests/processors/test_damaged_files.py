@@ -1,5 +1,6 @@
 """Files of a tokenizer that are broken or were tampered with: a ValueError that names the file and the key."""
 
+import inspect
 import json
 
 import pytest
@@ -42,8 +43,6 @@ OWN = {
 
 
 def _bad(cls):
-    import inspect
-
     own = inspect.signature(cls.__init__).parameters
     return {**SETTINGS, **{key: values for key, values in OWN.items() if key in own}}
 

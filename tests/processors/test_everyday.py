@@ -204,3 +204,60 @@ def test_sources_and_targets_make_one_batch(any_class, make):
 def test_a_bad_call_is_named(any_class, make, call, message):
     with pytest.raises(ValueError, match=message):
         call(make(any_class))
+
+
+TEXTS = ["a cat and a dog", ["two cats and two dogs", "the dog"], "the cat"]
+
+
+def test_a_new_vocabulary_is_framed_as_the_old_one_was_also_where_the_file_says_how(fast_class, make, tmp_path):
+    tokenizer = make(fast_class, padding_side="left")
+    tokenizer.add_special_tokens({"sep_token": "<end>"})  # at the vocabulary's end: its id will be another one
+    tokenizer.save_pretrained(tmp_path, legacy_format=False)
+    for cls in (fast_class, multimodal.PreTrainedTokenizerFast):
+        new = cls.from_pretrained(tmp_path).train_new_from_iterator(TEXTS, 300, new_special_tokens=["<new>"])
+        assert new.padding_side == "left"
+        assert new.additional_special_tokens == ["<new>"]
+        for texts in (["a cat"], ["a", "the dog"]):
+            output, old = (t(*texts, return_special_tokens_mask=True) for t in (new, tokenizer))
+            special = [
+                t for t, m in zip(new.convert_ids_to_tokens(output["input_ids"]), output["special_tokens_mask"]) if m
+            ]
+            kept = [
+                t for t, m in zip(tokenizer.convert_ids_to_tokens(old["input_ids"]), old["special_tokens_mask"]) if m
+            ]
+            assert special == kept
+        assert new.decode(new("the dog")["input_ids"], skip_special_tokens=True) == "the dog"
+        new.save_pretrained(tmp_path / "new")
+        assert fast_class.from_pretrained(tmp_path / "new")("a cat <new>").data == new("a cat <new>").data
+
+
+@pytest.mark.parametrize("kind", ["BertProcessing", "RobertaProcessing"])
+def test_older_ways_of_framing_get_the_new_ids(make, kind):
+    from tokenizers import processors
+
+    tokenizer = make(multimodal.BertTokenizerFast)
+    engine = tokenizer.backend_tokenizer
+    engine.post_processor = getattr(processors, kind)(("[SEP]", 3), ("[CLS]", 2))
+    names = {"[SEP]": "<end>", "[PAD]": "<pad>"}
+    new = multimodal.PreTrainedTokenizerFast(tokenizer_object=engine, sep_token="[SEP]", unk_token="[UNK]")
+    new.add_special_tokens({"mask_token": "<m>", "cls_token": "[CLS]"})
+    new = new.train_new_from_iterator(TEXTS, 60, special_tokens_map=names)
+    assert new.convert_ids_to_tokens(new("cat")["input_ids"])[:: len(new("cat")["input_ids"]) - 1] == ["[CLS]", "<end>"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"text_iterator": [3]}, r"text_iterator\[0\]: expected a text or a list of texts, got 3"),
+        ({"text_iterator": ["a", ["b", None]]}, r"text_iterator\[1\]: expected a text"),
+        ({"vocab_size": "many"}, "vocab_size: expected a positive integer, got 'many'"),
+        ({"length": 0}, "length: expected a positive integer"),
+        ({"min_freqency": 2}, "unknown argument 'min_freqency'; did you mean 'min_frequency'"),
+        ({"min_frequency": "two"}, "train_new_from_iterator: expected options of"),
+        ({"new_special_tokens": [3]}, "new_special_tokens: expected a token"),
+    ],
+    ids=str,
+)
+def test_a_bad_argument_of_training_is_named(fast_class, make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(fast_class).train_new_from_iterator(**{"text_iterator": TEXTS, "vocab_size": 300, **arguments})

@@ -51,10 +51,13 @@ def _held(call, arguments, name, value):
     return bool(message)
 
 
-@pytest.mark.parametrize("value", LONG)
 @pytest.mark.parametrize("method", TOKENIZER_CALLS)
-def test_a_tokenizer_s_messages_are_short(any_class, make, method, value):
-    tokenizer = make(any_class, chat_template="{{ messages }}")
+def test_a_tokenizer_s_messages_are_short(any_class, make, method):
+    for value in LONG:
+        _tokenizer_held(make(any_class, chat_template="{{ messages }}"), method, value)
+
+
+def _tokenizer_held(tokenizer, method, value):
     call = getattr(tokenizer, method)
     signature = inspect.signature(call).parameters.values()
     parameters = [p.name for p in signature if p.kind is not p.VAR_KEYWORD]
@@ -86,18 +89,18 @@ def test_an_attribute_s_messages_are_short(any_class, make, name, value):
     assert all(len(str(warning.message)) < 700 for warning in told)
 
 
-@pytest.mark.parametrize("value", LONG)
 @pytest.mark.parametrize("method", IMAGE_CALLS)
 @pytest.mark.parametrize(
     "cls", [n for n in registry.PROCESSOR_MODULES if n.endswith(("ImageProcessor", "FeatureExtractor"))]
 )
-def test_an_image_processor_s_messages_are_short(cls, method, value):
-    call = getattr(getattr(multimodal, cls)(), method)
-    for name in inspect.signature(call).parameters:
-        _held(call, IMAGE_CALLS[method], name, LONG[value])
-    if method == "preprocess":
-        for name in getattr(multimodal, cls).arguments():
-            _held(getattr(multimodal, cls), {}, name, LONG[value])
+def test_an_image_processor_s_messages_are_short(cls, method):
+    made = getattr(multimodal, cls)
+    call = getattr(made(), method)
+    for value in LONG:
+        for name in inspect.signature(call).parameters:
+            _held(call, IMAGE_CALLS[method], name, LONG[value])
+        for name in made.arguments() if method == "preprocess" else ():
+            _held(made, {}, name, LONG[value])
 
 
 def test_values_are_shown_by_what_tells_them_apart():
