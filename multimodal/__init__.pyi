@@ -51,6 +51,9 @@ from multimodal.processors.lxmert import LxmertTokenizer as LxmertTokenizer
 from multimodal.processors.lxmert import LxmertTokenizerFast as LxmertTokenizerFast
 from multimodal.processors.roberta import RobertaTokenizer as RobertaTokenizer
 from multimodal.processors.roberta import RobertaTokenizerFast as RobertaTokenizerFast
+from multimodal.processors.text.tokenization import PreTrainedTokenizer as PreTrainedTokenizer
+from multimodal.processors.text.tokenization import PreTrainedTokenizerFast as PreTrainedTokenizerFast
+from multimodal.processors.vit import ViTFeatureExtractor as ViTFeatureExtractor
 from multimodal.processors.vit import ViTImageProcessor as ViTImageProcessor
 from multimodal.pt.auto import AutoModel as AutoModel
 from multimodal.pt.auto import AutoModelForCausalLM as AutoModelForCausalLM
@@ -104,5 +107,6 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderModel as TFVisionEncoderDecoderModel
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
+from tokenizers import AddedToken as AddedToken
 
 __version__: str

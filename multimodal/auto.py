@@ -56,28 +56,38 @@ class _AutoProcessorBase:
 
         hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
+        name = cls._variant(name, kwargs.get("use_fast", True))
         module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
         kwargs.pop("use_fast", None)
         return getattr(module, name).from_pretrained(name_or_path, **kwargs)
 
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
-        import json
-
         from multimodal import hub
+        from multimodal.processors.base import read_json_object
+        from multimodal.processors.shown import shown
 
         path = hub.find_file(name_or_path, cls.file, **hub_options)
         if path is None:
             return None
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+        values = read_json_object(Path(path))
         for key in cls.keys:
-            name = (values.get(key) or "").replace("FeatureExtractor", "ImageProcessor")
-            if name in PROCESSOR_MODULES:
-                return name
+            name = values.get(key)
+            if not isinstance(name, str | None):
+                raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
+            if name and cls._ours(name) in PROCESSOR_MODULES:
+                return cls._ours(name)
         return None
+
+    @staticmethod
+    def _ours(name: str) -> str:
+        """The class that a file's name means."""
+        return name.replace("FeatureExtractor", "ImageProcessor")
+
+    @staticmethod
+    def _variant(name: str, use_fast: Any) -> str:
+        """The name of the class, or of its other kind."""
+        return name
 
     @classmethod
     def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any], kwargs: dict[str, Any]) -> str:
@@ -87,7 +97,7 @@ class _AutoProcessorBase:
             row = family(getattr(config, row.halves[cls.kind]).model_type)
         name = getattr(row, cls.kind if cls.kind != "tokenizer" else "tokenizers")
         if isinstance(name, tuple):
-            name = name[1 if kwargs.get("use_fast", True) else 0]
+            name = name[0]
         if name is None:
             raise ValueError(f"{cls.__name__}: {name_or_path} is a {config.model_type!r}, which has no {cls.kind}")
         return name
@@ -97,6 +107,20 @@ class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
     kind, file, keys = "tokenizer", "tokenizer_config.json", ("tokenizer_class",)
+
+    @staticmethod
+    def _ours(name: str) -> str:
+        """Files name the slow class, or a fast one that has no slow one."""
+        return name if name in PROCESSOR_MODULES or not name.endswith("Fast") else name.removesuffix("Fast")
+
+    @staticmethod
+    def _variant(name: str, use_fast: Any) -> str:
+        """The fast class where there is one, and with `use_fast=False` the slow one where there is one."""
+        if not isinstance(use_fast, bool | None):
+            raise ValueError(f"use_fast: expected True or False, got {type(use_fast).__name__}")
+        slow = name.removesuffix("Fast")
+        wanted = slow if use_fast is False else f"{slow}Fast"
+        return wanted if wanted in PROCESSOR_MODULES else name
 
 
 class AutoImageProcessor(_AutoProcessorBase):
@@ -120,7 +144,9 @@ class AutoProcessor(_AutoProcessorBase):
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
-        config = AutoConfig.from_pretrained(name_or_path)
+        from multimodal import hub
+
+        config = AutoConfig.from_pretrained(name_or_path, **hub.split_options(kwargs)[0])
         row = family(config.model_type)
         if "image_processor" in row.halves or row.image_processor:
             return AutoImageProcessor.from_pretrained(name_or_path, **kwargs)

@@ -90,6 +90,7 @@ FAMILIES: dict[str, Family] = {
 PROCESSOR_MODULES = {
     "ViTImageProcessor": "vit",
     "DeiTImageProcessor": "deit",
+    "ViTFeatureExtractor": "vit",
     "BertTokenizer": "bert",
     "BertTokenizerFast": "bert",
     "GPT2Tokenizer": "gpt2",
@@ -98,6 +99,7 @@ PROCESSOR_MODULES = {
     "LxmertTokenizerFast": "lxmert",
     "RobertaTokenizer": "roberta",
     "RobertaTokenizerFast": "roberta",
+    "PreTrainedTokenizerFast": "text.tokenization",
     "BatchEncoding": "batch",
     "BatchFeature": "batch",
 }
@@ -149,6 +151,7 @@ def public_names() -> dict[str, str]:
     names = {row.config: f"multimodal.configs.{row.module}" for row in FAMILIES.values()}
     names |= {name: f"multimodal.processors.{module}" for name, module in PROCESSOR_MODULES.items()}
     names |= dict.fromkeys(NEUTRAL_AUTO, "multimodal.auto")
+    names |= {"PreTrainedTokenizer": "multimodal.processors.text.tokenization", "AddedToken": "tokenizers"}
     names |= {"PretrainedConfig": "multimodal.configs.base", "GenerationConfig": "multimodal.generation.config"}
     for backend, prefix in PREFIXES.items():
         names |= {

@@ -30,6 +30,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,
     ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
     ("*/pretrained.py", "- *.load_state_dict(*)"): "torch's own idiom",
+    ("tf/weights.py", "+ set_paths(network, start)"): "Keras makes paths of the scopes that layers are built in",
     ("*/pretrained.py", "- *.device()"): "Keras and JAX place arrays themselves",
     ("*/pretrained.py", "- *.dtype()"): "an attribute there",
     ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",

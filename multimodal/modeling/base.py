@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class ModelBase(PublishedNames):
         attn_implementation: str | None = None,
         device_map: Any = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Self:
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 
         `dtype` (also `torch_dtype`): float32 where it is not given, "auto" for what the file holds. `state_dict`: tensors by
@@ -168,7 +168,8 @@ class ModelBase(PublishedNames):
             config.name_or_path = str(name_or_path)
         model._run_as(attn_implementation, device_map)
         model._ready()
-        return (model, loading_info(model.load_report)) if output_loading_info else model
+        made: Any = (model, loading_info(model.load_report)) if output_loading_info else model
+        return made
 
     def _run_as(self, attn_implementation: str | None, device_map: Any) -> None:
         """Heed two keywords of `from_pretrained`. ValueError for what the framework does not have."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from multimodal.processors.shown import shown
+
 RETURN_TENSORS = ("np", "pt", "tf", "jax")
 
 _EXTRAS = {"pt": ("torch", "pt"), "tf": ("tensorflow", "tf"), "jax": ("jax", "flax")}
@@ -54,7 +56,7 @@ def tensor_maker(return_tensors: str) -> Callable[[np.ndarray], Any]:
     """
     if not isinstance(return_tensors, str) or return_tensors not in RETURN_TENSORS:
         accepted = ", ".join(map(repr, RETURN_TENSORS))
-        raise ValueError(f"return_tensors: expected one of {accepted}, or None for lists, got {return_tensors!r}")
+        raise ValueError(f"return_tensors: expected one of {accepted}, or None for lists, got {shown(return_tensors)}")
     try:
         return _MAKERS[return_tensors]()
     except ImportError as error:

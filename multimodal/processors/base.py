@@ -14,8 +14,12 @@ import numpy as np
 
 from multimodal import hub
 from multimodal.files import write_text
+from multimodal.processors.shown import reason, shown
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
+
+# Copying and writing go deeper than reading, and what a processor has to say is flat.
+_DEEPEST = 50
 
 
 class PretrainedProcessor:
@@ -52,7 +56,21 @@ class PretrainedProcessor:
         """
         options, overrides = hub.split_options(kwargs)
         path = hub.find_folder(pretrained_model_name_or_path, [PREPROCESSOR_NAME], **options) / PREPROCESSOR_NAME
-        return cls.from_dict(read_json_object(path), **overrides)
+        return cls._from_file(path, **overrides)
+
+    @classmethod
+    def from_json_file(cls, json_file: str | Path) -> Self:
+        """Read one file of any name. Errors: ValueError."""
+        return cls._from_file(Path(json_file))
+
+    @classmethod
+    def _from_file(cls, path: Path, **overrides: Any) -> Self:
+        values = read_json_object(path)
+        try:
+            return cls.from_dict(values, **overrides)
+        except ValueError as error:
+            key = str(error).partition(":")[0]
+            raise ValueError(f"{path}: {error}") if key in values and key not in overrides else error from error
 
     def to_dict(self) -> dict[str, Any]:
         """The content of the file: every argument, the class's name, and the keys that were not understood."""
@@ -61,6 +79,10 @@ class PretrainedProcessor:
 
     def to_json_string(self) -> str:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, default=_plain) + "\n"
+
+    def to_json_file(self, json_file_path: str | Path) -> None:
+        """Write what `save_pretrained` writes into a file of any name."""
+        write_text(Path(json_file_path), self.to_json_string())
 
     def save_pretrained(self, save_directory: hub.Name) -> list[str]:
         """Write `preprocessor_config.json` into the folder, which is made where it does not exist."""
@@ -77,20 +99,31 @@ def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) ->
     """ValueError, with the closest accepted name, for the first keyword that `owner` does not take."""
     accepted = list(accepted)
     for name in given:
+        if name in accepted:
+            continue
         close = difflib.get_close_matches(name, accepted, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; it takes {', '.join(accepted)}"
-        raise ValueError(f"{owner}: unknown argument {name!r}{hint}")
+        raise ValueError(f"{owner}: unknown argument {shown(name)}{hint}")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; ValueError that names the file for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON object, got {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON object, got {reason(error)}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    for key, value in values.items():
+        if _is_deep(value, _DEEPEST):
+            raise ValueError(f"{path}: {shown(key)}: expected at most {_DEEPEST} values inside each other, got more")
     return values
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return levels == 0 or any(_is_deep(v, levels - 1) for v in (value.values() if isinstance(value, dict) else value))
 
 
 def _plain(value: Any) -> Any:

@@ -48,7 +48,7 @@ class BatchFeature(UserDict):
         """
         torch_fields = [name for name, value in self.data.items() if type(value).__module__.split(".")[0] == "torch"]
         if self.data and not torch_fields:
-            raise ValueError(f"to: expected PyTorch tensors (return_tensors='pt'), got {_types(self.data)}")
+            raise ValueError(f"to: expected PyTorch tensors (return_tensors='pt'), got {_types(self.data)[:200]}")
         for name in torch_fields:
             value = self.data[name]
             self.data[name] = value.to(*args, **kwargs) if value.is_floating_point() else _moved(value, args, kwargs)

@@ -59,8 +59,6 @@ class BertTokenizer(_WordPieceTokenizer, PreTrainedTokenizer):
         tokenizer_file: str | None = None,
         **kwargs: Any,
     ):
-        if isinstance(never_split, str):
-            raise ValueError(f"never_split: expected a list of words, got {never_split!r}")
         settings = {
             "do_lower_case": do_lower_case,
             "do_basic_tokenize": do_basic_tokenize,

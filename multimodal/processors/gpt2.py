@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from tokenizers import Tokenizer, processors
 
+from multimodal.processors.shown import shown
 from multimodal.processors.text import byte_level
 from multimodal.processors.text.inputs import Texts
 from multimodal.processors.text.special_tokens import TokenLike, added_token
@@ -21,6 +22,7 @@ class ByteLevelTokenizer(PreTrainedTokenizerBase):
 
     vocab_files_names: ClassVar[dict[str, str]] = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012 - an instance may have its own
+    kept_arguments = ("do_lower_case",)
     trim_offsets = False
     add_prefix_space: bool
 
@@ -32,12 +34,17 @@ class ByteLevelTokenizer(PreTrainedTokenizerBase):
         offsets = processors.ByteLevel(add_prefix_space=self.add_prefix_space, trim_offsets=self.trim_offsets)
         return processors.Sequence([offsets, super()._post_processor()])
 
-    def _check_words(self, texts: Texts) -> None:
-        if texts.words and not self.add_prefix_space:
+    def _checked(self, texts: Texts) -> Texts:
+        """Words begin with a space: a slow tokenizer sees to it by itself."""
+        asked = self.add_prefix_space if texts.prefix_space is None else texts.prefix_space
+        if not texts.words or asked:
+            return texts
+        if self.is_fast or texts.prefix_space is False:
             raise ValueError(
                 "is_split_into_words: expected a tokenizer with add_prefix_space=True (its words begin with a space), "
                 "got add_prefix_space=False"
             )
+        return texts._replace(prefix_space=True)
 
     def _vocabulary_texts(self) -> dict[str, str]:
         return byte_level.written(self.engine)
@@ -50,6 +57,8 @@ class _GPT2Frames(ByteLevelTokenizer):
 
     def _post_processor(self) -> Any:
         if self.add_bos_token:
+            if self.bos_token_id is None:
+                raise ValueError("bos_token: expected a token (add_bos_token=True puts it before a text), got None")
             self.frame = (("bos", 0), ("A", 0))
             self.pair_frame = (("bos", 0), ("A", 0), ("bos", 1), ("B", 1))
         return super()._post_processor()
@@ -118,7 +127,7 @@ class GPT2TokenizerFast(_GPT2Frames, PreTrainedTokenizerFast):
 
 def checked_errors(errors: str) -> str:
     if errors != "replace":
-        raise ValueError(f"errors: expected 'replace' (the engine knows no other way), got {errors!r}")
+        raise ValueError(f"errors: expected 'replace' (the engine knows no other way), got {shown(errors)}")
     return errors
 
 

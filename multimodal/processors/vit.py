@@ -38,3 +38,7 @@ class ViTImageProcessor(ImageProcessor):
             image_std=[0.5, 0.5, 0.5] if image_std is None else image_std,
             do_convert_rgb=do_convert_rgb,
         )
+
+
+class ViTFeatureExtractor(ViTImageProcessor):
+    """The older name; see `ViTImageProcessor`."""

@@ -5,25 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
-from multimodal.processors.gpt2 import GPT2Tokenizer, GPT2TokenizerFast
-from multimodal.processors.lxmert import LxmertTokenizer, LxmertTokenizerFast
-from multimodal.processors.roberta import RobertaTokenizer, RobertaTokenizerFast
+import multimodal
+from multimodal.processors.bert import BertTokenizerFast
+from multimodal.processors.roberta import RobertaTokenizerFast
+from multimodal.registry import FAMILIES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
-CLASSES = (
-    *(BertTokenizer, BertTokenizerFast, LxmertTokenizer, LxmertTokenizerFast),
-    *(GPT2Tokenizer, GPT2TokenizerFast, RobertaTokenizer, RobertaTokenizerFast),
-)
+NAMES = dict.fromkeys(name for row in FAMILIES.values() for name in row.tokenizers or ())
+CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
+"""Every tokenizer class of the registry, slow and fast."""
+
+
+def _folder(cls):
+    """The golden vocabulary that a class reads: the one of its own name, else the one with its files."""
+    files = cls.vocab_files_names.values()
+    found = [f for f in sorted((GOLDEN / "vocab").iterdir()) if all((f / name).is_file() for name in files)]
+    return next((f for f in found if cls.__name__.lower().startswith(f.name)), found[0])
 
 
 def _make(cls, **options):
     """A tokenizer of the class on its golden vocabulary, by way of its constructor's documented file arguments."""
-    if issubclass(cls, BertTokenizer | BertTokenizerFast):
-        return cls(str(GOLDEN / "vocab/bert/vocab.txt"), **options)
-    name = "gpt2" if cls.__name__.startswith("GPT2") else "roberta"
-    options = {"pad_token": "<pad>"} | options if name == "gpt2" else options
-    return cls(str(GOLDEN / f"vocab/{name}/vocab.json"), str(GOLDEN / f"vocab/{name}/merges.txt"), **options)
+    folder = _folder(cls)
+    options = {"pad_token": "<pad>"} | options if folder.name == "gpt2" else options
+    return cls(**{name: str(folder / file) for name, file in cls.vocab_files_names.items()}, **options)
 
 
 @pytest.fixture(scope="session")
@@ -55,4 +59,14 @@ def roberta():
 
 @pytest.fixture(params=CLASSES, ids=lambda cls: cls.__name__)
 def any_class(request):
+    return request.param
+
+
+@pytest.fixture(params=[cls for cls in CLASSES if not cls.is_fast], ids=lambda cls: cls.__name__)
+def slow_class(request):
+    return request.param
+
+
+@pytest.fixture(params=[cls for cls in CLASSES if cls.is_fast], ids=lambda cls: cls.__name__)
+def fast_class(request):
     return request.param

@@ -10,7 +10,7 @@ import math
 import os
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +18,22 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from multimodal.processors.arrays import is_array, to_numpy
+from multimodal.processors.shown import reason, shown
 
 FIRST, LAST = "channels_first", "channels_last"
 
 # Where Pillow itself refuses to open a file (twice its MAX_IMAGE_PIXELS): larger is a fault or an attack.
 MAX_PIXELS = 178_956_970
+
+# What a decoded picture may take in memory (Pillow holds colour in 4 bytes a pixel), and the pixels of one side:
+# Pillow's tables for resizing grow with a side, whatever the other one is.
+MAX_BYTES = 2**29
+MAX_SIDE = 2**20
+
+# Values that are copied or calculated with at a time.
+_STRIP = 2**22
+
+_ORIENTATION = 0x0112
 
 # What Pillow raises for files that are damaged, cut off or no pictures at all.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
@@ -37,15 +48,16 @@ class Picture(NamedTuple):
     data_format: str
 
 
-def read_images(images: Any, input_data_format: str | None = None, convert_rgb: bool = False) -> list[Picture]:
-    """One image or a batch of them (a list, or an array with a leading axis), checked.
+def read_images(images: Any, input_data_format: str | None = None, convert_rgb: bool = False) -> Iterator[Picture]:
+    """One image or a batch of them (a list, or an array with a leading axis), checked; one after the other, so that
+    no more than one need be in memory.
 
     Accepts Pillow images, paths, and arrays of NumPy, PyTorch, TensorFlow or JAX with 1 or 3 channels, first or last;
-    `input_data_format` says which where the shape leaves it open. `convert_rgb` makes RGB of other Pillow modes.
-    Errors: ValueError that names `images`, what was expected and the actual value.
+    `input_data_format` says which where the shape leaves it open, and then 2 or 4 channels will do too. `convert_rgb`
+    makes RGB of other Pillow modes. Errors: ValueError that names `images`, what was expected and the actual value.
     """
     checked_format("input_data_format", input_data_format, (FIRST, LAST, None))
-    return [_read(image, input_data_format, convert_rgb, place) for place, image in _listed(images)]
+    return (read_image(image, input_data_format, convert_rgb, place) for place, image in _listed(images))
 
 
 def _listed(images: Any) -> list[tuple[str, Any]]:
@@ -61,40 +73,67 @@ def _listed(images: Any) -> list[tuple[str, Any]]:
     return [("images", images)]
 
 
-def _read(image: Any, data_format: str | None, convert_rgb: bool, place: str) -> Picture:
+def read_image(image: Any, data_format: str | None = None, convert_rgb: bool = False, place: str = "image") -> Picture:
+    """One image as `read_images` reads it; `place` is what a message calls it."""
     if isinstance(image, Image.Image | str | os.PathLike):
-        loaded = load_image(image, place)
-        return Picture(np.asarray(_as_rgb(loaded, convert_rgb, place)), LAST)
+        return Picture(_values(_as_rgb(load_image(image, place), convert_rgb, place)), LAST)
     if not is_array(image):
         raise ValueError(f"{place}: expected a Pillow image, a path or an array, got {type(image).__name__}")
     array = to_numpy(image)
+    accepted = (1, 3) if data_format is None else (1, 2, 3, 4)
     data_format = data_format or infer_data_format(array, place)
-    _check_array(array, data_format, place)
+    _check_array(array, data_format, accepted, place)
     return Picture(array if data_format == LAST else array.transpose(1, 2, 0), data_format)
 
 
 def load_image(source: Any, place: str = "images") -> Image.Image:
     """A Pillow image, wholly read and turned as its EXIF orientation says, from a path, an open file or an image.
 
-    Errors: ValueError for a file that is missing, cut off, no picture, or larger than MAX_PIXELS.
+    Errors: ValueError for a file that is missing, cut off, no picture, or larger than MAX_PIXELS, MAX_BYTES or MAX_SIDE.
     """
+    path = Path(source) if isinstance(source, str | os.PathLike) else None
     try:
         if isinstance(source, Image.Image):
             return _upright(source)
         with Image.open(source) as image:
             return _upright(image)
-    except _DAMAGED as error:
-        shown = Path(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    except (FileNotFoundError, NotADirectoryError) as error:
+        there = f"the file does not exist ({error.strerror})"
+        raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but {there}") from error
+    except IsADirectoryError as error:
+        raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but that is a folder") from error
+    except (*_DAMAGED, MemoryError) as error:
+        source_shown = type(source).__name__ if path is None else str(path)[:300]
+        told = "not enough memory" if isinstance(error, MemoryError) else reason(error)
         raise ValueError(
-            f"{place}: expected a whole picture of at most {MAX_PIXELS} pixels in {shown}, got {error}"
+            f"{place}: expected a whole picture of at most {MAX_PIXELS} pixels ({MAX_BYTES} bytes, {MAX_SIDE} pixels on "
+            f"a side) in {source_shown}, got {told}"
         ) from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"{image.width} x {image.height} pixels")
+    width, height = image.size
+    bytes_each = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
+    size = width * height * bytes_each
+    if width * height > MAX_PIXELS or size > MAX_BYTES or max(width, height) > MAX_SIDE:
+        raise ValueError(f"{width} x {height} pixels ({size} bytes)")
     image.load()
+    if image.getexif().get(_ORIENTATION, 1) == 1:
+        return image  # Pillow would give a copy
     return ImageOps.exif_transpose(image)
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    """The picture's values, copied in strips: Pillow's own way holds all of them twice more."""
+    width, height = image.size
+    rows = max(1, _STRIP // max(1, width))
+    if rows >= height:
+        return np.asarray(image)
+    one = np.asarray(image.crop((0, 0, width, 1)))
+    values = np.empty((height, *one.shape[1:]), one.dtype)
+    for top in range(0, height, rows):
+        values[top : top + rows] = np.asarray(image.crop((0, top, width, min(height, top + rows))))
+    return values
 
 
 def _as_rgb(image: Image.Image, convert: bool, place: str) -> Image.Image:
@@ -114,16 +153,19 @@ def _as_rgb(image: Image.Image, convert: bool, place: str) -> Image.Image:
     )
 
 
-def _check_array(array: np.ndarray, data_format: str, place: str) -> None:
+def _check_array(array: np.ndarray, data_format: str, accepted: Sequence[int], place: str) -> None:
     if array.ndim != 3:
         raise ValueError(
             f"{place}: expected 3 axes (height, width, channels in {data_format}), got shape {array.shape}"
         )
     height, width, channels = array.shape if data_format == LAST else (*array.shape[1:], array.shape[0])
-    if channels not in (1, 3):
-        raise ValueError(f"{place}: expected 1 or 3 channels in {data_format}, got {channels} (shape {array.shape})")
-    if not height or not width or height * width > MAX_PIXELS:
-        raise ValueError(f"{place}: expected between 1 and {MAX_PIXELS} pixels, got shape {array.shape}")
+    if channels not in accepted:
+        counts = " or ".join(map(str, accepted))
+        raise ValueError(f"{place}: expected {counts} channels in {data_format}, got {channels} (shape {array.shape})")
+    if not height or not width or height * width > MAX_PIXELS or max(height, width) > MAX_SIDE:
+        raise ValueError(
+            f"{place}: expected between 1 and {MAX_PIXELS} pixels, at most {MAX_SIDE} on a side, got shape {array.shape}"
+        )
     if array.dtype.kind not in "buif":
         raise ValueError(f"{place}: expected numbers, got dtype {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -151,13 +193,16 @@ def infer_data_format(array: np.ndarray, place: str = "images") -> str:
         return FIRST
     if array.shape[2] in (1, 3):
         return LAST
-    raise ValueError(f"{place}: expected 1 or 3 channels as the first or the last axis, got shape {array.shape}")
+    raise ValueError(
+        f"{place}: expected 1 or 3 channels as the first or the last axis, got shape {array.shape}; "
+        "input_data_format says where 2 or 4 channels are"
+    )
 
 
 def checked_format(name: str, data_format: str | None, accepted: Sequence[str | None]) -> None:
     """ValueError unless the channel order is one of `accepted`."""
-    if data_format not in accepted:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, accepted))}, got {data_format!r}")
+    if not isinstance(data_format, str | None) or data_format not in accepted:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, accepted))}, got {shown(data_format)}")
 
 
 def to_data_format(image: np.ndarray, data_format: str) -> np.ndarray:
@@ -173,12 +218,12 @@ def checked_size(size: Any, name: str = "size") -> dict[str, int]:
         size = {"height": size[0], "width": size[1]}
     if not isinstance(size, dict) or set(size) != {"height", "width"}:
         raise ValueError(
-            f'{name}: expected {{"height": ..., "width": ...}}, (height, width) or one number, got {size!r}'
+            f'{name}: expected {{"height": ..., "width": ...}}, (height, width) or one number, got {shown(size)}'
         )
     if not all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v > 0 for v in size.values()):
-        raise ValueError(f"{name}: expected positive integers, got {size!r}")
+        raise ValueError(f"{name}: expected positive integers, got {shown(size)}")
     if size["height"] * size["width"] > MAX_PIXELS:
-        raise ValueError(f"{name}: expected at most {MAX_PIXELS} pixels, got {size!r}")
+        raise ValueError(f"{name}: expected at most {MAX_PIXELS} pixels, got {shown(size)}")
     return {"height": int(size["height"]), "width": int(size["width"])}
 
 
@@ -186,7 +231,7 @@ def checked_resample(resample: Any) -> Image.Resampling:
     """The Pillow filter that a number (0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming) stands for."""
     accepted = [int(r) for r in Image.Resampling]
     if isinstance(resample, bool) or not isinstance(resample, int) or int(resample) not in accepted:
-        raise ValueError(f"resample: expected one of PIL.Image.Resampling ({accepted}), got {resample!r}")
+        raise ValueError(f"resample: expected one of PIL.Image.Resampling ({accepted}), got {shown(resample)}")
     return Image.Resampling(resample)
 
 
@@ -203,11 +248,21 @@ def resize(image: np.ndarray, height: int, width: int, resample: int = Image.Res
             "images: expected whole numbers in 0..255 or fractions in 0..1 to resize, "
             f"got {image.dtype} in {image.min()}..{image.max()}; pass do_resize=False for other values"
         )
-    eight_bit = (image if whole else image * 255).astype(np.uint8)
-    picture = Image.fromarray(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
+    eight_bit = (image if whole else image * 255).astype(np.uint8, copy=False)
+    picture = _picture(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
     resized = np.asarray(picture.resize((width, height), resample=checked_resample(resample)))
     resized = resized.reshape(height, width, -1)
     return resized if whole else (resized / 255).astype(np.float32)
+
+
+def _picture(values: np.ndarray) -> Image.Image:
+    """The other way round than `_values`, in strips too."""
+    if values.size <= _STRIP:
+        return Image.fromarray(values)
+    picture = Image.new(Image.fromarray(values[:1]).mode, values.shape[1::-1])
+    for rows in _strips(values):
+        picture.paste(Image.fromarray(values[rows]), (0, rows.start))
+    return picture
 
 
 def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -221,10 +276,32 @@ def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def rescale(image: np.ndarray, factor: float, offset: float = 0.0) -> np.ndarray:
     """`image * factor + offset`, as float32."""
-    if isinstance(factor, bool) or not isinstance(factor, int | float | np.number) or not math.isfinite(factor):
-        raise ValueError(f"rescale_factor: expected a finite number, got {factor!r}")
-    scaled = image * float(factor)
-    return (scaled + offset if offset else scaled).astype(np.float32)
+    factor = checked_factor(factor)
+    scaled = np.empty(image.shape, np.float32)
+    for rows in _strips(image):  # the products are float64: all at once they take eight times a picture
+        products = image[rows] * factor
+        scaled[rows] = products + offset if offset else products
+    return scaled
+
+
+def checked_factor(factor: Any) -> float:
+    """A finite number; else ValueError."""
+    if isinstance(factor, bool) or not isinstance(factor, int | float | np.number) or not _is_finite(factor):
+        raise ValueError(f"rescale_factor: expected a finite number, got {shown(factor)}")
+    return float(factor)
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def _strips(image: np.ndarray) -> Iterator[slice]:
+    """The rows of an image, some at a time."""
+    rows = max(1, _STRIP // max(1, image[0].size)) if len(image) else 1
+    return (slice(top, top + rows) for top in range(0, len(image), rows))
 
 
 def normalize(image: np.ndarray, mean: float | Sequence[float], std: float | Sequence[float]) -> np.ndarray:
@@ -232,15 +309,26 @@ def normalize(image: np.ndarray, mean: float | Sequence[float], std: float | Seq
     channels = image.shape[-1]
     means, stds = checked_channels("image_mean", mean, channels), checked_channels("image_std", std, channels)
     if (stds == 0).any():
-        raise ValueError(f"image_std: expected numbers other than zero, got {std!r}")
-    return (image.astype(np.float32) - means) / stds
+        raise ValueError(f"image_std: expected numbers other than zero, got {shown(std)}")
+    pixels = image.astype(np.float32)
+    pixels -= means
+    pixels /= stds
+    return pixels
 
 
-def checked_channels(name: str, value: Any, channels: int) -> np.ndarray:
-    """One finite number for all channels or one for each, as float32 that broadcasts over the last axis."""
-    numbers = np.asarray(value)
-    if numbers.dtype.kind not in "uif" or numbers.shape not in ((), (channels,)) or not np.isfinite(numbers).all():
-        raise ValueError(f"{name}: expected one number or {channels} (one for each channel of images), got {value!r}")
+def checked_channels(name: str, value: Any, channels: int | None = None) -> np.ndarray:
+    """One finite number for all channels or one for each, as float32 that broadcasts over the last axis.
+
+    Without `channels`, as many as 4: what a processor is made with, before there is an image.
+    """
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        numbers = np.asarray(None)
+    shapes = [(), (channels,)] if channels else [(), (1,), (2,), (3,), (4,)]
+    if numbers.dtype.kind not in "uif" or numbers.shape not in shapes or not np.isfinite(numbers).all():
+        many = channels or "several"
+        raise ValueError(f"{name}: expected one number or {many} (one for each channel of images), got {shown(value)}")
     return numbers.astype(np.float32)
 
 

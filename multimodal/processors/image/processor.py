@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, ClassVar
 
@@ -12,11 +12,33 @@ import numpy as np
 from multimodal.processors.base import PretrainedProcessor, reject_unknown
 from multimodal.processors.batch import BatchFeature
 from multimodal.processors.image import operations as ops
+from multimodal.processors.shown import shown
+
+
+def _flag(name: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> bool | None:
+        if not isinstance(value, bool | np.bool_ | None):
+            raise ValueError(f"{name}: expected True or False, got {shown(value)}")
+        return None if value is None else bool(value)
+
+    return check
+
+
+def _channels(name: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        ops.checked_channels(name, value)
+        return value
+
+    return check
+
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "size": ops.checked_size,
     "crop_size": lambda value: ops.checked_size(value, "crop_size"),
     "resample": lambda value: int(ops.checked_resample(value)),
+    "rescale_factor": ops.checked_factor,
+    **{name: _channels(name) for name in ("image_mean", "image_std")},
+    **{f"do_{name}": _flag(f"do_{name}") for name in ("resize", "rescale", "normalize", "center_crop", "convert_rgb")},
 }
 """Options that are brought into one form when they are given, to the constructor or to a call."""
 
@@ -76,8 +98,62 @@ class ImageProcessor(PretrainedProcessor):
         settings |= {name: check(settings[name]) for name, check in _CHECKS.items() if name in settings}
         pictures = ops.read_images(images, input_data_format, bool(settings.get("do_convert_rgb")))
         wanted = None if data_format == "none" else data_format
-        pixels = [ops.to_data_format(_processed(p.values, settings), wanted or p.data_format) for p in pictures]
-        return BatchFeature({"pixel_values": pixels}, return_tensors)
+
+        def processed(picture: ops.Picture) -> np.ndarray:
+            return ops.to_data_format(_processed(picture.values, settings), wanted or picture.data_format)
+
+        # By `map`, which holds no picture while it reads the next.
+        return BatchFeature({"pixel_values": list(map(processed, pictures))}, return_tensors)
+
+    def resize(
+        self,
+        image: Any,
+        size: Any,
+        resample: int | None = None,
+        data_format: str | None = None,
+        input_data_format: str | None = None,
+    ) -> np.ndarray:
+        """One image in another size, in its own channel order unless `data_format` is another one.
+
+        `resample` is the processor's own where it is not given. Errors: ValueError, as of every step below.
+        """
+        sides = ops.checked_size(size)
+        resample = self.resample if resample is None else resample
+        return _step(image, data_format, input_data_format, lambda a: ops.resize(a, **sides, resample=resample))
+
+    def rescale(
+        self, image: Any, scale: float, data_format: str | None = None, input_data_format: str | None = None
+    ) -> np.ndarray:
+        """One image times `scale`, float32."""
+        return _step(image, data_format, input_data_format, lambda a: ops.rescale(a, scale))
+
+    def normalize(
+        self,
+        image: Any,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        data_format: str | None = None,
+        input_data_format: str | None = None,
+    ) -> np.ndarray:
+        """One image less `mean`, divided by `std` (one number, or one for each channel), float32."""
+        return _step(image, data_format, input_data_format, lambda a: ops.normalize(a, mean, std))
+
+    def center_crop(
+        self, image: Any, size: Any, data_format: str | None = None, input_data_format: str | None = None
+    ) -> np.ndarray:
+        """The middle of one image, with black around it where it is smaller."""
+        sides = ops.checked_size(size)
+        return _step(image, data_format, input_data_format, lambda a: ops.center_crop(a, **sides))
+
+
+def _step(
+    image: Any, data_format: str | None, input_data_format: str | None, step: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """One step on one image, back in the channel order it came in or the one that is asked for."""
+    for name, value in (("data_format", data_format), ("input_data_format", input_data_format)):
+        ops.checked_format(name, value, (ops.FIRST, ops.LAST, None))
+    picture = ops.read_image(image, input_data_format)
+    return ops.to_data_format(step(picture.values), data_format or picture.data_format)
 
 
 _CALL_ARGUMENTS = ("images", "return_tensors", "data_format", "input_data_format")

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from multimodal.processors.shown import reason, shown
 from multimodal.processors.text.tokenizer_files import load_engine, read_text
 
 
 def read_vocabulary(path: str | Path) -> dict[str, int]:
     """`vocab.json`: token -> id. Errors: ValueError naming the file, and the token where ids or tokens repeat."""
 
+    twice: list[str] = []
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(
-                f"{path}: expected every token once, got {next(n for n in names if names.count(n) > 1)!r} again"
-            )
+            twice.append(Counter(name for name, _ in pairs).most_common(1)[0][0])
         return values
 
     try:
         vocabulary = json.loads(read_text(Path(path)), object_pairs_hook=once)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON object of tokens and ids, got {error}") from error
+        raise ValueError(f"{path}: expected a JSON object of tokens and ids, got {reason(error)}") from error
+    if twice:
+        raise ValueError(f"{path}: expected every token once, got {shown(twice[-1])} again")
     if not isinstance(vocabulary, dict) or not vocabulary:
-        raise ValueError(f"{path}: expected a JSON object of tokens and ids, got {json.dumps(vocabulary)[:40]}")
+        raise ValueError(f"{path}: expected a JSON object of tokens and ids, got {shown(vocabulary)}")
     owners: dict[int, str] = {}
     for token, i in vocabulary.items():
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < 2**31:
-            raise ValueError(f"{path}: expected an id of at least 0 for {token!r}, got {i!r}")
+            raise ValueError(f"{path}: expected an id of at least 0 for {shown(token)}, got {shown(i)}")
+        try:
+            token.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{path}: expected tokens that UTF-8 can hold, got {shown(token)}") from error
         if i in owners:
-            raise ValueError(f"{path}: expected every id once, got {i} for {owners[i]!r} and {token!r}")
+            raise ValueError(f"{path}: expected every id once, got {i} for {shown(owners[i])} and {shown(token)}")
         owners[i] = token
     return vocabulary
 
@@ -47,12 +54,12 @@ def read_merges(path: str | Path, vocabulary: dict[str, int]) -> list[tuple[str,
             continue
         pair = tuple(line.split(" "))
         if len(pair) != 2 or not all(pair):
-            raise ValueError(f"{path}: expected two tokens on line {i}, got {line!r}")
+            raise ValueError(f"{path}: expected two tokens on line {i}, got {shown(line)}")
         for token in (*pair, "".join(pair)):
             if token not in vocabulary:
-                raise ValueError(f"{path}: expected tokens of the vocabulary on line {i}, got {token!r}")
+                raise ValueError(f"{path}: expected tokens of the vocabulary on line {i}, got {shown(token)}")
         if pair in merges:
-            raise ValueError(f"{path}: expected every merge once, got {line!r} on lines {merges[pair]} and {i}")
+            raise ValueError(f"{path}: expected every merge once, got {shown(line)} on lines {merges[pair]} and {i}")
         merges[pair] = i
     return list(merges)
 

@@ -7,11 +7,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from multimodal.processors.arrays import to_python
+from multimodal.processors.base import reject_unknown
 from multimodal.processors.text.inputs import read_id_rows, read_ids
+from multimodal.processors.text.options import checked_switch
 
 # Tokenising drops the spaces around these; decoding puts one before each token, which is then one too many.
 _TIGHT = ((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"))
 _TIGHT = (*_TIGHT, (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"))
+_OPTIONS = ("skip_special_tokens", "clean_up_tokenization_spaces", "spaces_between_special_tokens")
 
 
 class Decoding:
@@ -21,26 +24,46 @@ class Decoding:
     clean_up_tokenization_spaces: bool
 
     def decode(
-        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        spaces_between_special_tokens: bool = True,
+        **kwargs: Any,
     ) -> str:
         """The text of one row of ids (a list, any framework's array, or one id).
 
         `clean_up_tokenization_spaces` drops the spaces before punctuation and English contractions; the tokenizer's own
-        setting decides where it is None. Ids beyond the vocabulary stand for nothing. Errors: ValueError.
+        setting decides where it is None. `spaces_between_special_tokens` is for slow tokenizers: whether spaces
+        surround added tokens. Ids beyond the vocabulary stand for nothing. Errors: ValueError.
         """
-        return self._cleaned(
-            self.engine.decode(read_ids(token_ids), skip_special_tokens=skip_special_tokens),
-            clean_up_tokenization_spaces,
-        )
+        reject_unknown("decode", kwargs, _OPTIONS)
+        checked_switch("skip_special_tokens", skip_special_tokens)
+        rows = [read_ids(token_ids)]
+        text = self._decoded(rows, skip_special_tokens, spaces_between_special_tokens)[0]
+        return self._cleaned(text, clean_up_tokenization_spaces)
 
     def batch_decode(
-        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        spaces_between_special_tokens: bool = True,
+        **kwargs: Any,
     ) -> list[str]:
         """The texts of many rows: a list of rows, or an array (batch, length). See `decode`."""
-        texts = self.engine.decode_batch(read_id_rows(sequences), skip_special_tokens=skip_special_tokens)
+        reject_unknown("batch_decode", kwargs, _OPTIONS)
+        checked_switch("skip_special_tokens", skip_special_tokens)
+        texts = self._decoded(read_id_rows(sequences), skip_special_tokens, spaces_between_special_tokens)
         return [self._cleaned(text, clean_up_tokenization_spaces) for text in texts]
 
+    def _decoded(self, rows: list[list[int]], skip: bool, spaces: bool) -> list[str]:
+        """The texts as the engine writes them."""
+        checked_switch("spaces_between_special_tokens", spaces)
+        return self.engine.decode_batch(rows, skip_special_tokens=skip)
+
     def _cleaned(self, text: str, clean_up: bool | None) -> str:
+        checked_switch("clean_up_tokenization_spaces", clean_up)
         clean_up = self.clean_up_tokenization_spaces if clean_up is None else clean_up
         return self.clean_up_tokenization(text) if clean_up else text
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, processors
 
+from multimodal.processors.text.inputs import read_ids
+
 # ("A", type) and ("B", type) are the texts, other names special tokens; each with its token type.
 Frame = tuple[tuple[str, int], ...]
 
@@ -17,20 +19,24 @@ class Frames:
     frame: Frame = (("A", 0),)
     pair_frame: Frame = (("A", 0), ("B", 1))
 
+    def _present(self, frame: Frame) -> Frame:
+        """The frame without the special tokens that the tokenizer does not have."""
+        return tuple(part for part in frame if part[0] in "AB" or getattr(self, f"{part[0]}_token_id") is not None)
+
     def _post_processor(self) -> Any:
         """What frames the texts in the engine."""
-        tokens = {
-            name: getattr(self, f"{name}_token") for name, _ in (*self.frame, *self.pair_frame) if name not in "AB"
-        }
-        missing = [name for name, token in tokens.items() if token is None]
-        if missing:
-            raise ValueError(f"{missing[0]}_token: expected a token (it frames every text), got None")
+        single, pair = self._present(self.frame), self._present(self.pair_frame)
+        names = dict.fromkeys(name for name, _ in (*single, *pair) if name not in "AB")
         return processors.TemplateProcessing(
-            single=[_piece(name, kind) for name, kind in self.frame],
-            pair=[_piece(name, kind) for name, kind in self.pair_frame],
+            single=[_piece(name, kind) for name, kind in single],
+            pair=[_piece(name, kind) for name, kind in pair],
             special_tokens=[
-                {"id": name, "ids": [self.engine.token_to_id(token)], "tokens": [token]}
-                for name, token in tokens.items()
+                {
+                    "id": name,
+                    "ids": [getattr(self, f"{name}_token_id")],
+                    "tokens": [getattr(self, f"{name}_token")],
+                }
+                for name in names
             ],
         )
 
@@ -40,7 +46,7 @@ class Frames:
         frame = self.frame if second is None else self.pair_frame
         return [
             (texts[name], kind, 0) if name in texts else ([getattr(self, f"{name}_token_id")], kind, 1)
-            for name, kind in frame
+            for name, kind in self._present(frame)
         ]
 
     def build_inputs_with_special_tokens(
@@ -62,11 +68,13 @@ class Frames:
 
         With `already_has_special_tokens`, of ids as they are: 1 for every id of a special token.
         """
+        token_ids_0 = read_ids(token_ids_0, "token_ids_0")
         if already_has_special_tokens:
             if token_ids_1 is not None:
                 raise ValueError("token_ids_1: expected None with already_has_special_tokens=True, got a list")
             special = set(self.all_special_ids)  # pyright: ignore - SpecialTokens has it
             return [int(i in special) for i in token_ids_0]
+        token_ids_1 = None if token_ids_1 is None else read_ids(token_ids_1, "token_ids_1")
         return [special for ids, _, special in self._framed_ids(token_ids_0, token_ids_1) for _ in ids]
 
 

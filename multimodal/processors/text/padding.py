@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from multimodal.processors.shown import shown
+
 # A length that no row reaches means that a tokenizer has no limit, as published files spell it.
 UNLIMITED = int(1e30)
 LARGEST_LIMIT = int(1e20)
+_LONGEST_ROW = 2**31
 
 _STRATEGIES = {
     False: None,
@@ -39,17 +42,22 @@ def resolve_padding(
     max_length: int | None,
     model_max_length: int,
     multiple: int | None,
-    pad_token: str | None,
+    has_pad_token: bool,
 ) -> Padding | None:
     """The documented arguments as a `Padding`, None for no padding. Errors: ValueError naming the argument."""
     if not isinstance(padding, bool | str | None) or padding not in _STRATEGIES:
-        raise ValueError(f"padding: expected True, False, 'longest', 'max_length' or 'do_not_pad', got {padding!r}")
+        raise ValueError(
+            f"padding: expected True, False, 'longest', 'max_length' or 'do_not_pad', got {shown(padding)}"
+        )
     check_positive("max_length", max_length)
     check_positive("pad_to_multiple_of", multiple)
+    for name, value in (("max_length", max_length), ("pad_to_multiple_of", multiple)):
+        if value is not None and value >= _LONGEST_ROW and padding not in (False, None, "do_not_pad"):
+            raise ValueError(f"{name}: expected less than {_LONGEST_ROW} to pad to, got {shown(value)}")
     strategy = _STRATEGIES[padding]
     if strategy is None:
         return None
-    if pad_token is None:
+    if not has_pad_token:
         raise ValueError(
             "padding: expected a tokenizer with a pad token, got none; set one that the vocabulary has "
             "(tokenizer.pad_token = tokenizer.eos_token) or add one (add_special_tokens({'pad_token': '[PAD]'}))"
@@ -67,12 +75,12 @@ def resolve_padding(
 def check_positive(name: str, value: int | None) -> None:
     """ValueError unless `value` is None or a positive integer."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
 
 
 def check_side(name: str, side: str) -> str:
-    if side not in ("left", "right"):
-        raise ValueError(f"{name}: expected 'left' or 'right', got {side!r}")
+    if not isinstance(side, str) or side not in ("left", "right"):
+        raise ValueError(f"{name}: expected 'left' or 'right', got {shown(side)}")
     return side
 
 

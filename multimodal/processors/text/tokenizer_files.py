@@ -12,8 +12,11 @@ from tokenizers import AddedToken, Tokenizer
 from multimodal import hub
 from multimodal.files import write_text
 from multimodal.processors.base import read_json_object
+from multimodal.processors.shown import reason, shown
+from multimodal.processors.text.chat import written_template
 from multimodal.processors.text.encoding import Encoder
-from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, token_dict
+from multimodal.processors.text.settings import check_ids, check_settings
+from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, plain_token, token_dict
 
 TOKENIZER_NAME = "tokenizer.json"
 CONFIG_NAME = "tokenizer_config.json"
@@ -23,6 +26,8 @@ ADDED_TOKENS_NAME = "added_tokens.json"
 # Files, which a configuration must not name, and what belongs to one folder only.
 _NOT_SETTINGS = ("tokenizer_file", "tokenizer_object", "tokenizer_class", "name_or_path", "special_tokens_map_file")
 
+_WRITTEN_APART = ("added_tokens_decoder", "chat_template", "verbose", *TOKEN_NAMES)
+
 
 def load_engine(path: str | Path) -> Tokenizer:
     """The engine that a `tokenizer.json` describes. Errors: ValueError naming the file."""
@@ -30,7 +35,7 @@ def load_engine(path: str | Path) -> Tokenizer:
     try:
         return Tokenizer.from_str(text)
     except Exception as error:  # the engine raises plain Exception, nothing narrower
-        raise ValueError(f"{path}: expected a tokenizer of the `tokenizers` library, got {error}") from error
+        raise ValueError(f"{path}: expected a tokenizer of the `tokenizers` library, got {reason(error)}") from error
 
 
 def read_text(path: Path) -> str:
@@ -38,7 +43,7 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a file of UTF-8 text, got {error}") from error
+        raise ValueError(f"{path}: expected a file of UTF-8 text, got {reason(error)}") from error
     if not text.strip():
         raise ValueError(f"{path}: expected a vocabulary, got an empty file")
     return text
@@ -66,11 +71,18 @@ class TokenizerFiles:
         settings_files = [CONFIG_NAME, SPECIAL_TOKENS_NAME, ADDED_TOKENS_NAME]
         folder = hub.find_folder(pretrained_model_name_or_path, wanted, patterns=[*wanted, *settings_files], **options)
         files = cls._chosen_files(folder)
-        values = _read_settings(folder)
+        values, origins = _read_settings(folder, cls)
         known = {k: v for k, v in values.items() if k in cls._arguments()}
         described = cls._described(files["tokenizer_file"]) if "tokenizer_file" in files else {}
-        tokenizer = cls(**files, **(described | known | given))
-        tokenizer.extra = {k: v for k, v in values.items() if k not in known and k not in _NOT_SETTINGS}
+        try:
+            tokenizer = cls(**files, **(described | known | given))
+        except ValueError as error:
+            key = str(error).partition(":")[0]
+            if key in known and key not in given:
+                raise ValueError(f"{origins[key]}: {error}") from error
+            raise
+        others = {k: v for k, v in values.items() if k not in known and k not in _NOT_SETTINGS}
+        tokenizer.extra = {**others, **tokenizer.extra}
         tokenizer.name_or_path = str(pretrained_model_name_or_path)
         tokenizer._check_added(folder / ADDED_TOKENS_NAME)
         return tokenizer
@@ -104,12 +116,12 @@ class TokenizerFiles:
         """Tokens that old folders list apart: add those that are missing; ValueError for ids that do not fit."""
         if not path.is_file():
             return
-        for token, i in sorted(read_json_object(path).items(), key=lambda item: item[1]):
+        for token, i in check_ids(read_json_object(path), path).items():
             if self.engine.token_to_id(token) is None:
                 self.engine.add_tokens([AddedToken(token, normalized=False)])
             if self.engine.token_to_id(token) != i:
                 raise ValueError(
-                    f"{path}: expected id {i} for {token!r}, the vocabulary has {self.engine.token_to_id(token)}"
+                    f"{path}: expected id {i} for {shown(token)}, the vocabulary has {self.engine.token_to_id(token)}"
                 )
 
     def save_pretrained(
@@ -146,10 +158,14 @@ class TokenizerFiles:
 
     def _settings_dict(self) -> dict[str, Any]:
         """The content of `tokenizer_config.json`."""
-        names = [*self._settings, *(n for n in COMMON_ARGUMENTS if n != "added_tokens_decoder")]
+        names = [*self._settings, *(n for n in COMMON_ARGUMENTS if n not in _WRITTEN_APART)]
+        tokens = {name: self._special[name] for name in TOKEN_NAMES}
+        template = written_template(self.chat_template)
         return {
             **self.extra,
             **{name: getattr(self, name) for name in names},
+            **{name: token and token.content for name, token in tokens.items()},
+            **({} if template is None else {"chat_template": template}),
             "added_tokens_decoder": {str(i): token_dict(token) for i, token in self.added_tokens_decoder.items()},
             "tokenizer_class": type(self).__name__.removesuffix("Fast"),
         }
@@ -157,13 +173,10 @@ class TokenizerFiles:
     def _special_tokens_dict(self) -> dict[str, Any]:
         """The content of `special_tokens_map.json`: tokens by name, with their flags where they have any."""
 
-        def written(token: AddedToken) -> str | dict[str, Any]:
-            plain = not (token.lstrip or token.rstrip or token.single_word or token.normalized)
-            return token.content if plain else {k: v for k, v in token_dict(token).items() if k != "special"}
-
-        values: dict[str, Any] = {n: written(self._special[n]) for n in TOKEN_NAMES if self._special[n] is not None}
+        named = {name: plain_token(token) for name, token in self._special.items() if token is not None}
+        values: dict[str, Any] = {name: named[name] for name in TOKEN_NAMES if name in named}
         if self._additional:
-            values["additional_special_tokens"] = [written(token) for token in self._additional]
+            values["additional_special_tokens"] = [plain_token(token) for token in self._additional]
         return values
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,15 +194,19 @@ class TokenizerFiles:
         """What a family does to an engine that was read back from text."""
 
 
-def _read_settings(folder: Path) -> dict[str, Any]:
-    """`tokenizer_config.json`, with the tokens of `special_tokens_map.json`, whose flags are the fuller ones."""
+def _read_settings(folder: Path, cls: type) -> tuple[dict[str, Any], dict[str, Path]]:
+    """`tokenizer_config.json`, with the tokens of `special_tokens_map.json`, whose flags are the fuller ones; and which
+    file each key is from. Errors: ValueError naming the file and the key."""
     values: dict[str, Any] = {}
+    origins: dict[str, Path] = {}
     for name in (CONFIG_NAME, SPECIAL_TOKENS_NAME):
         if (folder / name).is_file():
-            values |= read_json_object(folder / name)
-    if "max_len" in values:
-        values.setdefault("model_max_length", values.pop("max_len"))
-    return values
+            found = read_json_object(folder / name)
+            if "max_len" in found:
+                found.setdefault("model_max_length", found.pop("max_len"))
+            values |= check_settings(found, cls, folder / name)
+            origins |= dict.fromkeys(found, folder / name)
+    return values, origins
 
 
 def _write_all(folder: Path, texts: dict[str, str], prefix: str | None) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
-"""Truncation: how much of a text, or of each text of a pair, is kept."""
+"""Truncation: how much of a text, or of each text of a pair, is kept, and what overflows."""
 
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from multimodal.processors.shown import shown
 from multimodal.processors.text.padding import LARGEST_LIMIT, check_positive
 
 _STRATEGIES = {
@@ -80,31 +81,68 @@ def _equal_share(first: int, second: int, room: int) -> tuple[int, int]:
     return (longer, shorter) if first > second else (shorter, longer)
 
 
+Cut = tuple[list[int], list[int] | None, list[int]]
+
+
+def cut_ids(first: list[int], second: list[int] | None, remove: int, strategy: str, stride: int, side: str) -> Cut:
+    """(first, second, overflow) after `remove` ids of a text or pair are taken away, as slow tokenizers do.
+
+    The overflow is what was taken away and `stride` ids that were not; longest_first of a pair has none. Errors:
+    ValueError where there are not so many ids to take.
+    """
+    if remove <= 0 or strategy == "do_not_truncate":
+        return first, second, []
+    if strategy == "longest_first" and second is not None:
+        keep = _longest_one_by_one(len(first), len(second), max(0, len(first) + len(second) - remove))
+        first, second = (ids[len(ids) - n :] if side == "left" else ids[:n] for ids, n in zip((first, second), keep))
+        return first, second, []
+    name, target = ("pair_ids", second) if strategy == "only_second" else ("ids", first)
+    if target is None or len(target) < remove:
+        has = "none" if target is None else f"{len(target)}"
+        raise ValueError(f"{name}: expected at least the {remove} tokens that {strategy!r} takes away, got {has}")
+    over = min(len(target), stride + remove)
+    if side == "left":
+        kept, overflow = target[remove:], target[:over]
+    else:
+        kept, overflow = target[: len(target) - remove], target[len(target) - over :]
+    return (first, kept, overflow) if target is second else (kept, second, overflow)
+
+
+def checked_strategy(truncation: Any) -> str | None:
+    """The strategy that a `truncation` argument means, None for no truncation. ValueError for anything else."""
+    if not isinstance(truncation, bool | str | None) or truncation not in _STRATEGIES:
+        raise ValueError(
+            "truncation: expected True, False, 'longest_first', 'only_first', 'only_second' or 'do_not_truncate', "
+            f"got {shown(truncation)}"
+        )
+    return _STRATEGIES[truncation]
+
+
 def resolve_truncation(
     truncation: bool | str | None,
     max_length: int | None,
     model_max_length: int,
     stride: int,
     side: str,
-    padding: bool | str | None,
+    unpadded: bool,
     one_by_one: bool,
+    verbose: bool = True,
 ) -> Truncation | None:
-    """The documented arguments as a `Truncation`, None for no truncation. Errors: ValueError naming the argument."""
-    if not isinstance(truncation, bool | str | None) or truncation not in _STRATEGIES:
-        raise ValueError(
-            "truncation: expected True, False, 'longest_first', 'only_first', 'only_second' or 'do_not_truncate', "
-            f"got {truncation!r}"
-        )
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 0:
-        raise ValueError(f"stride: expected an integer of at least 0, got {stride!r}")
+    """The documented arguments as a `Truncation`, None for no truncation. Errors: ValueError naming the argument.
+
+    Where rows are `unpadded`, `max_length` alone truncates, with a warning unless `verbose` is off.
+    """
+    strategy = checked_strategy(truncation)
+    if isinstance(stride, bool) or not isinstance(stride, int) or not 0 <= stride < 2**31:
+        raise ValueError(f"stride: expected an integer of at least 0, got {shown(stride)}")
     check_positive("max_length", max_length)
-    if truncation is None and max_length is not None and padding in (False, None, "do_not_pad"):
-        warnings.warn(
-            "max_length without truncation=...: truncating as truncation=True does. Pass truncation to say so.",
-            stacklevel=4,
-        )
-        truncation = True
-    strategy = _STRATEGIES[truncation]
+    if truncation is None and max_length is not None and unpadded:
+        if verbose:
+            warnings.warn(
+                "max_length without truncation=...: truncating as truncation=True does. Pass truncation to say so.",
+                stacklevel=4,
+            )
+        strategy = _STRATEGIES[True]
     limit = model_max_length if max_length is None else max_length
     if strategy is None or limit > LARGEST_LIMIT:
         return None

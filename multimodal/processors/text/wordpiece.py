@@ -17,6 +17,7 @@ from tokenizers import (
     pre_tokenizers,
 )
 
+from multimodal.processors.shown import shown
 from multimodal.processors.text.tokenizer_files import load_engine, read_text
 
 # A longer word is unknown as a whole.
@@ -33,7 +34,7 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     for i, token in enumerate(lines):
         if token in vocabulary:
             raise ValueError(
-                f"{path}: expected every token once, got {token!r} on lines {vocabulary[token] + 1} and {i + 1}"
+                f"{path}: expected every token once, got {shown(token)} on lines {vocabulary[token] + 1} and {i + 1}"
             )
         vocabulary[token] = i
     return vocabulary
@@ -47,7 +48,7 @@ def write_vocabulary(vocabulary: dict[str, int]) -> str:
 def build(vocabulary: dict[str, int], unk_token: str, prefix: str, source: Any) -> Tokenizer:
     """An engine without normaliser and pre-tokenizer. ValueError where the unknown token is not in the vocabulary."""
     if unk_token not in vocabulary:
-        raise ValueError(f"unk_token: expected a token of {source}, got {unk_token!r}")
+        raise ValueError(f"unk_token: expected a token of {source}, got {shown(unk_token)}")
     model = models.WordPiece(
         vocabulary, unk_token=unk_token, max_input_chars_per_word=MAX_WORD_LENGTH, continuing_subword_prefix=prefix
     )
