@@ -158,3 +158,8 @@ def input_gradients(model: Any, inputs: dict[str, Any], field: str, cotangent: n
 def fetch(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} of a model, copied."""
     return {name: np.array(value) for name, value in model._fetch().items()}
+
+
+def narrowed(load: Callable, name: str) -> Any:
+    """A loaded model whose tensors are bfloat16, by the way that users of the framework have for it."""
+    return load(name).to(torch.bfloat16)
