@@ -135,6 +135,12 @@ def model_name(auto_class: str, config: Any) -> str:
     return models[auto_class]
 
 
+def is_generative(name: str) -> bool:
+    """Whether a class, without a backend's prefix, is one that texts are generated with, now or later."""
+    autos = ("AutoModelForCausalLM", "AutoModelForVision2Seq")
+    return any(row.models.get(auto_class) == name for row in FAMILIES.values() for auto_class in autos)
+
+
 def model_class(backend: str, name: str) -> type:
     """The class of one backend by its name without prefix."""
     return getattr(importlib.import_module(f"multimodal.{backend}"), PREFIXES[backend] + name)

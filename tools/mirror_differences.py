@@ -31,6 +31,9 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
     ("*/pretrained.py", "- *.load_state_dict(*)"): "torch's own idiom",
     ("tf/weights.py", "+ set_paths(network, start)"): "Keras makes paths of the scopes that layers are built in",
+    ("tf/pretrained.py", "+ follow(*)"): "Keras' optimisers are of the variables that they were built with",
+    ("*/weights.py", "+ replace(*)"): "torch takes a tensor of another shape by assignment",
+    ("flax/weights.py", "- sizes(*)"): LINEN,
     ("*/pretrained.py", "- *.device()"): "Keras and JAX place arrays themselves",
     ("*/pretrained.py", "- *.dtype()"): "an attribute there",
     ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",
@@ -41,7 +44,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
     ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",
     ("*/weights.py", "- WithoutStorage*"): "elsewhere a network is made with its values, or has none",
-    ("*/weights.py", "- place(*)"): "elsewhere a network is made with its values, or has none",
     **{
         ("flax/weights.py", f"+ {name}(*)"): "linen's collections"
         for name in ("collections", "joined", "part", "with_part")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from multimodal import hub
+from multimodal.configs.heads import settle_pruned_heads
 from multimodal.files import write_text
 from multimodal.suggestions import did_you_mean
 
@@ -152,7 +153,7 @@ class PretrainedConfig:
         self.id2label = {int(k): v for k, v in self.id2label.items()}
         if self.label2id is None or len(self.label2id) != len(self.id2label):
             self.label2id = {v: k for k, v in self.id2label.items()}
-        self.pruned_heads = {int(k): sorted(int(h) for h in v) for k, v in (self.pruned_heads or {}).items()}
+        settle_pruned_heads(self)
 
     def validate(self) -> None:
         """Raise ValueError for values no model can be built from."""

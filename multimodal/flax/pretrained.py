@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import flax
@@ -71,15 +71,18 @@ class FlaxPretrainedModel(ModelBase):
         params = jax.tree_util.tree_map(lambda leaf: leaf, self.params)
         self.params = weights.load(params, pairs, self.param_dtype, state)
 
-    def _fetch(self) -> dict[str, np.ndarray]:
-        return weights.fetch(self.params)
+    def _fetch(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        return weights.fetch(self.params, names)
 
     def _ready(self) -> None:
         """A model is in inference mode unless it is called with train=True."""
 
-    def _replace_network(self) -> None:
-        """Parameters of a new shape; the module is made from the configuration at each call."""
-        self.params = {}
+    def _sizes(self) -> dict[tuple[str, str], Any]:
+        """None: the module is made from the configuration at each call."""
+        return {}
+
+    def _reshape(self, arrays: Mapping[str, np.ndarray], sizes: Mapping[tuple[str, str], Any]) -> None:
+        self.params = weights.replace(self.params, arrays.items())
 
     @property
     def _frozen(self) -> FrozenConfig:
@@ -142,9 +145,12 @@ class FlaxPretrainedModel(ModelBase):
         """A copy of parameters in float32. Statistics keep their type."""
         return _retyped(params, jnp.float32)
 
-    def get_input_embeddings(self) -> jax.Array:
-        """The table of the token embeddings, or the kernel of the patch embeddings of a vision model."""
-        return self.named_tensors()[self._embeddings()]
+    def get_input_embeddings(self) -> Any:
+        """The table of the token embeddings, or the kernel of the patch embeddings of a vision model.
+
+        None of a model without parameters, which takes them with each call.
+        """
+        return self.named_tensors()[self._embeddings()] if self.params else None
 
     def set_input_embeddings(self, value: jax.Array) -> None:
         """Put another array in the place of the embeddings; ValueError for another shape."""

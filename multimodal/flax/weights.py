@@ -6,6 +6,7 @@ A model without state is a plain tree of parameters. One with state (running sta
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 STATE = "batch_stats"
 _LIST_ITEM = re.compile(r"(.*)_(\d+)")
@@ -88,9 +90,43 @@ def _state(name: str, array: np.ndarray, dtype: Any) -> jax.Array:
     return value
 
 
-def fetch(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """{our name: array} of parameters and state."""
-    return {name: np.asarray(array) for name, array in named_tensors(params).items()}
+def replace(params: Mapping[str, Any], pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+    """`params` with arrays under our names, of other shapes, in the place of those that it has; all others are the same.
+
+    A new array has the type of the old one, and is spread over devices as that one was where its shape allows it.
+    """
+    variables, named = jax.tree.map(lambda leaf: leaf, collections(params)), named_tensors(params)
+    for name, array in pairs:
+        *path, leaf = tree_path(name)
+        (level,) = (tree for tree in variables.values() if name in named_tensors({"params": tree}))
+        for key in path:
+            level = level[key]
+        level[leaf] = _placed(jnp.array(array, dtype=named[name].dtype, copy=True), named[name])
+    return joined(variables)
+
+
+def _placed(array: jax.Array, old: Any) -> jax.Array:
+    """The array on the devices of another: along each axis as that one, where it divides the new size evenly."""
+    if not isinstance(old, jax.Array):
+        return array
+    sharding = old.sharding
+    if isinstance(sharding, NamedSharding):
+        names = (*sharding.spec, *(None for _ in range(array.ndim - len(sharding.spec))))
+        parts = [math.prod(sharding.mesh.shape[axis] for axis in _axes(name)) for name in names]
+        fitting = [None if size % count else name for name, size, count in zip(names, array.shape, parts)]
+        sharding = NamedSharding(sharding.mesh, PartitionSpec(*fitting), memory_kind=sharding.memory_kind)
+    return jax.device_put(array, sharding)
+
+
+def _axes(name: Any) -> tuple[str, ...]:
+    """The axes of a mesh that one entry of a PartitionSpec names."""
+    return () if name is None else (name,) if isinstance(name, str) else tuple(name)
+
+
+def fetch(params: Mapping[str, Any], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """{our name: array} of parameters and state, or of some of them, where they are there."""
+    named = named_tensors(params)
+    return {name: np.asarray(array) for name, array in named.items() if names is None or name in names}
 
 
 def tree_path(name: str) -> list[str]:

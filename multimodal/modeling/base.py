@@ -18,14 +18,16 @@ import numpy as np
 from multimodal import hub, registry, specs
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints import names
-from multimodal.checkpoints.layout import from_backend, to_backend
+from multimodal.checkpoints.layout import to_backend
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.plan import LoadReport, make_plan
 from multimodal.checkpoints.source import FreshSource, MemorySource, Source
 from multimodal.configs.base import PretrainedConfig
+from multimodal.configs.heads import settle_pruned_heads
 from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
+from multimodal.modeling.changes import Changeable
 from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
 from multimodal.processors.arrays import to_numpy
@@ -52,12 +54,13 @@ OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
 """{field of an output: what a network calls it} where the two names differ."""
 
 
-class ModelBase(PublishedNames):
+class ModelBase(Changeable, PublishedNames):
     """The neutral half of every public model.
 
     Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our
-    name, array in the backend's layout) pairs; `_fetch()` gives {our name: array in the backend's layout}; `_ready()`
-    is called once `from_pretrained` is done; `_is_traced(given)` and `_extent(value)` say what a call's arguments are.
+    name, array in the backend's layout) pairs; `_fetch(names)` gives {our name: array in the backend's layout}, of all
+    tensors where none are named; `_ready()` is called once `from_pretrained` is done; `_is_traced(given)` and
+    `_extent(value)` say what a call's arguments are; `Changeable` has those of a change of architecture.
     """
 
     backend: ClassVar[str]
@@ -80,6 +83,7 @@ class ModelBase(PublishedNames):
         expected = registry.config_class_of(self.spec.model_type)
         if not isinstance(config, expected):
             raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
+        settle_pruned_heads(config)  # it may have been set since the configuration was made
         self.config = config
         self.generation_config = GenerationConfig.from_model_config_values(config)
         self.parts = names.present_parts(config, self.spec, parts)
@@ -219,58 +223,9 @@ class ModelBase(PublishedNames):
         config.architectures = [self.spec.name]
         config.torch_dtype = next(tensors[row.published].dtype.name for row in self.rows() if not row.kind.is_state)
         config.save_pretrained(folder)
-        if self.can_generate():
+        if registry.is_generative(self.spec.name):
             self.generation_config.save_pretrained(folder)
         folders.write_folder(folder, tensors, max_shard_size, "safetensors" if safe_serialization else "pt-bin")
-
-    # Changes of the architecture
-
-    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
-        """Give the vocabulary another size: kept tokens keep their vectors, new ones are drawn fresh."""
-        if new_num_tokens is not None and new_num_tokens != self.config.vocab_size:
-            if new_num_tokens < 1:
-                raise ValueError(f"new_num_tokens: expected a positive integer, got {new_num_tokens}")
-            copy.deepcopy(self.config).override(vocab_size=new_num_tokens)  # a ValueError leaves ours as it was
-            before = self._canonical()
-            self.config.vocab_size = new_num_tokens
-            self._rebuild(_resized(before, self.rows(), self._fresh(self.rows()), "vocab"))
-        return self.get_input_embeddings()
-
-    def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
-        """Remove attention heads: {layer: [heads]}; the configuration remembers them in `pruned_heads`."""
-        if not isinstance(self.config.num_hidden_layers, int):
-            towers = ", ".join(self.config.num_hidden_layers)
-            raise ValueError(f"prune_heads: expected a model of one encoder, got {self.spec.name}, which has {towers}")
-        count = self.config.num_attention_heads
-        pruned = {layer: set(heads) for layer, heads in self.config.pruned_heads.items()}
-        for layer, heads in heads_to_prune.items():
-            if not 0 <= layer < self.config.num_hidden_layers or not set(heads) <= set(range(count)):
-                limits = f"layers below {self.config.num_hidden_layers} and heads below {count}"
-                raise ValueError(f"heads_to_prune: expected {limits}, got {{{layer}: {sorted(heads)}}}")
-            pruned[layer] = pruned.get(layer, set()) | set(heads)
-            if len(pruned[layer]) == count:
-                raise ValueError(f"heads_to_prune: expected to keep a head of layer {layer}, got all {count} of them")
-        before, kept_before = self._canonical(), self.config.pruned_heads
-        self.config.pruned_heads = {layer: sorted(heads) for layer, heads in sorted(pruned.items()) if heads}
-        keep = {
-            layer: [
-                i
-                for i, h in enumerate(h for h in range(count) if h not in kept_before.get(layer, ()))
-                if h not in heads
-            ]
-            for layer, heads in pruned.items()
-        }
-        self._rebuild(_pruned(before, self.rows(), keep, self.config.hidden_size // count))
-
-    def _canonical(self) -> dict[str, np.ndarray]:
-        fetched = self._fetch()
-        return {row.name: from_backend(fetched[row.name], row.kind, self.backend) for row in self.rows()}
-
-    def _rebuild(self, arrays: dict[str, np.ndarray]) -> None:
-        """A network for the changed configuration, with `arrays` (canonical layout) in it."""
-        self._replace_network()
-        source = MemorySource(arrays)
-        self._load((row.name, to_backend(source.read(row.name), row.kind, self.backend)) for row in self.rows())
 
     # What every call does before and after its network
 
@@ -371,36 +326,3 @@ def _dtype_of(source: Source) -> str:
     dtypes = [source.dtype(name) for name in source.shapes()]
     floating = [dtype.name for dtype in dtypes if dtype.kind not in "iub"][:8]
     return dtype_name(max(floating, key=floating.count))
-
-
-def _resized(before: dict[str, np.ndarray], rows: list[Row], fresh: Source, axis: str) -> dict[str, np.ndarray]:
-    """Arrays for `rows`: along the logical `axis`, as much of the old as fits and fresh values behind it."""
-    after = {}
-    for row in rows:
-        array = before[row.name]
-        if array.shape != row.shape:
-            at = row.axes.index(axis)
-            keep = min(array.shape[at], row.shape[at])
-            new = row.unpack(fresh.read(row.published)).astype(array.dtype)
-            index = tuple(slice(0, keep) if i == at else slice(None) for i in range(array.ndim))
-            new[index] = array[index]
-            array = new
-        after[row.name] = array
-    return after
-
-
-def _pruned(
-    before: dict[str, np.ndarray], rows: list[Row], keep: dict[int, list[int]], head_size: int
-) -> dict[str, np.ndarray]:
-    """Arrays for `rows` that have only the heads `keep` (indices among those there) of some layers."""
-    after = {}
-    for row in rows:
-        array = before[row.name]
-        if array.shape != row.shape:
-            assert row.block is not None, row.name  # heads are of blocks
-            _, layer = row.block
-            at = row.axes.index("heads")
-            index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
-            array = np.take(array, index, axis=at)
-        after[row.name] = array
-    return after

@@ -150,9 +150,9 @@ class EncoderDecoderBase:
         ]
         return FreshSource(scaled, seed, 1.0)
 
-    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> Any:
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> Any:
         """Give the decoder's vocabulary another size."""
-        return self.decoder.resize_token_embeddings(new_num_tokens)
+        return self.decoder.resize_token_embeddings(new_num_tokens, pad_to_multiple_of)
 
     def prune_heads(self, heads_to_prune: dict[int, list[int]]) -> None:
         """A composite has two sets of heads: prune one half's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,6 @@ class PretrainedModel(ModelBase, nn.Module):
         self._prepare(config, parts)
         self.parameter_dtype = getattr(torch, dtype_name(dtype or "float32"))
         self.network = self._build_empty()
-        self._owners: list[tuple[nn.Module, str]] = [(self, "network")]
         if _do_init:
             self._initialise(seed)
 
@@ -70,26 +69,19 @@ class PretrainedModel(ModelBase, nn.Module):
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
         weights.load(self.network, pairs, self.parameter_dtype)
 
-    def _fetch(self) -> dict[str, np.ndarray]:
-        return weights.fetch(self.network)
+    def _fetch(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        return weights.fetch(self.network, names)
 
     def _ready(self) -> None:
         self.eval()
 
-    def _replace_network(self) -> None:
-        """A new network in every place that holds the old one; what was frozen, or in inference mode, stays so."""
-        device, recompute = self.device, self.is_gradient_checkpointing
-        modes = {name: module.training for name, module in self.network.named_modules()}
-        learns = {name: parameter.requires_grad for name, parameter in self.network.named_parameters()}
-        network = self._build_empty()
-        weights.place(network, device)
-        for name, module in network.named_modules():
-            module.training = modes[name]
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(learns[name])
-        for owner, attribute in self._owners:
-            setattr(owner, attribute, network)
-        self._set_recompute(recompute)
+    def _sizes(self) -> dict[tuple[str, str], Any]:
+        return weights.sizes(self._build_empty())
+
+    def _reshape(self, arrays: Mapping[str, np.ndarray], sizes: Mapping[tuple[str, str], Any]) -> None:
+        for (name, attribute), size in sizes.items():
+            setattr(self.network.get_submodule(name), attribute, size)
+        weights.load(self.network, arrays.items())
 
     def _shown(self, name: str) -> str:
         return f"network.{name}"

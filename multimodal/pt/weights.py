@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -20,10 +21,11 @@ def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     return {**dict(network.named_parameters()), **buffers}
 
 
-def load(network: nn.Module, pairs: Iterable[tuple[str, np.ndarray]], dtype: torch.dtype) -> None:
+def load(network: nn.Module, pairs: Iterable[tuple[str, np.ndarray]], dtype: torch.dtype | None = None) -> None:
     """Put arrays under our names into a network, whose own tensors may be without storage so far.
 
-    Parameters get the type `dtype`; buffers stay buffers and keep the type that their module gave them.
+    Parameters get the type `dtype`, or else keep theirs; buffers stay buffers and keep the type that their module gave
+    them. All stay on their device, and frozen where they were.
     """
     for name, array in pairs:
         path, _, leaf = name.rpartition(".")
@@ -31,8 +33,18 @@ def load(network: nn.Module, pairs: Iterable[tuple[str, np.ndarray]], dtype: tor
         old = getattr(module, leaf)
         trained = isinstance(old, nn.Parameter)
         device = "cpu" if old.is_meta else old.device
-        value = from_numpy(array).to(device=device, dtype=dtype if trained else old.dtype).contiguous()
+        value = from_numpy(array).to(device=device, dtype=dtype if trained and dtype else old.dtype).contiguous()
         setattr(module, leaf, nn.Parameter(value, requires_grad=old.requires_grad) if trained else value)
+
+
+def sizes(network: nn.Module) -> dict[tuple[str, str], Any]:
+    """{(our name of a module, attribute): number, or several}: what modules know of the shapes of their tensors."""
+    return {
+        (name, attribute): value
+        for name, module in network.named_modules()
+        for attribute, value in vars(module).items()
+        if isinstance(value, int | float | tuple) and not attribute.startswith("_")
+    }
 
 
 class WithoutStorage(TorchFunctionMode):
@@ -48,14 +60,10 @@ class WithoutStorage(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def place(network: nn.Module, device: torch.device) -> None:
-    """Give everything in a network memory on `device`; what has values keeps them."""
-    network._apply(lambda x: torch.empty_like(x, device=device) if x.is_meta else x.to(device))
-
-
-def fetch(network: nn.Module) -> dict[str, np.ndarray]:
-    """{our name: array} of a network."""
-    return {name: to_numpy(tensor) for name, tensor in named_tensors(network).items()}
+def fetch(network: nn.Module, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """{our name: array} of a network, or of some of its tensors."""
+    named = named_tensors(network)
+    return {name: to_numpy(named[name]) for name in (named if names is None else names)}
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import weakref
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -48,7 +50,8 @@ class TFPretrainedModel(ModelBase, keras.Model):
         keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)
         self._prepare(config, parts)
         self.network = self._built()
-        self._set("_owners", [(self, "network")])
+        # every public model around the network, or around one that it is part of; Keras walks lists when it saves
+        self._set("_owners", weakref.WeakSet([self]))
         self.built = True
         if _do_init:
             self._initialise(seed)
@@ -71,21 +74,30 @@ class TFPretrainedModel(ModelBase, keras.Model):
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
         weights.load(self.network, pairs)
 
-    def _fetch(self) -> dict[str, np.ndarray]:
-        return weights.fetch(self.network)
+    def _fetch(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        return weights.fetch(self.network, names)
 
     def _ready(self) -> None:
         """A Keras model is in inference mode unless it is called for training."""
 
-    def _replace_network(self) -> None:
-        """A new network in every place that holds the old one; what was frozen stays so."""
-        learns = {name: layer.trainable for name, layer in weights.named_layers(self.network)}
-        network, recompute = self._built(), self.is_gradient_checkpointing
-        for name, layer in weights.named_layers(network):
-            layer.trainable = learns[name]
-        for owner, attribute in self._owners:
-            exchange(owner, attribute, network)
-        self._set_recompute(recompute)
+    def _sizes(self) -> dict[tuple[str, str], Any]:
+        return weights.sizes(self._build())
+
+    def _reshape(self, arrays: Mapping[str, np.ndarray], sizes: Mapping[tuple[str, str], Any]) -> None:
+        layers = dict(weights.named_layers(self.network))
+        for (name, attribute), size in sizes.items():
+            *path, leaf = attribute.split(".")
+            setattr(functools.reduce(getattr, path, layers[name]), leaf, size)
+        successors = weights.replace(self.network, arrays.items())
+        for model in self._owners:
+            model._follow(successors)
+
+    def _follow(self, successors: Mapping[int, keras.Variable]) -> None:
+        """Go on with {id of a variable: the one in its place}: compiled steps know the old ones, and so do optimisers."""
+        self.train_function = self.test_function = self.predict_function = None
+        self._set("_programs", None)
+        if getattr(self, "optimizer", None) is not None:
+            self.optimizer = follow(self.optimizer, successors)
 
     def _shown(self, name: str) -> str:
         return self.named_tensors()[name].path
@@ -195,6 +207,23 @@ def exchange(owner: keras.layers.Layer, attribute: str, layer: keras.layers.Laye
     delattr(owner, attribute)
     owner._layers.remove(old)
     setattr(owner, attribute, layer)
+
+
+def follow(optimizer: keras.optimizers.Optimizer, successors: Mapping[int, keras.Variable]) -> Any:
+    """An optimiser that goes on where another is, with {id of a variable: the one in its place}.
+
+    Keras' own is for the variables that it was built with and for no others. What it has gathered for those that are
+    still there is taken over, its count of steps and its rate too; for the new ones it starts anew.
+    """
+    known = optimizer._trainable_variables
+    if not optimizer.built or not any(id(variable) in successors for variable in known):
+        return optimizer
+    other = type(optimizer).from_config(optimizer.get_config())
+    other.build([successors.get(id(variable), variable) for variable in known])
+    for old, new in zip(optimizer.variables, other.variables, strict=True):
+        if old.shape == new.shape:
+            new.assign(old)
+    return other
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:

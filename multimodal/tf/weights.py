@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -71,6 +71,53 @@ def from_numpy(array: np.ndarray) -> tf.Tensor:
     return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
 
 
-def fetch(network: keras.layers.Layer) -> dict[str, np.ndarray]:
-    """{our name: array} of a network."""
-    return {name: np.asarray(variable) for name, variable in named_tensors(network).items()}
+def sizes(network: keras.layers.Layer) -> dict[tuple[str, str], Any]:
+    """{(our name of a layer, attribute): number, or several}: what layers know of the shapes of their variables."""
+    found: dict[tuple[str, str], Any] = {}
+    for name, layer in named_layers(network):
+        for attribute, value in vars(layer).items():
+            if isinstance(value, int | float | tuple) and not attribute.startswith("_"):
+                found[name, attribute] = value
+        if isinstance(layer.input_spec, keras.InputSpec):
+            found[name, "input_spec.axes"] = layer.input_spec.axes
+    return found
+
+
+def replace(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -> dict[int, keras.Variable]:
+    """Put arrays under our names, of other shapes, in the place of variables: {id of the old one: new one}.
+
+    A new variable has the name, the type and everything else of the old one.
+    """
+    layers, named, successors = dict(named_layers(network)), named_tensors(network), {}
+    for name, array in pairs:
+        layer, old = layers[name.rpartition(".")[0]], named[name]
+        trained = any(variable is old for variable in layer._trainable_variables)  # also where it is frozen
+        new = keras.Variable(
+            tf.cast(from_numpy(array), old._dtype), dtype=old._dtype, trainable=trained, autocast=old._autocast,
+            aggregation=old.aggregation, synchronization=old.synchronization, name=old.name,
+        )  # fmt: skip
+        new._path, new.regularizer, new.constraint = old.path, old.regularizer, old.constraint
+        _take_place(layer, old, new)
+        new.trainable = old.trainable
+        successors[id(old)] = new
+    return successors
+
+
+def _take_place(layer: keras.layers.Layer, old: keras.Variable, new: keras.Variable) -> None:
+    """Let a layer hold another variable where it holds `old`: in its list, whose order files go by, and as attributes."""
+    store = layer._trainable_variables if new.trainable else layer._non_trainable_variables
+    (at,) = (i for i, variable in enumerate(store) if variable is old)
+    attributes = [attribute for attribute, value in vars(layer).items() if value is old]
+    layer._untrack_variable(old)
+    layer._tracker.unlock()
+    layer._track_variable(new)
+    layer._tracker.lock()
+    store.insert(at, store.pop())
+    for attribute in attributes:
+        setattr(layer, attribute, new)
+
+
+def fetch(network: keras.layers.Layer, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """{our name: array} of a network, or of some of its variables."""
+    named = named_tensors(network)
+    return {name: np.asarray(named[name]) for name in (named if names is None else names)}

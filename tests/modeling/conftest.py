@@ -23,11 +23,14 @@ class Arrays(ModelBase):
     def _load(self, pairs):
         self.network |= {name: np.array(array) for name, array in pairs}
 
-    def _fetch(self):
-        return dict(self.network)
+    def _fetch(self, names=None):
+        return {name: array for name, array in self.network.items() if names is None or name in names}
 
-    def _replace_network(self):
-        self.network.clear()
+    def _sizes(self):
+        return {}
+
+    def _reshape(self, arrays, sizes):
+        self.network |= arrays
 
     def _ready(self):
         pass
@@ -59,7 +62,7 @@ class CompositeArrays(EncoderDecoderBase, Arrays):
             half, key = (getattr(self, side), rest) if side in ("encoder", "decoder") else (self, name)
             half.network[key] = np.array(array)
 
-    def _fetch(self):
+    def _fetch(self, names=None):
         halves = {"encoder.": self.encoder, "decoder.": self.decoder}
         return self.network | {start + name: a for start, half in halves.items() for name, a in half.network.items()}
 

@@ -142,6 +142,41 @@ def test_a_size_that_is_none_changes_nothing_and_one_below_one_is_refused(public
                                   tensors["embeddings.word_embeddings.weight"])  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("size", "multiple", "expected"), [(14, 8, 16), (16, 8, 16), (None, 8, 16), (None, 13, 13), (9, 1, 9), (2, 5, 5)]
+)
+def test_a_size_is_rounded_up_to_a_multiple(public, size, multiple, expected):
+    model, tensors = drawn(public("BertModel")(bert()))
+    table = model.resize_token_embeddings(size, pad_to_multiple_of=multiple)
+    assert model.config.vocab_size == len(table) == expected
+    kept = min(expected, 13)
+    np.testing.assert_array_equal(table[:kept], tensors["embeddings.word_embeddings.weight"][:kept])
+
+
+@pytest.mark.parametrize(
+    "given", [{"pad_to_multiple_of": 0}, {"pad_to_multiple_of": 2.0}, {"new_num_tokens": 8.0}], ids=str
+)
+def test_a_size_that_is_no_positive_integer_is_refused_by_name(public, given):
+    model = public("BertModel")(bert())
+    ((name, value),) = given.items()
+    with pytest.raises(ValueError, match=f"{name}: expected a positive integer, got {value}"):
+        model.resize_token_embeddings(**given)
+    assert model.config.vocab_size == 13
+
+
+def test_a_change_that_fails_leaves_the_model_as_it_was(public, monkeypatch):
+    model, tensors = drawn(public("BertModel")(bert()))
+    monkeypatch.setattr(model, "_fetch", lambda names: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.resize_token_embeddings(20)
+    with pytest.raises(ZeroDivisionError):
+        model.prune_heads({0: [1]})
+    monkeypatch.undo()
+    assert (model.config.vocab_size, model.config.pruned_heads) == (13, {})
+    for key, array in model.published_tensors().items():
+        np.testing.assert_array_equal(array, tensors[key])
+
+
 # Pruning
 
 
@@ -190,8 +225,9 @@ def test_pruning_in_steps_is_pruning_at_once(public, steps):
 @pytest.mark.parametrize(
     ("heads", "message"),
     [
-        ({2: [0]}, "layers below 2"), ({-1: [0]}, "layers below 2"), ({0: [5]}, "heads below 5"),
-        ({0: [-1]}, "heads below 5"), ({1: [0, 1, 2, 3, 4]}, "got all 5 of them"),
+        ({2: [0]}, "layers from -2 to 1"), ({-3: [0]}, "layers from -2 to 1"), ({0: [5]}, "heads from 0 to 4"),
+        ({0: [-1]}, "heads from 0 to 4"), ({1: [0, 1, 2, 3, 4]}, "got all 5 of them"),
+        ({1: [0, 1], -1: [2, 3, 4]}, "got all 5 of them"),
     ],
 )  # fmt: skip
 def test_heads_that_are_not_there_or_the_last_ones_are_refused(public, heads, message):
@@ -205,6 +241,28 @@ def test_a_model_of_several_encoders_is_not_pruned(public):
     config = LxmertConfig(13, 12, 4, 5, 6, 7, 21, l_layers=1, x_layers=1, r_layers=1, visual_feat_dim=9)
     with pytest.raises(ValueError, match="got LxmertModel, which has vision, cross_encoder, language"):
         public("LxmertModel")(config).prune_heads({0: [0]})
+
+
+@pytest.mark.parametrize("heads", [{-1: [0, 2, 0]}, {-1: [0], 1: [2]}], ids=str)
+def test_layers_below_0_count_from_the_last_and_each_head_counts_once(public, heads):
+    by_call, tensors = drawn(public("BertModel")(bert()))
+    by_call.prune_heads(heads)
+    live = bert()
+    live.pruned_heads = heads
+    for config in (by_call.config, public("BertModel")(live).config, bert(pruned_heads=heads)):
+        assert config.pruned_heads == {1: [0, 2]}
+    key = "encoder.layer.1.attention.self.query.weight"
+    np.testing.assert_array_equal(by_call.published_tensors()[key], heads_of(tensors[key], [1, 3, 4], 0))
+    assert public("BertModel")(live).published_tensors()[key].shape == (9, WIDTH)
+
+
+def test_a_configuration_does_not_prune_what_is_not_there(public):
+    with pytest.raises(ValueError, match=r"pruned_heads: expected layers from -2 to 1 .*got \{-3: \[0\]\}"):
+        bert(pruned_heads={-3: [0]})
+    live = bert()
+    live.pruned_heads = {0: [-1]}
+    with pytest.raises(ValueError, match=r"pruned_heads: expected .*heads from 0 to 4, got \{0: \[-1\]\}"):
+        public("BertModel")(live)
 
 
 # The composite

@@ -230,6 +230,7 @@ def test_in_pytorch_buffers_stay_buffers_and_an_index_survives(computed):
     assert fact["saved"] == fact["named"]
     assert fact["index"] == list(range(7, -1, -1))
     assert fact["kept"]
+    assert fact["reshaped"] == ["torch.float32", [9]]
     assert not fact["on meta"]
 
 

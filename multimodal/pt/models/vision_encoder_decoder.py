@@ -70,10 +70,7 @@ class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedM
                 config = getattr(self.config, side)
                 self.halves[side] = self.half_class(side)(config, dtype=self.parameter_dtype, _do_init=False)
         networks = {side: half.network for side, half in self.halves.items()}
-        network = VisionEncoderDecoderNetwork(self.config, **networks, dtype=self.parameter_dtype)
-        for side, half in self.halves.items():
-            half._owners.append((network, side))
-        return network
+        return VisionEncoderDecoderNetwork(self.config, **networks, dtype=self.parameter_dtype)
 
     @property
     def encoder(self) -> PretrainedModel:

@@ -71,8 +71,8 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
                 self.halves[side] = self.half_class(side)(config, dtype=self.parameter_dtype, _do_init=False)
         networks = {side: half.network for side, half in self.halves.items()}
         network = VisionEncoderDecoderNetwork(self.config, **networks, dtype=self.parameter_dtype)
-        for side, half in self.halves.items():
-            half._owners.append((network, side))
+        for half in self.halves.values():
+            half._owners.add(self)
         return network
 
     @property

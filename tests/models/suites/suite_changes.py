@@ -8,6 +8,7 @@ from multimodal import specs
 
 PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name))
 RESIZABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name))
+CHANGEABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name) or zoo.prunes(name))
 
 
 def tokens_of(name):
@@ -100,6 +101,36 @@ def test_heads_that_cannot_be_pruned_are_refused(load, heads):
         load("ViTModel").prune_heads(heads)
     with pytest.raises(ValueError, match=r"model\.encoder\.prune_heads or model\.decoder\.prune_heads"):
         load(zoo.COMPOSITE).prune_heads(heads)
+
+
+@pytest.mark.parametrize("name", CHANGEABLE)
+def test_what_keeps_its_shape_stays_the_very_tensor_and_what_does_not_keeps_its_type(load, kit, name):
+    model = kit.narrowed(load, name)
+    for change in zoo.changes(name):
+        before = model.named_tensors()
+        change(model)
+        after = model.named_tensors()
+        assert list(after) == list(before)
+        exchanged = {key for key in after if tuple(after[key].shape) != tuple(before[key].shape)}
+        assert 0 < len(exchanged) < len(after)
+        assert {key for key in after if after[key] is not before[key]} == exchanged
+        assert {value.dtype.name for value in kit.fetch(model).values()} == {"bfloat16"}
+        for part in model.config.halves:
+            own = getattr(model, part).named_tensors()
+            assert all(after[f"{part}.{key}"] is tensor for key, tensor in own.items())
+            assert own.keys() == {key.partition(".")[2] for key in after if key.startswith(f"{part}.")}
+
+
+@pytest.mark.parametrize("name", RESIZABLE)
+def test_a_vocabulary_of_the_size_that_it_has_changes_nothing(load, name):
+    model = load(name)
+    before = model.named_tensors()
+    model.resize_token_embeddings()
+    model.resize_token_embeddings(zoo.VOCABULARY)
+    model.resize_token_embeddings(zoo.VOCABULARY - 7, pad_to_multiple_of=zoo.VOCABULARY)
+    assert all(tensor is before[key] for key, tensor in model.named_tensors().items())
+    model.resize_token_embeddings(pad_to_multiple_of=8)
+    assert text_config(model).vocab_size == -(-zoo.VOCABULARY // 8) * 8
 
 
 def test_input_embeddings_are_what_the_model_reads(load, kit, class_name):

@@ -1,5 +1,10 @@
 """What JAX's users expect of a model."""
 
+import copy
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,6 +123,60 @@ def test_a_call_follows_every_change_of_the_configuration_and_copies_it_once_for
     np.testing.assert_array_equal(after.encoder_last_hidden_state, before.encoder_last_hidden_state)
     model.config.encoder.hidden_act = "relu"
     assert not np.allclose(model(**given).encoder_last_hidden_state, before.encoder_last_hidden_state)
+
+
+def test_each_array_keeps_its_own_type_through_a_change(load):
+    model = load("BertModel")
+    tokens = "embeddings.tokens.weight"
+    model.params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf.astype(jnp.float16 if "tokens" in str(path) else leaf.dtype), model.params
+    )
+    for change in zoo.changes("BertModel"):
+        change(model)
+    types = {name: str(array.dtype) for name, array in model.named_tensors().items()}
+    assert types.pop(tokens) == "float16"
+    assert set(types.values()) == {"float32"}
+
+
+def test_a_model_without_parameters_changes_its_configuration_alone(load, public):
+    full = load("BertModel")
+    model = public("BertModel")(copy.deepcopy(full.config), _do_init=False)
+    for each in (full, model):
+        for change in zoo.changes("BertModel"):
+            change(each)
+    assert not model.named_tensors()
+    given = zoo.inputs("BertModel", model.config)
+    np.testing.assert_array_equal(zoo.main(model(**given, params=full.params)), zoo.main(full(**given)))
+
+
+SHARDED = """
+import jax
+from jax.sharding import NamedSharding, PartitionSpec as P
+from multimodal import GPT2Config
+from multimodal.flax import FlaxGPT2Model
+
+model = FlaxGPT2Model(GPT2Config(vocab_size=10, n_positions=8, n_embd=12, n_layer=1, n_head=3))
+mesh = jax.make_mesh((2, 2), ("x", "y"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+place = lambda leaf: jax.device_put(leaf, NamedSharding(mesh, P("x", "y") if leaf.ndim == 2 else P()))
+model.params = jax.tree.map(place, model.params)
+tokens = lambda: model.named_tensors()["embeddings.tokens.weight"].sharding
+before = tokens()
+model.resize_token_embeddings(14)
+assert tokens() == before, tokens()
+model.resize_token_embeddings(13)  # two devices cannot share thirteen rows
+assert tokens() == NamedSharding(mesh, P(None, "y")), tokens()
+model.prune_heads({0: [1]})
+found = {array.sharding for array in model.named_tensors().values() if array.ndim == 2}
+assert found == {before, tokens()}, found
+"""
+
+
+def test_arrays_stay_spread_over_devices_through_a_change():
+    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHARDED], env={**os.environ, **devices}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_output_is_a_tree_with_keys_to_jax(model, kit, class_name):

@@ -91,6 +91,66 @@ def test_a_change_of_architecture_keeps_what_is_frozen_and_what_alone_is_in_infe
     assert len(set(learns.values())) == len(set(modes.values())) == 2
 
 
+def test_a_change_of_architecture_keeps_every_module_and_its_hooks(load, kit, class_name):
+    model, fired = load(class_name), set()
+    for module in model.modules():
+        module.register_forward_hook(lambda *called: fired.add(called[0]))
+    kit.call(model, **zoo.inputs(class_name, model.config))
+    before, called = list(model.named_modules()), set(fired)
+    for change in zoo.changes(class_name):
+        change(model)
+    fired.clear()
+    kit.call(model, **zoo.inputs(class_name, model.config))
+    assert fired == called
+    assert all(new is old for (_, new), (_, old) in zip(model.named_modules(), before, strict=True))
+
+
+def test_modules_know_the_sizes_of_their_tensors_after_a_change(load, class_name):
+    model = load(class_name)
+    for change in zoo.changes(class_name):
+        change(model)
+    tables = [
+        (m.weight, (m.num_embeddings, m.embedding_dim)) for m in model.modules() if isinstance(m, torch.nn.Embedding)
+    ]
+    linear = [(m.weight, (m.out_features, m.in_features)) for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    assert all(tuple(weight.shape) == sizes for weight, sizes in tables + linear)
+
+
+def test_numbers_of_modules_that_users_set_outlive_a_change(load):
+    model = load("BertModel")
+    dropout, tokens = model.network.embeddings.dropout, model.get_input_embeddings()
+    dropout.p, tokens.padding_idx, tokens.max_norm = 0.7, None, 3.0
+    for change in zoo.changes("BertModel"):
+        change(model)
+    assert (dropout.p, tokens.padding_idx, tokens.max_norm) == (0.7, None, 3.0)
+
+
+@pytest.mark.parametrize("name", [*zoo.HEADS, zoo.COMPOSITE])
+def test_an_optimiser_made_before_a_change_goes_on_with_what_kept_its_shape(load, kit, name):
+    model = load(name).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+
+    def learn():
+        given = native(kit, zoo.inputs(name, model.config, 1, "labels"))
+        optimiser.zero_grad()
+        model(**given).loss.backward()
+        before = {key: tensor.detach().clone() for key, tensor in model.named_tensors().items()}
+        optimiser.step()
+        return {key for key, tensor in model.named_tensors().items() if not torch.equal(tensor, before[key])}
+
+    learnt, shapes = learn(), {key: tensor.shape for key, tensor in model.named_tensors().items()}
+    state = {
+        key: optimiser.state[tensor].get("exp_avg") for key, tensor in model.named_tensors().items() if key in learnt
+    }
+    for change in zoo.changes(name):
+        change(model)
+    kept = {key for key, tensor in model.named_tensors().items() if tensor.shape == shapes[key]}
+    assert learn() == learnt & kept
+    assert learnt - kept
+    named = model.named_tensors()
+    assert all(optimiser.state[named[key]]["exp_avg"] is state[key] for key in learnt & kept)
+
+
 def test_parameters_are_listed_once_under_their_names(model):
     named = dict(model.named_parameters())
     assert {key.removeprefix("network.") for key in named} == set(model.named_tensors())

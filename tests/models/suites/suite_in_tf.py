@@ -8,6 +8,7 @@ import tensorflow as tf
 import zoo
 
 from multimodal import BatchEncoding, specs
+from multimodal.tf.weights import named_layers
 
 
 @pytest.fixture
@@ -131,11 +132,81 @@ def test_a_change_of_architecture_keeps_what_is_frozen(load, name):
     decoder = model.decoder.network if name == zoo.COMPOSITE else model.network
     for frozen in (decoder.model.embeddings, decoder.model.transformer.blocks[1].mlp):
         frozen.trainable = False
+    decoder.model.transformer.blocks[0].attention.query.kernel.trainable = False  # one variable alone
     before = learning(model)
     model.resize_token_embeddings(zoo.VOCABULARY + 2)
     (model.decoder if name == zoo.COMPOSITE else model).prune_heads({0: [1]})
     assert learning(model) == before
     assert 0 < len(before) < len(model.named_tensors())
+
+
+def test_a_change_of_architecture_keeps_every_layer_which_knows_its_sizes(load, class_name):
+    model = load(class_name)
+    before = dict(named_layers(model.network))
+    for change in zoo.changes(class_name):
+        change(model)
+    after = dict(named_layers(model.network))
+    assert list(after) == list(before)
+    assert all(layer is before[name] for name, layer in after.items())
+    for layer in after.values():
+        if isinstance(layer, keras.layers.Embedding):
+            assert (layer.input_dim, layer.output_dim) == layer.embeddings.shape
+        if isinstance(layer, keras.layers.Dense):
+            assert (layer.input_spec.axes[-1], layer.units) == layer.kernel.shape
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables .'dense/kernel', 'dense/bias'.:UserWarning")
+@pytest.mark.parametrize("make", [
+    lambda: keras.optimizers.Adam(0.01), lambda: keras.optimizers.Adafactor(0.01),
+    lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 9, 0.9), 0.9, use_ema=True),
+    lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adagrad(0.01)),
+], ids=["Adam", "Adafactor", "SGD", "LossScale"])  # fmt: skip
+def test_a_compiled_model_goes_on_after_a_change_with_its_optimiser_s_state(public, make):
+    halves = {"encoder": zoo.half("vit", num_hidden_layers=1), "decoder": zoo.half("gpt2", n_layer=1)}
+    model, optimiser = public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE, **halves)), make()
+    model.compile(optimizer=optimiser)
+    given = labelled(zoo.COMPOSITE, model.config)
+    model.fit(given, epochs=2, verbose=0)
+    before, names = optimiser.variables, [variable.name for variable in optimiser.variables]
+    shapes = {name: tensor.shape for name, tensor in model.named_tensors().items()}
+    for change in zoo.changes(zoo.COMPOSITE):
+        change(model)
+    after, exchanged = model.optimizer.variables, 0
+    for old, new, name in zip(before, after, names, strict=True):
+        assert new.name == name
+        same = old.shape == new.shape
+        exchanged += not same
+        np.testing.assert_array_equal(new, old) if same else np.testing.assert_array_equal(new, np.array(new).flat[0])
+    changed = sum(tensor.shape != shapes[name] for name, tensor in model.named_tensors().items())
+    assert exchanged >= changed > 0
+    given["decoder_input_ids"][0, 0] = given["labels"][0, 0] = zoo.VOCABULARY + 1
+    expected = float(model(given).loss)
+    assert model.evaluate(given, verbose=0) == pytest.approx(expected, rel=1e-4)
+    table = model.get_input_embeddings().embeddings
+    fresh = np.array(table)
+    history = model.fit(given, epochs=3, verbose=0).history["loss"]
+    assert history[0] == pytest.approx(expected, rel=1e-4)
+    assert history[-1] < history[0]
+    assert not np.array_equal(table, fresh)
+    assert int(model.optimizer.iterations) == 5
+    assert type(model.optimizer) is type(optimiser)
+
+
+def test_predict_generate_and_files_are_of_the_network_of_after_a_change(public, tmp_path):
+    name = "Data2VecTextForCausalLM"
+    model = public(name)(zoo.config(name, num_hidden_layers=1, initializer_range=0.4, add_cross_attention=False))
+    given, settings = zoo.inputs(name, model.config), {"max_length": 9, "eos_token_id": None}
+    before = np.asarray(model.generate(**given, **settings))
+    assert model.predict(given, verbose=0).logits.shape[-1] == zoo.VOCABULARY
+    model.resize_token_embeddings(int(before.max()))  # without the last of the tokens that it would choose
+    model.prune_heads({0: [1]})
+    given["input_ids"] = np.minimum(given["input_ids"], model.config.vocab_size - 1)
+    close(model.predict(given, verbose=0).logits, model(given).logits)
+    assert np.asarray(model.generate(**given, **settings)).max() < before.max()
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = public(name)(model.config, seed=1)
+    other.load_weights(tmp_path / "model.weights.h5")
+    close(other(given).logits, model(given).logits)
 
 
 def learning(model):

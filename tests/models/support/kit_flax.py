@@ -180,3 +180,10 @@ def fetch(model: Any) -> dict[str, np.ndarray]:
 def shown(model: Any) -> dict[str, Any]:
     """{name that the framework shows: array}"""
     return flatten_dict(model.params, sep="/")
+
+
+def narrowed(load: Callable, name: str) -> Any:
+    """A loaded model whose tensors are bfloat16, by the way that users of the framework have for it."""
+    model = load(name)
+    model.params = model.to_bf16(model.params)
+    return model

@@ -163,3 +163,8 @@ def fetch(model: Any) -> dict[str, np.ndarray]:
 def shown(model: Any) -> dict[str, Any]:
     """{name that the framework shows: tensor}"""
     return model.state_dict(keep_vars=True)
+
+
+def narrowed(load: Callable, name: str) -> Any:
+    """A loaded model whose tensors are bfloat16, by the way that users of the framework have for it."""
+    return load(name).to(torch.bfloat16)

@@ -154,3 +154,8 @@ def fetch(model: Any) -> dict[str, np.ndarray]:
 def shown(model: Any) -> dict[str, Any]:
     """{name that the framework shows: variable}"""
     return {variable.path: variable for variable in model.weights}
+
+
+def narrowed(load: Callable, name: str) -> Any:
+    """A loaded model whose tensors are bfloat16, by the way that users of the framework have for it."""
+    return load(name, dtype="bfloat16")

@@ -5,7 +5,7 @@ No framework, and nothing of one family: what a tiny model of it has otherwise s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,6 +85,14 @@ def prunes(name: str) -> tuple[str, ...]:
     """The parts of a model whose heads can be pruned: the model itself (""), or halves of it."""
     of = config(name)
     return tuple(of.halves) or (("",) if isinstance(of.num_hidden_layers, int) else ())
+
+
+def changes(name: str) -> Iterator[Callable[[Any], None]]:
+    """Every change of architecture that a class knows, as functions of a model."""
+    if resizes(name):
+        yield lambda model: model.resize_token_embeddings(VOCABULARY + 3)
+    for part in prunes(name):
+        yield lambda model, part=part: (getattr(model, part) if part else model).prune_heads({-1: [1]})
 
 
 def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
