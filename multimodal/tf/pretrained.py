@@ -16,8 +16,9 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
+from multimodal.modeling.structures import Cache, KeyValue, LayerCache
 from multimodal.tf import weights
+from multimodal.tf.layers.basic import sizes
 from multimodal.tf.layers.encoder import Stack
 
 for _cls in outputs.output_classes():
@@ -230,9 +231,9 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
     """A cache with the positions of `past_key_values` and room for those that are given now."""
     if past_key_values is None:
         return None
-    length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+    length = sizes(input_ids if inputs_embeds is None else inputs_embeds)[1]
     grown = []
     for key, value, *crossed in past_key_values:
         own = KeyValue(*(tf.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
-    return Cache(tuple(grown), past_length(past_key_values))
+    return Cache(tuple(grown), sizes(past_key_values[0][0])[2])

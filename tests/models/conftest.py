@@ -54,9 +54,9 @@ def pytest_ignore_collect(collection_path, config):
     backend, name = zoo.BACKEND, collection_path.name
     if backend is None:
         return name.startswith("suite_") or None
-    own = IN_PYTORCH if backend == "pt" else (f"suite_in_{backend}.py",)
+    own = name in IN_PYTORCH if backend == "pt" else name.startswith((f"suite_in_{backend}.", f"suite_in_{backend}_"))
     other = name.startswith("suite_in_") or name in IN_PYTORCH
-    return name == "test_backends.py" or (other and name not in own) or None
+    return name == "test_backends.py" or (other and not own) or None
 
 
 @pytest.fixture(scope="session")

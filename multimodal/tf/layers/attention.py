@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from multimodal.modeling.structures import KeyValue
-from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear, fixed_seed, next_seed
+from multimodal.tf.layers.basic import Dropout, Embedding, Layer, Linear, fixed_seed, next_seed, sizes
 
 LONG = 2048
 """From so many queries on, the weights are made and used for some queries after the other: for memory, not for time."""
@@ -49,8 +49,8 @@ class Attention(Layer):
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def split_heads(self, x):  # b s (n h) -> b n s h
-        shape = tf.shape(x)
-        return tf.transpose(tf.reshape(x, (shape[0], shape[1], self.num_heads, self.head_size)), (0, 2, 1, 3))
+        batch, length, _ = sizes(x)
+        return tf.transpose(tf.reshape(x, (batch, length, self.num_heads, self.head_size)), (0, 2, 1, 3))
 
     def project(self, context) -> KeyValue:
         """Keys and values of the context."""
@@ -72,8 +72,8 @@ class Attention(Layer):
             x, probabilities = self.in_chunks(query, key, value, **given), None
         else:
             x, probabilities = self.weigh(query, key, value, **given)
-        shape = tf.shape(x)
-        x = tf.reshape(x, (shape[0], shape[1], self.num_heads * self.head_size))
+        batch, length, *_ = sizes(x)
+        x = tf.reshape(x, (batch, length, self.num_heads * self.head_size))
         return x, probabilities if weights else None
 
     def weigh(self, query, key, value, *, visible, bias, head_mask, position, training=False):  # -> b q n h, b n q k
@@ -165,8 +165,8 @@ class RelativeKeyAttention(SelfAttention):
         self.distances = Embedding(2 * positions - 1, head_size, dtype=dtype, name="distances")
 
     def distance_vectors(self, query, key, position):  # -> q k h
-        own = position + tf.range(tf.shape(query)[2])
-        others = tf.range(tf.shape(key)[2])
+        own = position + tf.range(sizes(query)[2])
+        others = tf.range(sizes(key)[2])
         return self.distances(own[:, None] - others[None, :] + self.positions - 1)
 
     def position_scores(self, query, key, position):
@@ -196,15 +196,19 @@ def rows(x, start, count: int):
     """What `x` (..., queries, any) is for `count` queries from `start` on; what all queries share, and None, stay."""
     if x is None or x.shape[-2] == 1:
         return x
-    *others, _, last = tf.unstack(tf.shape(x), num=len(x.shape))
+    *others, _, last = sizes(x)
     return tf.slice(x, [*([0] * len(others)), start, 0], [*others, count, last])  # XLA wants a size that is known
 
 
 def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:
-    """`cache` with the new keys and values from `position` on; without a cache, the new ones alone."""
+    """`cache` with the new keys and values from `position` on; without a cache, the new ones alone.
+
+    Plain operations have gradients. The one behind them has none, but XLA takes it with a position that moves, as where
+    `generate` fills a cache of a fixed size; a position that only a trace does not know leaves the cache's size open too.
+    """
     if cache is None:
         return new
-    if isinstance(position, int):  # plain operations have gradients; the one below has none, but takes a tensor
-        filled = position + new.key.shape[2]
+    if isinstance(position, int) or cache.key.shape[2] is None:
+        filled = position + sizes(new.key)[2]
         return KeyValue(*(tf.concat([o[:, :, :position], n, o[:, :, filled:]], 2) for o, n in zip(cache, new)))
     return KeyValue(*(ops.slice_update(old, (0, 0, position, 0), added) for old, added in zip(cache, new)))

@@ -36,6 +36,17 @@ def unset(shape, dtype=None) -> tf.Tensor:
     return tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
 
 
+def sizes(x) -> list:
+    """The length of each axis of `x`: a number where it is known, a tensor where a trace leaves it open.
+
+    What stands in a network asks here, never `x.shape`: from a second length on, Keras traces with open shapes.
+    """
+    known = list(x.shape)
+    if None not in known:
+        return known
+    return [size if length is None else length for length, size in zip(known, tf.unstack(tf.shape(x), num=len(known)))]
+
+
 class Linear(layers.Dense):
     """(..., inputs) -> (..., outputs)."""
 

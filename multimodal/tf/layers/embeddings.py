@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm
+from multimodal.tf.layers.basic import Dropout, Embedding, Layer, LayerNorm, sizes
 
 
 class TextEmbeddings(Layer):
@@ -41,7 +41,7 @@ class TextEmbeddings(Layer):
     def call(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, training=False):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
         if token_type_ids is None:
-            token_type_ids = tf.zeros(tf.shape(x)[:2], tf.int32)
+            token_type_ids = tf.zeros(sizes(x)[:2], tf.int32)
         x = x + self.types(token_type_ids)
         if self.absolute:
             x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
@@ -58,7 +58,8 @@ class TextEmbeddings(Layer):
     def counted(self, input_ids, x):  # -> b 1
         """How many tokens of a sequence took a position."""
         if input_ids is None:
-            return tf.fill((tf.shape(x)[0], 1), tf.shape(x)[1])
+            batch, length, _ = sizes(x)
+            return tf.fill((batch, 1), length)
         return tf.reduce_sum(tf.cast(input_ids != self.padding_id, tf.int32), 1, keepdims=True)
 
 
@@ -90,7 +91,7 @@ class TokenAndPositionEmbeddings(Layer):
 
 def count_from(position, x):  # -> 1 s or b s
     """Positions of the sequence `x` (batch, length, ...), of which the first is `position`, a number or (batch, 1)."""
-    return position + tf.range(tf.shape(x)[1])[None]
+    return position + tf.range(sizes(x)[1])[None]
 
 
 def count_tokens(input_ids, padding_id: int, position):  # b s -> b s

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
-from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed
+from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed, sizes
 from multimodal.tf.layers.masks import per_layer, shared
 
 
@@ -149,7 +149,7 @@ class DecoderStack(Stack):
             hidden_states=tuple(hidden) if states else None,
             attentions=tuple(self_weights) if weights else None,
             cross_attentions=tuple(cross_weights) if crossed else None,
-            cache=Cache(tuple(filled), position + x.shape[1]),
+            cache=Cache(tuple(filled), position + sizes(x)[1]),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from multimodal.modeling.structures import Cache
+from multimodal.tf.layers.basic import sizes
 
 
 def padding(mask: tf.Tensor | None) -> tf.Tensor | None:
@@ -29,15 +30,16 @@ def of_text(attention_mask: tf.Tensor | None, x: tf.Tensor, cache: Cache | None,
     """What the positions of `x` (batch, length, width) see of themselves and of what the cache holds before them."""
     if not is_causal:
         return padding(attention_mask)
-    keys = x.shape[1] if cache is None else cache.layers[0].self_attention.key.shape[2]
-    return combine(padding(attention_mask), causal(x.shape[1], keys, 0 if cache is None else cache.position))
+    queries = sizes(x)[1]
+    keys = queries if cache is None else sizes(cache.layers[0].self_attention.key)[2]
+    return combine(padding(attention_mask), causal(queries, keys, 0 if cache is None else cache.position))
 
 
 def per_layer(head_mask: tf.Tensor | None, layers: int) -> list[tf.Tensor | None]:
     """One factor (heads, 1, 1) per layer from a mask (heads,) or (layers, heads)."""
     if head_mask is None:
         return [None] * layers
-    head_mask = tf.broadcast_to(head_mask, (layers, head_mask.shape[-1]))
+    head_mask = tf.broadcast_to(head_mask, (layers, sizes(head_mask)[-1]))
     return [head_mask[layer][:, None, None] for layer in range(layers)]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from multimodal.numeric.interpolation import bicubic_matrix
-from multimodal.tf.layers.basic import Conv2D, Dropout, Layer
+from multimodal.numeric.interpolation import CUBIC, bicubic_matrix
+from multimodal.tf.layers.basic import Conv2D, Dropout, Layer, sizes
 
 
 class PatchEmbeddings(Layer):
@@ -42,23 +42,38 @@ class PatchEmbeddings(Layer):
 
     def call(self, pixel_values, bool_masked_pos=None, training=False):  # b c h w -> b (tokens + patches) d
         x = self.patches(tf.transpose(pixel_values, (0, 2, 3, 1)))
-        grid, width = tuple(x.shape[1:3]), x.shape[3]
-        x = tf.reshape(x, (-1, grid[0] * grid[1], width))
+        batch, *grid, width = sizes(x)
+        x = tf.reshape(x, (batch, grid[0] * grid[1], width))
         if bool_masked_pos is not None:
             x = tf.where(tf.cast(bool_masked_pos, tf.bool)[..., None], tf.cast(self.mask_token, x.dtype), x)
         tokens = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
-        shape = (tf.shape(x)[0], 1, width)
+        shape = (batch, 1, width)
         x = tf.concat([*(tf.broadcast_to(tf.cast(token, x.dtype), shape) for token in tokens), x], axis=1)
-        return self.dropout(x + tf.cast(self.resized_positions(grid), x.dtype), training)
+        return self.dropout(x + tf.cast(self.resized_positions(tuple(grid)), x.dtype), training)
 
     def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""
         table = tf.convert_to_tensor(self.positions)
-        if grid == self.grid:
-            return table
-        rows, columns = (
-            tf.constant(bicubic_matrix(before, after), table.dtype) for before, after in zip(self.grid, grid)
-        )
+        if all(isinstance(size, int) for size in grid) and grid == self.grid:
+            return table  # what the matrices of a size that is not known make of it, too: there they are ones and zeros
+        rows, columns = (tf.cast(resizing_matrix(before, after), table.dtype) for before, after in zip(self.grid, grid))
         patches = tf.reshape(table[:, self.leading :], (1, *self.grid, table.shape[-1]))
         patches = tf.einsum("ij,xjkd,lk->xild", rows, patches, columns)
         return tf.concat([table[:, : self.leading], tf.reshape(patches, (1, grid[0] * grid[1], -1))], axis=1)
+
+
+def resizing_matrix(before: int, after) -> tf.Tensor:
+    """`bicubic_matrix`, (after, before) in float64, also for a size that a trace does not know."""
+    if isinstance(after, int):
+        return tf.constant(bicubic_matrix(before, after))
+    centres = (tf.cast(tf.range(after), tf.float64) + 0.5) * before / tf.cast(after, tf.float64) - 0.5
+    start = tf.floor(centres)
+    matrix = tf.zeros((after, before), tf.float64)
+    for offset in range(-1, 3):
+        distance = tf.abs(centres - (start + offset))
+        near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+        far = ((distance - 5) * distance + 8) * distance * CUBIC - 4 * CUBIC
+        weights = tf.where(distance <= 1, near, tf.where(distance < 2, far, tf.zeros_like(distance)))
+        at = tf.clip_by_value(tf.cast(start, tf.int32) + offset, 0, before - 1)
+        matrix += weights[:, None] * tf.one_hot(at, before, dtype=tf.float64)
+    return matrix

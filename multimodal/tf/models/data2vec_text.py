@@ -19,6 +19,7 @@ from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.generation import TextGenerationMixin
+from multimodal.tf.layers.basic import sizes
 from multimodal.tf.layers.heads import Classifier, SequenceClassifier
 from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.tf.losses import by_problem, cross_entropy, span
@@ -184,7 +185,7 @@ class TFData2VecTextForMultipleChoice(TFPretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check({**inputs, "labels": labels})
-        choices = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
+        choices = sizes(input_ids if inputs_embeds is None else inputs_embeds)[1]
         texts = {name: value if name == "head_mask" else as_texts(value) for name, value in inputs.items()}
         output = self.network(**texts, **self._options(output_attentions, output_hidden_states, training=training))
         logits = tf.reshape(output.logits, (-1, choices))
@@ -254,4 +255,4 @@ def classifier(model: TFPretrainedModel, head: type, *, labels_count: int, dropo
 
 def as_texts(x):  # b choices s ... -> (b choices) s ...
     """Choices as texts of their own."""
-    return None if x is None else tf.reshape(x, (-1, *x.shape[2:]))
+    return None if x is None else tf.reshape(x, (-1, *sizes(x)[2:]))
