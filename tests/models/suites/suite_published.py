@@ -13,6 +13,10 @@ HEADED = tuple(name for name in zoo.CLASSIFIERS if "Multiple" not in name and "Q
 """Classes whose head has `num_labels` rows."""
 
 
+MECHANISMS = ("BertModel", "LxmertForPreTraining", zoo.COMPOSITE)
+"""One network, one with several heads, and one of two halves: what is neutral is the same for every other class."""
+
+
 def saved(folder):
     return load_file(folder / "model.safetensors")
 
@@ -43,6 +47,7 @@ def test_a_published_state_dict_is_what_is_saved(loaded, kit, class_name, checkp
         np.testing.assert_array_equal(kit.numpy(tensor), expected[name], err_msg=name)
 
 
+@pytest.mark.parametrize("class_name", MECHANISMS)
 def test_a_model_is_made_of_a_configuration_and_published_tensors(public, kit, class_name, checkpoints, loaded):
     tensors = {name: kit.array(array) for name, array in saved(checkpoints[class_name]).items()}
     model = public(class_name).from_pretrained(None, config=loaded(class_name).config, state_dict=tensors)
@@ -75,12 +80,14 @@ def test_a_head_of_another_size_is_drawn_fresh_where_that_is_wanted(public, chec
     assert all(key in str(model.load_report) for key in changed)
 
 
+@pytest.mark.parametrize("class_name", MECHANISMS)
 def test_loading_says_what_it_did_if_asked(public, checkpoints, class_name):
     model, info = public(class_name).from_pretrained(checkpoints[class_name], output_loading_info=True)
     assert type(model) is public(class_name)
     assert info == {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": [], "error_msgs": []}
 
 
+@pytest.mark.parametrize("class_name", MECHANISMS)
 def test_a_pytorch_file_takes_the_place_of_the_safetensors_file_and_back(loaded, public, class_name, tmp_path):
     model = loaded(class_name)
     model.save_pretrained(tmp_path)
@@ -95,6 +102,7 @@ def test_a_pytorch_file_takes_the_place_of_the_safetensors_file_and_back(loaded,
         np.testing.assert_array_equal(array, first[name], err_msg=name)
 
 
+@pytest.mark.parametrize("class_name", MECHANISMS)
 def test_other_tensors_than_the_model_s_own_can_be_saved(loaded, kit, class_name, tmp_path):
     model = loaded(class_name)
     halved = {name: kit.array(kit.numpy(tensor) / 2) for name, tensor in kit.shown(model).items()}
