@@ -19,21 +19,22 @@ COMMAND = [sys.executable, "-c", "from multimodal.cli import main; main()"]
 
 def on_a_terminal(*arguments, columns=100):
     """(exit code, what the terminal showed): the command's input, output and errors are one pseudo-terminal."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ |= {"TERM": "xterm-256color", "COLUMNS": str(columns)}
-        os.execv(COMMAND[0], [*COMMAND, *map(str, arguments)])
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen([*COMMAND, *map(str, arguments)], **ends, env=environment, start_new_session=True)
+    os.close(theirs)
     shown = b""
     while True:
         try:
-            part = os.read(terminal, 65536)
+            part = os.read(ours, 65536)
         except OSError:  # the other end is closed
             part = b""
         if not part:
             break
         shown += part
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+    os.close(ours)
+    return process.wait(), shown.decode()
 
 
 def captured(*arguments):
