@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import sys
 import tempfile
@@ -37,8 +38,5 @@ def start(backend: str) -> None:
     if backend == "tf":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # which does not hold back what is logged before it is read
         with held_back():
-            import tensorflow as tf
-
-            import multimodal.tf  # noqa: F401 - keeps JAX out, which TensorFlow Lite would bring
-
-            tf.constant(0)
+            importlib.import_module("multimodal.tf")  # first: it keeps JAX out, which TensorFlow Lite would bring
+            importlib.import_module("tensorflow").constant(0)

@@ -17,8 +17,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) -> None:
-    """ValueError, with the closest accepted name, for the first keyword of `given`, which `owner` does not take."""
+    """ValueError, with the closest accepted name, for the first keyword of `given` that `owner` does not take."""
     accepted = list(accepted)
     for name in given:
+        if name in accepted:
+            continue
+        from multimodal.processors.shown import shown
+
         hint = did_you_mean(name, accepted) or f"; it takes {', '.join(accepted)}"
-        raise ValueError(f"{owner}: unknown argument {name!r}{hint}")
+        raise ValueError(f"{owner}: unknown argument {shown(name)}{hint}")

@@ -89,6 +89,12 @@ def test_the_embedded_reader_in_tensorflow_prints_the_text_and_nothing_else():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{reading_of(picture)}\n", "")
 
 
+def test_tensorflow_starts_without_its_banner_and_without_jax():
+    code = "from multimodal import banner; banner.start('tf')\nimport sys; print('tensorflow' in sys.modules, 'jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True False\n", "")
+
+
 def test_what_a_banner_hides_is_shown_when_loading_fails():
     code = "import os; from multimodal import banner\nwith banner.held_back():\n    os.write(2, b'before'); 1 / 0"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

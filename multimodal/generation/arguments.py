@@ -24,7 +24,7 @@ def split(
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
     inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS}
     names = model.spec.names()
-    reject_unknown("generate", (k for k in inputs if k not in names), (*names, *_SETTINGS))
+    reject_unknown("generate", inputs, (*names, *_SETTINGS))
     base = generation_config or model.generation_config.beside(model.config)
     return resolve(base, model.config, given, needs_start), inputs
 

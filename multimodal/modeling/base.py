@@ -30,7 +30,6 @@ from multimodal.generation.config import GenerationConfig
 from multimodal.modeling.changes import Changeable
 from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
-from multimodal.processors.arrays import to_numpy
 from multimodal.specs import Specification
 from multimodal.specs.check import check_names
 from multimodal.specs.documentation import CALLS, document
@@ -161,7 +160,11 @@ class ModelBase(Changeable, PublishedNames):
         elif config is None or state_dict is None:
             raise ValueError("from_pretrained: expected a checkpoint, or None with config= and state_dict=, got None")
         config = cls._config_for(checkpoint, config, kwargs)
-        source = checkpoint.tensors if state_dict is None else MemorySource(_arrays(state_dict))
+        source = (
+            checkpoint.tensors
+            if state_dict is None
+            else MemorySource({name: cls._numpy(tensor) for name, tensor in state_dict.items()})
+        )
         if dtype == "auto":
             dtype = _dtype_of(source)
         model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)
@@ -314,11 +317,6 @@ def _own_options(cls: type) -> set[str]:
     own = [c for c in cls.__mro__ if issubclass(c, ModelBase) and "__init__" in vars(c)]
     names = {name for c in own for name in inspect.signature(c.__init__).parameters}
     return names - {"self", "config", "dtype", "parts", "kwargs", "options", "_do_init"}
-
-
-def _arrays(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """NumPy arrays of a state dict's tensors, of whatever framework."""
-    return {name: to_numpy(tensor) for name, tensor in state_dict.items()}
 
 
 def _dtype_of(source: Source) -> str:

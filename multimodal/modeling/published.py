@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from multimodal.checkpoints import names
-from multimodal.checkpoints.layout import from_backend
+from multimodal.checkpoints.layout import from_backend, to_backend
 from multimodal.checkpoints.names import Row
-from multimodal.processors.arrays import to_numpy
 
 
 class PublishedNames:
@@ -51,7 +50,14 @@ class PublishedNames:
                 f"state_dict: expected the {len(own)} tensors of {type(self).__name__}, got {len(tensors)}"
                 f"{_some(' without', missing)}{_some(', and unknown', unknown)}"
             )
-        return {name: to_numpy(tensors[shown]) for name, shown in own.items()}
+        arrays = {name: self._numpy(tensors[shown]) for name, shown in own.items()}
+        for row in self.rows():
+            wanted = to_backend(np.broadcast_to(np.int8(0), row.shape), row.kind, self.backend).shape
+            if arrays[row.name].shape != wanted:
+                raise ValueError(
+                    f"state_dict: expected shape {wanted} of {own[row.name]}, got {arrays[row.name].shape}"
+                )
+        return arrays
 
     def _shown_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """{name that the framework shows: array} of a tree of parameters, which only Flax has."""
@@ -60,6 +66,11 @@ class PublishedNames:
     def _shown(self, name: str) -> str:
         """What the framework calls a tensor that we call `name`."""
         raise NotImplementedError
+
+    @staticmethod
+    def _numpy(tensor: Any) -> np.ndarray:
+        """A tensor's values in its own type, bfloat16 too."""
+        return np.asarray(tensor)
 
     def _tensor(self, array: np.ndarray) -> Any:
         """A tensor of the framework with a copy of an array's values."""

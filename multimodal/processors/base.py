@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -93,17 +91,6 @@ class PretrainedProcessor:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
-
-
-def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) -> None:
-    """ValueError, with the closest accepted name, for the first keyword that `owner` does not take."""
-    accepted = list(accepted)
-    for name in given:
-        if name in accepted:
-            continue
-        close = difflib.get_close_matches(name, accepted, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; it takes {', '.join(accepted)}"
-        raise ValueError(f"{owner}: unknown argument {shown(name)}{hint}")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -89,6 +89,10 @@ class PretrainedModel(ModelBase, nn.Module):
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return weights.from_numpy(array)
 
+    @staticmethod
+    def _numpy(tensor: Any) -> np.ndarray:
+        return weights.to_numpy(tensor) if isinstance(tensor, torch.Tensor) else np.asarray(tensor)
+
     def _run_as(self, attn_implementation: str | None, device_map: Any) -> None:
         if attn_implementation not in (None, "eager", "sdpa"):
             raise ValueError(f"attn_implementation: expected 'eager' or 'sdpa', got {attn_implementation!r}")
@@ -110,8 +114,12 @@ class PretrainedModel(ModelBase, nn.Module):
         own = self.state_dict(keep_vars=True)
         if not is_published(state_dict, own):
             return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        if assign:
+            raise ValueError(
+                "assign: expected False for published names, whose layout is not the model's own, got True"
+            )
         rows = self.rows()
-        source = MemorySource({name: weights.to_numpy(tensor) for name, tensor in state_dict.items()})
+        source = MemorySource({name: self._numpy(tensor) for name, tensor in state_dict.items()})
         plan = make_plan(
             source, names.table(self.config), rows, self.spec.head, type(self).__name__,
             ignore_mismatched=not strict, ignore_missing=not strict,

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from multimodal.processors.base import PretrainedProcessor, reject_unknown
+from multimodal.processors.base import PretrainedProcessor
 from multimodal.processors.batch import BatchFeature
 from multimodal.processors.image import operations as ops
 from multimodal.processors.shown import shown
+from multimodal.suggestions import reject_unknown
 
 
 def _flag(name: str) -> Callable[[Any], Any]:

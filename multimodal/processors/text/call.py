@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Self
 
 from tokenizers import Encoding, Tokenizer
 
-from multimodal.processors.base import reject_unknown
 from multimodal.processors.batch import BatchEncoding
 from multimodal.processors.shown import shown
 from multimodal.processors.text.chat import Chat
@@ -27,6 +26,7 @@ from multimodal.processors.text.settings import check_settings
 from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, added_token, plain_token
 from multimodal.processors.text.tokenizer_files import TokenizerFiles
 from multimodal.processors.text.truncation import Truncation
+from multimodal.suggestions import reject_unknown
 
 
 class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):

@@ -7,9 +7,9 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from multimodal.processors.arrays import to_python
-from multimodal.processors.base import reject_unknown
 from multimodal.processors.text.inputs import read_id_rows, read_ids
 from multimodal.processors.text.options import checked_switch
+from multimodal.suggestions import reject_unknown
 
 # Tokenising drops the spaces around these; decoding puts one before each token, which is then one too many.
 _TIGHT = ((" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"))

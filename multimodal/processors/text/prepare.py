@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from multimodal.processors.arrays import to_python
-from multimodal.processors.base import reject_unknown
 from multimodal.processors.batch import BatchEncoding, Pads
 from multimodal.processors.shown import shown
 from multimodal.processors.text.frames import Frames
@@ -16,6 +15,7 @@ from multimodal.processors.text.options import CallOptions, checked_multiple
 from multimodal.processors.text.padding import Padding, check_side, pad_fields, resolve_padding
 from multimodal.processors.text.special_tokens import SpecialTokens
 from multimodal.processors.text.truncation import Cut, Truncation, checked_strategy, cut_ids, resolve_truncation
+from multimodal.suggestions import reject_unknown
 
 
 class Preparation(SpecialTokens, Frames):

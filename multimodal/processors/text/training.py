@@ -9,8 +9,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, pre_tokenizers, trainers
 
-from multimodal.processors.base import reject_unknown
 from multimodal.processors.shown import reason, shown
+from multimodal.suggestions import reject_unknown
 
 _TRAINERS = {
     "WordPiece": trainers.WordPieceTrainer,

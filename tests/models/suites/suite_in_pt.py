@@ -242,6 +242,12 @@ def test_a_published_state_dict_loads_into_the_tensors_there_are(load, public, k
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
 
 
+def test_published_tensors_are_not_assigned(load, checkpoints, kit):
+    tensors = {n: kit.array(a) for n, a in load_file(checkpoints["BertModel"] / "model.safetensors").items()}
+    with pytest.raises(ValueError, match="assign: expected False"):
+        load("BertModel").load_state_dict(tensors, assign=True)
+
+
 def test_a_state_dict_by_the_model_s_own_names_loads_as_ever(load, class_name):
     model = load(class_name)
     assert str(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"

@@ -110,7 +110,10 @@ def test_other_tensors_than_the_model_s_own_can_be_saved(loaded, kit, class_name
     model.save_pretrained(tmp_path, state_dict=halved)
     for name, array in saved(tmp_path).items():
         np.testing.assert_array_equal(array, before[name] / 2, err_msg=name)
-    halved.pop(next(iter(halved)))
+    first = next(iter(halved))
+    with pytest.raises(ValueError, match="state_dict: expected shape"):
+        model.save_pretrained(tmp_path, state_dict={**halved, first: halved[first][None]})
+    halved.pop(first)
     with pytest.raises(ValueError, match=r"state_dict: expected the .* tensors") as raised:
         model.save_pretrained(tmp_path, state_dict=halved)
     assert len(str(raised.value)) < 300
@@ -129,3 +132,15 @@ def test_only_what_generates_is_saved_with_settings_for_it(loaded, class_name, t
 def test_what_the_framework_does_not_have_is_refused_by_name(public, checkpoints, keyword):
     with pytest.raises(ValueError, match=f"{next(iter(keyword))}: expected"):
         public("BertModel").from_pretrained(checkpoints["BertModel"], **keyword)
+
+
+def test_tensors_that_are_handed_in_keep_their_type_and_values(public, load, kit, tmp_path):
+    """bfloat16, which NumPy does not have itself. (Flax computes in a type of its own: what it loads may be wider.)"""
+    model = kit.narrowed(load, "BertModel")
+    model.save_pretrained(tmp_path, state_dict=kit.shown(model))
+    assert {str(array.dtype) for array in saved(tmp_path).values()} == {"bfloat16"}
+    again = public("BertModel").from_pretrained(
+        None, config=model.config, state_dict=model.published_state_dict(), dtype="auto"
+    )
+    for name, array in again.published_tensors().items():
+        np.testing.assert_array_equal(array.astype("float32"), saved(tmp_path)[name].astype("float32"))
