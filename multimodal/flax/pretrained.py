@@ -17,6 +17,7 @@ from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
+from multimodal.modeling.parts import expect_shape
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 
 for _cls in outputs.output_classes():
@@ -127,6 +128,28 @@ class FlaxPretrainedModel(ModelBase):
     def _shown_params(self, params: dict[str, Any]) -> dict[str, Any]:
         return {self._shown(name): array for name, array in weights.named_tensors(unfreeze(params)).items()}
 
+    def _layer(self, name: str) -> jax.Array:
+        return self.named_tensors()[f"{name}.weight"]
+
+    def _put(self, name: str, value: jax.Array) -> None:
+        expect_shape("value", value.shape, self._layer(name).shape)
+        self._load([(f"{name}.weight", np.asarray(value))])
+
+    def _scorer(self, matrix: str, bias: str | None) -> jax.Array:
+        return self._layer(matrix.removesuffix(".weight"))
+
+    def _part(self, model_class: type) -> Any:
+        part = model_class(self.config, dtype=self.dtype, param_dtype=self.param_dtype, _do_init=False)
+        part.recompute = self.recompute
+        part._parent = (self, self.spec.head)
+        return part
+
+    def _is_trained(self, tensor: jax.Array) -> bool:
+        return True
+
+    def _nbytes(self, tensor: jax.Array) -> int:
+        return tensor.nbytes
+
     # What Flax users expect
 
     def named_tensors(self) -> dict[str, jax.Array]:
@@ -154,10 +177,7 @@ class FlaxPretrainedModel(ModelBase):
 
     def set_input_embeddings(self, value: jax.Array) -> None:
         """Put another array in the place of the embeddings; ValueError for another shape."""
-        name, old = self._embeddings(), self.get_input_embeddings()
-        if value.shape != old.shape:
-            raise ValueError(f"value: expected shape {old.shape}, got {value.shape} (see resize_token_embeddings)")
-        self._load([(name, np.asarray(value))])
+        self._put(self._embeddings().removesuffix(".weight"), value)
 
     def _embeddings(self) -> str:
         names = self.named_tensors()

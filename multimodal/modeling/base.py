@@ -28,6 +28,7 @@ from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
 from multimodal.modeling.changes import Changeable
+from multimodal.modeling.parts import Parts
 from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
 from multimodal.specs import Specification
@@ -53,13 +54,13 @@ OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
 """{field of an output: what a network calls it} where the two names differ."""
 
 
-class ModelBase(Changeable, PublishedNames):
+class ModelBase(Changeable, PublishedNames, Parts):
     """The neutral half of every public model.
 
     Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our
     name, array in the backend's layout) pairs; `_fetch(names)` gives {our name: array in the backend's layout}, of all
     tensors where none are named; `_ready()` is called once `from_pretrained` is done; `_is_traced(given)` and
-    `_extent(value)` say what a call's arguments are; `Changeable` has those of a change of architecture.
+    `_extent(value)` say what a call's arguments are; `Changeable`, `PublishedNames` and `Parts` have their own.
     """
 
     backend: ClassVar[str]
@@ -295,10 +296,6 @@ class ModelBase(Changeable, PublishedNames):
         """Whether the blocks are computed anew in the backward pass."""
         raise NotImplementedError
 
-    def num_parameters(self) -> int:
-        """Number of values in all tensors that are trained."""
-        return sum(int(np.prod(row.shape)) for row in self.rows() if not row.kind.is_state)
-
     @classmethod
     def can_generate(cls) -> bool:
         """Whether the class has `generate`."""
@@ -316,7 +313,7 @@ def _own_options(cls: type) -> set[str]:
     """Keywords of the class's own constructor, and of those that it hands others on to."""
     own = [c for c in cls.__mro__ if issubclass(c, ModelBase) and "__init__" in vars(c)]
     names = {name for c in own for name in inspect.signature(c.__init__).parameters}
-    return names - {"self", "config", "dtype", "parts", "kwargs", "options", "_do_init"}
+    return names - {"self", "config", "dtype", "parts", "kwargs", "options", "_do_init", "_network"}
 
 
 def _dtype_of(source: Source) -> str:

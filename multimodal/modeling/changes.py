@@ -29,6 +29,7 @@ class Changeable:
     backend: ClassVar[str]
     spec: ClassVar[Any]
     config: Any
+    inside_of: str
 
     def rows(self) -> list[Row]:
         """The tensors of this model."""
@@ -55,17 +56,26 @@ class Changeable:
 
         The size (`new_num_tokens`, or the one that it has) is rounded up to a multiple of `pad_to_multiple_of`.
         """
-        size = self.config.vocab_size if new_num_tokens is None else _positive("new_num_tokens", new_num_tokens)
+        if self.inside_of:
+            raise ValueError(
+                f"resize_token_embeddings: expected the whole {self.inside_of}, whose head follows, got its base_model"
+            )
+        size = self.config.vocab_size if new_num_tokens is None else expect_count("new_num_tokens", new_num_tokens)
         if pad_to_multiple_of is not None:
-            size += -size % _positive("pad_to_multiple_of", pad_to_multiple_of)
-        if size != self.config.vocab_size:
-            copy.deepcopy(self.config).override(vocab_size=size)  # a ValueError leaves ours as it was
-
-            def remade(row: Row, array: np.ndarray) -> np.ndarray:
-                return _resized(row, array, self._fresh([row]))
-
-            self._change("vocab_size", size, remade)
+            size += -size % expect_count("pad_to_multiple_of", pad_to_multiple_of)
+        self._resize("vocab_size", size, "vocab")
         return self.get_input_embeddings()
+
+    def _resize(self, field: str, size: int, axis: str) -> None:
+        """Give a field that is the size of an axis another value: what is kept keeps its values, the new is drawn fresh."""
+        if size == getattr(self.config, field):
+            return
+        copy.deepcopy(self.config).override(**{field: size})  # a ValueError leaves ours as it was
+
+        def remade(row: Row, array: np.ndarray) -> np.ndarray:
+            return _resized(row, array, self._fresh([row]), axis)
+
+        self._change(field, size, remade)
 
     def prune_heads(self, heads_to_prune: Mapping[int, Iterable[int]]) -> None:
         """Remove attention heads: {layer: [heads]}; the configuration remembers them in `pruned_heads`.
@@ -112,15 +122,16 @@ class Changeable:
         self._reshape(arrays, sizes)
 
 
-def _positive(name: str, value: Any) -> int:
+def expect_count(name: str, value: Any) -> int:
+    """The number, or ValueError for what is no positive integer."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
     return int(value)
 
 
-def _resized(row: Row, array: np.ndarray, fresh: Source) -> np.ndarray:
-    """The array of a row along its vocabulary: as much of the old as fits and fresh values behind it."""
-    at = row.axes.index("vocab")
+def _resized(row: Row, array: np.ndarray, fresh: Source, axis: str) -> np.ndarray:
+    """The array of a row along an axis of another size: as much of the old as fits and fresh values behind it."""
+    at = row.axes.index(axis)
     kept = tuple(slice(0, min(sizes)) for sizes in zip(array.shape, row.shape))
     assert all(old == new for i, (old, new) in enumerate(zip(array.shape, row.shape)) if i != at), row.name
     new = row.unpack(fresh.read(row.published)).astype(array.dtype)

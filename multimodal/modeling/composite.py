@@ -160,6 +160,14 @@ class EncoderDecoderBase:
             "prune_heads: expected model.encoder.prune_heads or model.decoder.prune_heads, got the composite"
         )
 
+    def get_encoder(self) -> Any:
+        """The encoder as a public model; it shares its tensors with this one."""
+        return self.encoder
+
+    def get_decoder(self) -> Any:
+        """The decoder as a public model; it shares its tensors with this one."""
+        return self.decoder
+
     def get_input_embeddings(self) -> Any:
         """The decoder's token embeddings."""
         return self.decoder.get_input_embeddings()

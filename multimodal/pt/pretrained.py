@@ -17,6 +17,7 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
+from multimodal.modeling.parts import expect_shape
 from multimodal.modeling.published import is_published
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.pt import weights
@@ -47,12 +48,13 @@ class PretrainedModel(ModelBase, nn.Module):
         seed: int = 0,
         dtype: Any = None,
         _do_init: bool = True,
+        _network: nn.Module | None = None,
     ):
         """A fresh model in training mode. `dtype` is the type of the parameters, float32 where it is not given."""
         nn.Module.__init__(self)
         self._prepare(config, parts)
         self.parameter_dtype = getattr(torch, dtype_name(dtype or "float32"))
-        self.network = self._build_empty()
+        self.network = self._build_empty() if _network is None else _network
         if _do_init:
             self._initialise(seed)
 
@@ -102,6 +104,39 @@ class PretrainedModel(ModelBase, nn.Module):
         device = _one_device(device_map)
         if device is not None:
             self.to(device)
+
+    def _layer(self, name: str) -> nn.Module:
+        return self.network.get_submodule(name)
+
+    def _put(self, name: str, value: nn.Module) -> None:
+        path, _, leaf = name.rpartition(".")
+        expect_shape("value.weight", value.weight.shape, self._layer(name).weight.shape)
+        if getattr(value, "bias", None) is not None and self._layer(name).bias is None:
+            raise ValueError("value: expected a layer without a bias, as the one in its place is, got one with a bias")
+        setattr(self.network.get_submodule(path), leaf, value)
+
+    def _scorer(self, matrix: str, bias: str | None) -> nn.Module:
+        tensors = self.named_tensors()
+        if bias is None and isinstance(layer := self._layer(matrix.removesuffix(".weight")), nn.Linear):
+            return layer
+        linear = nn.Linear(*tensors[matrix].shape[::-1], bias=bias is not None, device="meta")
+        linear.weight = tensors[matrix]
+        linear.bias = None if bias is None else tensors[bias]
+        return linear
+
+    def _part(self, model_class: type) -> Any:
+        part = model_class(self.config, dtype=self.parameter_dtype, _do_init=False, _network=self._base_network())
+        part.train(self.training)
+        return part
+
+    def _base_network(self) -> Any:
+        return getattr(self.network, self.spec.head) if self.spec.head else self.network
+
+    def _is_trained(self, tensor: torch.Tensor) -> bool:
+        return tensor.requires_grad
+
+    def _nbytes(self, tensor: torch.Tensor) -> int:
+        return tensor.nbytes
 
     # What torch users expect
 
@@ -156,8 +191,7 @@ class PretrainedModel(ModelBase, nn.Module):
         setattr(embeddings, "tokens" if hasattr(embeddings, "tokens") else "patches", value)
 
     def _embeddings(self) -> Any:
-        network = getattr(self.network, self.spec.head) if self.spec.head else self.network
-        return network.embeddings
+        return self._base_network().embeddings
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:
         """Compute the blocks anew in the backward pass instead of keeping what is inside them."""

@@ -169,6 +169,11 @@ class Specification:
         plain = ("flag", "structure")
         return tuple(b for a in self.arguments for b in (a.inside or (() if a.kind in plain else (a,))))
 
+    @property
+    def scores_tokens(self) -> bool:
+        """Whether an output has a score for every token of a vocabulary."""
+        return any("vocab_size" in field.shape for field in self.fields)
+
     def names(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.arguments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import weakref
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
+from multimodal.modeling.parts import expect_shape
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache
 from multimodal.tf import weights
 from multimodal.tf.layers.basic import sizes
@@ -45,12 +47,13 @@ class TFPretrainedModel(ModelBase, keras.Model):
         dtype: Any = None,
         name: str | None = None,
         _do_init: bool = True,
+        _network: keras.layers.Layer | None = None,
     ):
         """A fresh model. `dtype` is the type of the variables and of the computation, float32 where it is not given."""
         self.parameter_dtype = dtype_name(dtype or "float32")
         keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)
         self._prepare(config, parts)
-        self.network = self._built()
+        self.network = self._built() if _network is None else _network
         # every public model around the network, or around one that it is part of; Keras walks lists when it saves
         self._set("_owners", weakref.WeakSet([self]))
         self.built = True
@@ -106,6 +109,35 @@ class TFPretrainedModel(ModelBase, keras.Model):
     def _tensor(self, array: np.ndarray) -> Any:
         return weights.from_numpy(array)
 
+    def _layer(self, name: str) -> keras.layers.Layer:
+        return dict(weights.named_layers(self.network))[name]
+
+    def _put(self, name: str, value: keras.layers.Layer) -> None:
+        path, _, leaf = name.rpartition(".")
+        expect_shape("value.kernel", value.kernel.shape, self._layer(name).kernel.shape)
+        if value.use_bias and not self._layer(name).use_bias:
+            raise ValueError("value: expected a layer without a bias, as the one in its place is, got one with a bias")
+        exchange(self._layer(path), leaf, value)
+
+    def _scorer(self, matrix: str, bias: str | None) -> keras.layers.Layer:
+        return self._layer(matrix.removesuffix(".weight"))
+
+    def _part(self, model_class: type) -> Any:
+        part = model_class(self.config, dtype=self.parameter_dtype, _do_init=False, _network=self._base_network())
+        for owner in self._owners:
+            part._owners.add(owner)
+        self._owners.add(part)
+        return part
+
+    def _base_network(self) -> Any:
+        return getattr(self.network, self.spec.head) if self.spec.head else self.network
+
+    def _is_trained(self, tensor: keras.Variable) -> bool:
+        return tensor.trainable
+
+    def _nbytes(self, tensor: keras.Variable) -> int:
+        return math.prod(tensor.shape) * tf.as_dtype(tensor.dtype).size
+
     # What Keras users expect
 
     def named_tensors(self) -> dict[str, Any]:
@@ -124,8 +156,7 @@ class TFPretrainedModel(ModelBase, keras.Model):
         exchange(embeddings, name, value)
 
     def _embeddings(self) -> keras.layers.Layer:
-        network = getattr(self.network, self.spec.head) if self.spec.head else self.network
-        return network.embeddings
+        return self._base_network().embeddings
 
     def gradient_checkpointing_enable(self) -> None:
         """Compute the blocks anew in the backward pass instead of keeping what is inside them."""

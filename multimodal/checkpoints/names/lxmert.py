@@ -102,5 +102,5 @@ def answer_head(config) -> list[Row]:
     return [
         *linear("answers.up", f"{place}.0", width, 2 * width, ("mlp", "embed"), part=part),
         *norm("answers.norm", f"{place}.2", 2 * width, part=part),
-        *linear("answers.scores", f"{place}.3", 2 * width, config.num_qa_labels, ("none", "mlp"), part=part),
+        *linear("answers.scores", f"{place}.3", 2 * width, config.num_qa_labels, ("answers", "mlp"), part=part),
     ]

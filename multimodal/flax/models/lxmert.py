@@ -20,6 +20,7 @@ from multimodal.flax.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.flax.layers.mlp import MLP
 from multimodal.flax.losses import cross_entropy, each_cross_entropy, each_smooth_l1
 from multimodal.flax.pretrained import FlaxPretrainedModel
+from multimodal.modeling.lxmert import AnswersQuestions
 from multimodal.modeling.outputs import Values
 from multimodal.specs import lxmert as specs
 from multimodal.specs.lxmert import (
@@ -337,7 +338,7 @@ class FlaxLxmertModel(FlaxPretrainedModel):
         )  # fmt: skip
 
 
-class FlaxLxmertForPreTraining(FlaxPretrainedModel):
+class FlaxLxmertForPreTraining(AnswersQuestions, FlaxPretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
 
     spec = specs.LxmertForPreTraining
@@ -389,7 +390,7 @@ class FlaxLxmertForPreTraining(FlaxPretrainedModel):
         )  # fmt: skip
 
 
-class FlaxLxmertForQuestionAnswering(FlaxPretrainedModel):
+class FlaxLxmertForQuestionAnswering(AnswersQuestions, FlaxPretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
 
     spec = specs.LxmertForQuestionAnswering

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from multimodal.modeling.lxmert import AnswersQuestions
 from multimodal.modeling.outputs import Values
 from multimodal.pt.annotations import ObjectLabels, Tensor
 from multimodal.pt.layers import masks
@@ -290,7 +291,7 @@ class LxmertModel(PretrainedModel):
         )  # fmt: skip
 
 
-class LxmertForPreTraining(PretrainedModel):
+class LxmertForPreTraining(AnswersQuestions, PretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
 
     spec = specs.LxmertForPreTraining
@@ -339,7 +340,7 @@ class LxmertForPreTraining(PretrainedModel):
         )  # fmt: skip
 
 
-class LxmertForQuestionAnswering(PretrainedModel):
+class LxmertForQuestionAnswering(AnswersQuestions, PretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
 
     spec = specs.LxmertForQuestionAnswering

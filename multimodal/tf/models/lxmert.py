@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from multimodal.modeling.lxmert import AnswersQuestions
 from multimodal.modeling.outputs import Values
 from multimodal.specs import lxmert as specs
 from multimodal.specs.lxmert import (
@@ -305,7 +306,7 @@ class TFLxmertModel(TFPretrainedModel):
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertModelOutput | Values: ...
 
 
-class TFLxmertForPreTraining(TFPretrainedModel):
+class TFLxmertForPreTraining(AnswersQuestions, TFPretrainedModel):
     """Masked words, matching, objects and questions: every task of pre-training."""
 
     spec = specs.LxmertForPreTraining
@@ -359,7 +360,7 @@ class TFLxmertForPreTraining(TFPretrainedModel):
         def __call__(self, *args: Any, **kwargs: Any) -> LxmertForPreTrainingOutput | Values: ...
 
 
-class TFLxmertForQuestionAnswering(TFPretrainedModel):
+class TFLxmertForQuestionAnswering(AnswersQuestions, TFPretrainedModel):
     """The answer to a question about an image, out of a list of answers."""
 
     spec = specs.LxmertForQuestionAnswering

@@ -284,3 +284,10 @@ def test_a_device_map_of_one_device_is_heeded(public, checkpoints, given):
     model = public("ViTModel").from_pretrained(checkpoints["ViTModel"], device_map=given)
     wanted = "meta" if given == "meta" else ("cuda" if given == "auto" and torch.cuda.is_available() else "cpu")
     assert {parameter.device.type for parameter in model.parameters()} == {wanted}
+
+
+def test_frozen_parameters_are_not_counted_as_trained(load):
+    model = load("BertLMHeadModel")
+    model.base_model.requires_grad_(False)
+    head = sum(p.numel() for name, p in model.named_parameters() if name.startswith("network.head."))
+    assert model.num_parameters(only_trainable=True) == head < model.num_parameters()

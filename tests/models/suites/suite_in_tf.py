@@ -235,3 +235,10 @@ def test_a_gradient_reaches_every_variable(load, kit):
     given = labelled(zoo.COMPOSITE, model.config)
     _, found = kit.gradients(model, given, seed=1)
     assert set(model.named_tensors()) - set(found) == {k for k in model.named_tensors() if "pooler" in k}
+
+
+def test_frozen_variables_are_not_counted_as_trained(load):
+    model = load("BertLMHeadModel")
+    model.base_model.trainable = False
+    head = sum(v.value.shape.num_elements() for name, v in model.named_tensors().items() if name.startswith("head."))
+    assert model.num_parameters(only_trainable=True) == head < model.num_parameters()
