@@ -95,6 +95,9 @@ class PretrainedConfig:
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
+    numbers_visible: ClassVar[bool] = False
+    """Whether what is generated behind padding is numbered as if it stood alone: positions count what the mask shows."""
+
     _: dataclasses.KW_ONLY
     return_dict: bool = True
     output_hidden_states: bool = False

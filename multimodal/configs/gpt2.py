@@ -26,6 +26,7 @@ class GPT2Config(PretrainedConfig):
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
     }
+    numbers_visible: ClassVar[bool] = True
 
     vocab_size: int = 50257
     n_positions: int = 1024

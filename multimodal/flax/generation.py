@@ -87,8 +87,9 @@ class TextGenerationMixin:
             input_ids = np.full((1, 1), settings.decoder_start_token_id)
         self._check({"input_ids": input_ids, **inputs})
         mask = inputs.pop("attention_mask", None)
-        if mask is None and settings.pad_token_id is not None:
-            mask = np.asarray(input_ids) != settings.pad_token_id
+        hidden = arguments.hidden_id(settings)
+        if mask is None and hidden is not None:
+            mask = np.asarray(input_ids) != hidden
         return generated(self, self._variables(params), inputs, input_ids, mask, settings)
 
 
@@ -117,22 +118,23 @@ class Stepper:
     def __init__(self, module, params, given, mask, batch: int, capacity: int, beams: int):
         self.module, self.params = module, params
         self.given = {name: jnp.repeat(array, beams, 0) for name, array in given.items()}
-        self.visible = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
+        self.mask = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
         self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype.computation)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         order = np.arange(len(tokens)) if order is None else order
         new = jnp.asarray(tokens, jnp.int32)
         logits, self.cache = advance(
-            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.visible, self.given, self.cache
+            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.mask, self.given, self.cache
         )
         return np.asarray(logits)
 
 
 @functools.partial(jax.jit, static_argnames="module")
-def advance(module, params, tokens, order, visible, given, cache):
+def advance(module, params, tokens, order, mask, given, cache):
     """(logits behind the new tokens, cache), compiled."""
-    output = module.apply(params, tokens, visible, **given, cache=reorder(cache, order))
+    shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
+    output = module.apply(params, tokens, **shown, **given, cache=reorder(cache, order))
     return output.logits[:, -1], output.cache
 
 
@@ -150,6 +152,16 @@ def pad_mask(mask: jax.Array, length: int) -> jax.Array:
     return jnp.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
 
 
+def visible_at(config, mask: jax.Array | None, start, count: int) -> dict[str, jax.Array]:
+    """What a decoder is told of `count` tokens from `start` on by a mask of all positions."""
+    if mask is None:
+        return {}
+    if not config.numbers_visible:
+        return {"attention_mask": mask}
+    numbers = jnp.maximum(jnp.cumsum(mask, -1, dtype=jnp.int32) - 1, 0)
+    return {"attention_mask": mask, "position_ids": jax.lax.dynamic_slice_in_dim(numbers, start, count, 1)}
+
+
 @functools.partial(jax.jit, static_argnames=("module", "capacity"))
 def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
@@ -157,10 +169,11 @@ def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int)
     Stops once every sequence has ended or is `length` long.
     """
     batch, start = prompt.shape
-    visible = None if mask is None else pad_mask(mask, capacity - 1)
+    mask = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
-        return module.apply(params, tokens, visible, **given, cache=cache)
+        shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
+        return module.apply(params, tokens, **shown, **given, cache=cache)
 
     def append(tokens, ended, logits, at):
         new = jnp.where(ended, pad, logits[:, -1].argmax(-1)).astype(tokens.dtype)

@@ -34,10 +34,15 @@ def check_text(model: Any, inputs: dict[str, Any]) -> None:
     for name in inputs:
         if name not in TEXT:
             raise ValueError(f"generate: expected input_ids, {', '.join(TEXT)} or settings, got {name!r}")
-    if not model.config.is_decoder:
+    if not model.config.decodes:
         raise ValueError(
             "generate: expected a decoder (config.is_decoder=True), got a model that sees what comes later"
         )
+
+
+def hidden_id(settings: GenerationConfig) -> int | None:
+    """The token that is hidden in a prompt without a mask; None where padding also ends sequences, and may be meant."""
+    return None if settings.pad_token_id in settings.eos_token_ids else settings.pad_token_id
 
 
 def longest(decoder: Any) -> int:

@@ -69,8 +69,9 @@ class TextGenerationMixin:
             input_ids = torch.full((1, 1), settings.decoder_start_token_id, dtype=torch.long, device=self.device)
         self._check({"input_ids": input_ids, **inputs})
         mask = inputs.pop("attention_mask", None)
-        if mask is None and settings.pad_token_id is not None:
-            mask = (input_ids != settings.pad_token_id).long()
+        hidden = arguments.hidden_id(settings)
+        if mask is None and hidden is not None:
+            mask = (input_ids != hidden).long()
         return generated(self, inputs, input_ids, mask, settings)
 
 
@@ -91,7 +92,7 @@ class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
     def __init__(self, model, given, mask, batch: int, length: int, beams: int):
-        self.network, self.device = model.network, model.device
+        self.network, self.config, self.device = model.network, model.config, model.device
         self.given = {name: tensor.repeat_interleave(beams, 0) for name, tensor in given.items()}
         self.mask = None if mask is None else mask.repeat_interleave(beams, 0)
         self.cache = empty_cache(model.config, batch * beams, length - 1, model.dtype, model.device)
@@ -100,8 +101,8 @@ class Stepper:
         if order is not None:
             self.cache = reorder(self.cache, torch.from_numpy(order).to(self.device))
         new = torch.from_numpy(tokens).to(self.device)
-        visible = None if self.mask is None else pad_mask(self.mask, self.cache.position + new.shape[1])
-        output = self.network(new, visible, **self.given, cache=self.cache)
+        shown = visible_at(self.config, self.mask, self.cache.position, new.shape[1])
+        output = self.network(new, **shown, **self.given, cache=self.cache)
         self.cache = output.cache
         return to_numpy(output.logits[:, -1])
 
@@ -121,8 +122,9 @@ def greedy(model, given, prompt, mask, length: int, settings: GenerationConfig) 
     tokens, cache = prompt, empty_cache(model.config, prompt.shape[0], length - 1, model.dtype, model.device)
     ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
     while tokens.shape[1] < length and not bool(ended.all()):
-        visible = None if mask is None else pad_mask(mask, tokens.shape[1])
-        output = model.network(tokens[:, cache.position :], visible, **given, cache=cache)
+        unseen = tokens[:, cache.position :]
+        shown = visible_at(model.config, mask, cache.position, unseen.shape[1])
+        output = model.network(unseen, **shown, **given, cache=cache)
         cache = output.cache
         new = output.logits[:, -1].argmax(-1)
         if eos.numel():
@@ -146,3 +148,13 @@ def empty_cache(config, batch: int, length: int, dtype: torch.dtype, device: tor
 def pad_mask(mask: torch.Tensor, length: int) -> torch.Tensor:
     """The prompt's mask with ones for what was generated."""
     return torch.nn.functional.pad(mask, (0, length - mask.shape[1]), value=1)
+
+
+def visible_at(config, mask: torch.Tensor | None, start: int, count: int) -> dict[str, torch.Tensor]:
+    """What a decoder is told of `count` tokens from `start` on by the prompt's mask."""
+    if mask is None:
+        return {}
+    mask = pad_mask(mask, start + count)
+    if not config.numbers_visible:
+        return {"attention_mask": mask}
+    return {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)[:, start:]}

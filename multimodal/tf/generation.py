@@ -66,8 +66,9 @@ class TextGenerationMixin:
             input_ids = np.full((1, 1), settings.decoder_start_token_id)
         self._check({"input_ids": input_ids, **inputs})
         mask = inputs.pop("attention_mask", None)
-        if mask is None and settings.pad_token_id is not None:
-            mask = np.asarray(input_ids) != settings.pad_token_id
+        hidden = arguments.hidden_id(settings)
+        if mask is None and hidden is not None:
+            mask = np.asarray(input_ids) != hidden
         return generated(self, inputs, input_ids, mask, settings)
 
 
@@ -115,19 +116,20 @@ class Stepper:
     def __init__(self, program, model, given, mask, batch: int, capacity: int, beams: int):
         self.program = program
         self.given = {name: tf.repeat(tensor, beams, 0) for name, tensor in given.items()}
-        self.visible = None if mask is None else pad_mask(tf.repeat(mask, beams, 0), capacity - 1)
+        self.mask = None if mask is None else pad_mask(tf.repeat(mask, beams, 0), capacity - 1)
         self.cache = empty_cache(model.config, batch * beams, capacity - 1, model.network.compute_dtype)
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32)
         new = tf.constant(tokens, tf.int32)
-        logits, self.cache = self.program(new, rows, self.visible, self.given, self.cache)
+        logits, self.cache = self.program(new, rows, self.mask, self.given, self.cache)
         return np.asarray(logits)
 
 
-def advance(decoder, config, tokens, order, visible, given, cache):
+def advance(decoder, config, tokens, order, mask, given, cache):
     """(logits behind the new tokens, cache)."""
-    output = decoder(tokens, visible, **given, cache=reorder(cache, order))
+    shown = visible_at(config, mask, cache.position, tokens.shape[1])
+    output = decoder(tokens, **shown, **given, cache=reorder(cache, order))
     return output.logits[:, -1], output.cache
 
 
@@ -145,16 +147,26 @@ def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
     return tf.pad(mask, ((0, 0), (0, length - int(mask.shape[1]))), constant_values=True)
 
 
+def visible_at(config, mask: tf.Tensor | None, start, count: int) -> dict[str, tf.Tensor]:
+    """What a decoder is told of `count` tokens from `start` on by a mask of all positions."""
+    if mask is None:
+        return {}
+    if not config.numbers_visible:
+        return {"attention_mask": mask}
+    numbers = tf.maximum(tf.cumsum(tf.cast(mask, tf.int32), -1) - 1, 0)
+    return {"attention_mask": mask, "position_ids": tf.slice(numbers, (0, start), (mask.shape[0], count))}
+
+
 def greedy(decoder, config, capacity: int, given, prompt, mask, length, eos, pad):
     """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
 
     Stops once every sequence has ended or is `length` long.
     """
     batch, start = prompt.shape
-    visible = None if mask is None else pad_mask(mask, capacity - 1)
+    mask = None if mask is None else pad_mask(mask, capacity - 1)
 
     def step(tokens, cache):
-        return decoder(tokens, visible, **given, cache=cache)
+        return decoder(tokens, **visible_at(config, mask, cache.position, tokens.shape[1]), **given, cache=cache)
 
     def append(tokens, ended, logits, at):
         new = tf.where(ended, pad, tf.argmax(logits[:, -1], -1, output_type=tf.int32))

@@ -6,6 +6,7 @@ from typing import Any
 
 from multimodal.configs.base import PretrainedConfig
 from multimodal.flax.annotations import Past, Tensor
+from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers.text import LanguageNetwork, TextNetwork
 from multimodal.flax.losses import next_token
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
@@ -66,7 +67,7 @@ class FlaxBertModel(FlaxPretrainedModel):
         return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
 
 
-class FlaxBertLMHeadModel(FlaxPretrainedModel):
+class FlaxBertLMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
     """A causal language model."""
 
     spec = specs.BertLMHeadModel

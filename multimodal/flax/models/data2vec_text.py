@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from multimodal.flax.annotations import Tensor
-from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers.heads import Classifier, SequenceClassifier
 from multimodal.flax.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.flax.losses import by_problem, cross_entropy, span
@@ -32,7 +31,7 @@ class FlaxData2VecTextModel(FlaxBertModel):
     spec = specs.Data2VecTextModel
 
 
-class FlaxData2VecTextForCausalLM(TextGenerationMixin, FlaxBertLMHeadModel):
+class FlaxData2VecTextForCausalLM(FlaxBertLMHeadModel):
     """A causal language model: called as BERT's; the head's activation is always gelu."""
 
     spec = specs.Data2VecTextForCausalLM

@@ -10,6 +10,7 @@ from flax import linen as nn
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.dtypes import Types
 from multimodal.flax.annotations import Past, Tensor
+from multimodal.flax.generation import TextGenerationMixin
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
@@ -155,7 +156,7 @@ class FlaxGPT2Model(FlaxPretrainedModel):
         return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
 
 
-class FlaxGPT2LMHeadModel(FlaxPretrainedModel):
+class FlaxGPT2LMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
     """A causal language model."""
 
     spec = specs.GPT2LMHeadModel

@@ -11,6 +11,7 @@ from multimodal.modeling.outputs import (
     Values,
 )
 from multimodal.pt.annotations import Past, Tensor
+from multimodal.pt.generation import TextGenerationMixin
 from multimodal.pt.layers.text import LanguageNetwork, TextNetwork
 from multimodal.pt.losses import next_token
 from multimodal.pt.pretrained import PretrainedModel, grow
@@ -62,7 +63,7 @@ class BertModel(PretrainedModel):
         return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache, self.training))
 
 
-class BertLMHeadModel(PretrainedModel):
+class BertLMHeadModel(TextGenerationMixin, PretrainedModel):
     """A causal language model."""
 
     spec = specs.BertLMHeadModel

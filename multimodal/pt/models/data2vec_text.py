@@ -14,7 +14,6 @@ from multimodal.modeling.outputs import (
     Values,
 )
 from multimodal.pt.annotations import Tensor
-from multimodal.pt.generation import TextGenerationMixin
 from multimodal.pt.layers.heads import Classifier, SequenceClassifier
 from multimodal.pt.layers.text import ClassifierNetwork, LanguageNetwork
 from multimodal.pt.losses import by_problem, cross_entropy, span
@@ -32,7 +31,7 @@ class Data2VecTextModel(BertModel):
     spec = specs.Data2VecTextModel
 
 
-class Data2VecTextForCausalLM(TextGenerationMixin, BertLMHeadModel):
+class Data2VecTextForCausalLM(BertLMHeadModel):
     """A causal language model: called as BERT's; the head's activation is always gelu."""
 
     spec = specs.Data2VecTextForCausalLM

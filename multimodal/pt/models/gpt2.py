@@ -12,6 +12,7 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.annotations import Past, Tensor
+from multimodal.pt.generation import TextGenerationMixin
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.attention import CrossAttention, SelfAttention
 from multimodal.pt.layers.basic import LayerNorm
@@ -134,7 +135,7 @@ class GPT2Model(PretrainedModel):
         return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache, self.training))
 
 
-class GPT2LMHeadModel(PretrainedModel):
+class GPT2LMHeadModel(TextGenerationMixin, PretrainedModel):
     """A causal language model."""
 
     spec = specs.GPT2LMHeadModel

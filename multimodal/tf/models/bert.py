@@ -12,6 +12,7 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.specs import bert as specs
 from multimodal.tf.annotations import Inputs, Past, Tensor
+from multimodal.tf.generation import TextGenerationMixin
 from multimodal.tf.layers.text import LanguageNetwork, TextNetwork
 from multimodal.tf.losses import next_token
 from multimodal.tf.pretrained import TFPretrainedModel, grow
@@ -69,7 +70,7 @@ class TFBertModel(TFPretrainedModel):
         def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPoolingAndCrossAttentions | Values: ...
 
 
-class TFBertLMHeadModel(TFPretrainedModel):
+class TFBertLMHeadModel(TextGenerationMixin, TFPretrainedModel):
     """A causal language model."""
 
     spec = specs.BertLMHeadModel

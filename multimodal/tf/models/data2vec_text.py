@@ -18,7 +18,6 @@ from multimodal.modeling.outputs import (
 from multimodal.specs import data2vec_text as specs
 from multimodal.specs.problems import problem_type
 from multimodal.tf.annotations import Inputs, Tensor
-from multimodal.tf.generation import TextGenerationMixin
 from multimodal.tf.layers.basic import sizes
 from multimodal.tf.layers.heads import Classifier, SequenceClassifier
 from multimodal.tf.layers.text import ClassifierNetwork, LanguageNetwork
@@ -35,7 +34,7 @@ class TFData2VecTextModel(TFBertModel):
     spec = specs.Data2VecTextModel
 
 
-class TFData2VecTextForCausalLM(TextGenerationMixin, TFBertLMHeadModel):
+class TFData2VecTextForCausalLM(TFBertLMHeadModel):
     """A causal language model: called as BERT's; the head's activation is always gelu."""
 
     spec = specs.Data2VecTextForCausalLM

@@ -13,6 +13,7 @@ from multimodal.modeling.outputs import (
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import gpt2 as specs
 from multimodal.tf.annotations import Inputs, Past, Tensor
+from multimodal.tf.generation import TextGenerationMixin
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.attention import CrossAttention, SelfAttention
 from multimodal.tf.layers.basic import Layer, LayerNorm
@@ -143,7 +144,7 @@ class TFGPT2Model(TFPretrainedModel):
         def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions | Values: ...
 
 
-class TFGPT2LMHeadModel(TFPretrainedModel):
+class TFGPT2LMHeadModel(TextGenerationMixin, TFPretrainedModel):
     """A causal language model."""
 
     spec = specs.GPT2LMHeadModel

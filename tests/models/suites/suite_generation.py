@@ -8,7 +8,7 @@ from multimodal import GenerationConfig
 from multimodal.generation import search
 
 TEXT = "Data2VecTextForCausalLM"
-GENERATING = (TEXT, "VED-gpt2", "VED-bert")
+GENERATING = (TEXT, "GPT2LMHeadModel", "VED-gpt2", "VED-bert")
 PAD, LENGTH, NEVER, LIKELY = 1, 10, 98, 2.0
 PROMPT = np.array([[5, 7, 9, 11], [6, 23, 40, 8]])
 SHOWN = {
@@ -38,7 +38,13 @@ class Uncached:
         )  # of one length; nothing feels what comes later
         prefix = "decoder_" if self.model.spec.name == zoo.COMPOSITE else ""
         text = {f"{prefix}input_ids": ids.astype(np.int32), f"{prefix}attention_mask": self.mask.astype(np.int32)}
+        if decoder_config(self.model).numbers_visible:
+            text[f"{prefix}position_ids"] = np.maximum(self.mask.cumsum(-1) - 1, 0).astype(np.int32)
         return self.kit.numpy(self.kit.call(self.model, **text, **self.given).logits)[:, count - 1]
+
+
+def decoder_config(model):
+    return getattr(model.config, "decoder", model.config)
 
 
 @pytest.fixture(scope="module", params=GENERATING)
@@ -49,10 +55,11 @@ def model(request, public):
 
 def made(public, name, **changes):
     wide = {"initializer_range": 0.4}
-    if name == TEXT:
-        model = public(name)(zoo.config(name, **wide, **changes), seed=2)
+    if not name.startswith("VED-"):
+        model = public(name)(zoo.config(name, **wide, **changes), seed=4)
         bias = np.where(np.arange(zoo.VOCABULARY) == PAD, LIKELY, 0.0).astype(np.float32)
-        model._load([("head.bias", bias)])
+        if name == TEXT:
+            model._load([("head.bias", bias)])
     else:
         halves = {"encoder": zoo.half("vit", **wide), "decoder": zoo.half(name.removeprefix("VED-"), **wide)}
         model = public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE, **halves), seed=2)
@@ -73,7 +80,8 @@ def generate(kit, model, tokens, mask, given, **settings):
     if mask is not None:
         text[f"{prefix}attention_mask"] = mask.astype(np.int32)
     arrays = {name: kit.array(array) for name, array in (text | given).items()}
-    out = model.generate(**arrays, **settings, max_length=LENGTH, pad_token_id=PAD, return_dict_in_generate=True)
+    settings = {"max_length": LENGTH, **settings}
+    out = model.generate(**arrays, **settings, pad_token_id=PAD, return_dict_in_generate=True)
     scores = out.get("sequences_scores")
     return kit.numpy(out.sequences), None if scores is None else kit.numpy(scores)
 
@@ -136,3 +144,35 @@ def test_a_prompt_s_padding_is_hidden_without_a_mask(kit, public):
     )
     np.testing.assert_array_equal(plain, hidden)
     assert not np.array_equal(seen, hidden)
+
+
+def test_a_padded_prompt_of_gpt_2_goes_on_as_it_does_alone(kit, public):
+    """Its positions count what the mask shows, as published."""
+    model = made(public, "GPT2LMHeadModel", add_cross_attention=False)
+    mask = SHOWN["padding to the left"]
+    for settings in ({}, {"num_beams": 3}):
+        both, _ = generate(kit, model, prompt(mask), mask, {}, eos_token_id=[NEVER, NEVER], **settings)
+        settings |= {"max_length": LENGTH - 2}
+        alone, _ = generate(kit, model, PROMPT[1:, 2:], None, {}, eos_token_id=[NEVER, NEVER], **settings)
+        np.testing.assert_array_equal(both[1, 2:], alone[0])
+
+
+def test_a_start_token_that_also_pads_is_not_hidden(kit, public):
+    """GPT-2's only special token starts, ends and pads: in a prompt without a mask it may be meant."""
+    model = made(public, "GPT2LMHeadModel", add_cross_attention=False)
+    tokens = np.where(PROMPT[0, 0] == PROMPT, PAD, PROMPT)
+    plain, _ = generate(kit, model, tokens, None, {}, eos_token_id=[NEVER, PAD])
+    seen, _ = generate(kit, model, tokens, np.ones_like(tokens), {}, eos_token_id=[NEVER, PAD])
+    np.testing.assert_array_equal(plain, seen)
+
+
+def test_every_causal_model_generates(kit, public):
+    """BERT's too, whose positions count everything; from the start token on without a prompt."""
+    model = made(public, "BertLMHeadModel", add_cross_attention=False)
+    mask = SHOWN["padding to the left"]
+    expected, _ = uncached(kit, model, prompt(mask), mask, {}, eos_token_id=NEVER)
+    found, _ = generate(kit, model, prompt(mask), mask, {}, eos_token_id=[NEVER, NEVER])
+    np.testing.assert_array_equal(found, expected)
+    out = model.generate(max_length=4, decoder_start_token_id=5, pad_token_id=0, eos_token_id=NEVER)
+    ids = kit.numpy(getattr(out, "sequences", out))
+    assert (ids.shape, ids[0, 0]) == ((1, 4), 5)
