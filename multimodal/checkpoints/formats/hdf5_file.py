@@ -146,7 +146,7 @@ def write_file(path: Path, tensors: Source, model: str, layered: bool = True) ->
     names = list(tensors.shapes())
     with replacing(path) as temporary:
         try:
-            with h5py.File(temporary, "w", libver="earliest") as file:
+            with h5py.File(temporary, "w", libver="earliest", locking=False) as file:
                 if layered:
                     _write_layers(file, tensors, names, model)
                 else:
