@@ -17,8 +17,8 @@ from multimodal.checkpoints.formats import keras_names, registry, safetensors_fi
 from multimodal.checkpoints.formats.registry import Format
 from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, MemorySource, RenamedSource, Source
-from multimodal.configs.base import CONFIG_NAME, read_file
-from multimodal.files import write_text
+from multimodal.configs.base import CONFIG_NAME
+from multimodal.files import read_json_object, write_text
 
 _WEIGHTS = {
     file: (f"{stem}*.{suffix}", f"{file}.index.json")
@@ -87,7 +87,7 @@ class Checkpoint:
         """The content of `config.json`, None where there is none."""
         path = self.folder / CONFIG_NAME
         try:
-            return read_file(path) if path.is_file() else None
+            return read_json_object(path) if path.is_file() else None
         except ValueError as error:
             raise CheckpointError(str(error)) from error
 
@@ -95,8 +95,10 @@ class Checkpoint:
     def index(self) -> TensorIndex:
         """What the names tables know about the tensors. CheckpointError where `config.json` is wrong."""
         try:
-            return tensor_index.of_config(self.config)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return tensor_index.of_config(self.config, self._opened.tensors.shapes(), self.folder)
+        except CheckpointError:
+            raise
+        except ValueError as error:
             raise CheckpointError(f"{self.folder / CONFIG_NAME}: not a usable configuration ({error})") from error
 
     @cached_property
