@@ -9,6 +9,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from multimodal.processors.shown import shown
 from multimodal.registry import PROCESSOR_MODULES, config_class_of, family
 
 
@@ -24,17 +25,19 @@ class AutoConfig:
     def from_dict(values: dict[str, Any], **overrides: Any) -> Any:
         """The configuration that the content of a `config.json` describes."""
         if "model_type" not in values:
-            raise ValueError(f"config.json: expected a model_type, got the keys {sorted(values)}")
+            raise ValueError(f"config.json: expected a model_type, got the keys {shown(sorted(values))}")
         return config_class_of(values["model_type"]).from_dict(values, **overrides)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         """Read `config.json` of a folder or hub name; keywords are hub options or override fields."""
         from multimodal import hub
-        from multimodal.configs.base import PretrainedConfig
+        from multimodal.configs.base import PretrainedConfig, naming_file
 
         hub_options, overrides = hub.split_options(kwargs)
-        config = cls.from_dict(PretrainedConfig.get_config_dict(name_or_path, **hub_options), **overrides)
+        values = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+        with naming_file(name_or_path, overrides):
+            config = cls.from_dict(values, **overrides)
         config.name_or_path = str(name_or_path)
         return config
 
@@ -64,8 +67,7 @@ class _AutoProcessorBase:
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
         from multimodal import hub
-        from multimodal.processors.base import read_json_object
-        from multimodal.processors.shown import shown
+        from multimodal.files import read_json_object
 
         path = hub.find_file(name_or_path, cls.file, **hub_options)
         if path is None:

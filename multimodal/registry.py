@@ -9,6 +9,8 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from multimodal.processors.shown import shown
+
 PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
 BACKENDS = tuple(PREFIXES)
 
@@ -121,8 +123,8 @@ MODEL_AUTO = {
 
 def family(model_type: str) -> Family:
     """The row of one model_type; ValueError for an unknown one."""
-    if model_type not in FAMILIES:
-        raise ValueError(f"model_type: expected one of {', '.join(sorted(FAMILIES))}, got {model_type!r}")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise ValueError(f"model_type: expected one of {', '.join(sorted(FAMILIES))}, got {shown(model_type)}")
     return FAMILIES[model_type]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints.canonical import canonical
 from multimodal.checkpoints.formats import registry
+from multimodal.files import unfinished
 
 
 @dataclass(frozen=True)
@@ -105,18 +106,16 @@ def _checked_target(source: Path, target: Path, overwrite: bool) -> Path:
 @contextlib.contextmanager
 def _building(place: Path) -> Iterator[Path]:
     """An empty folder beside `place` that takes its place once the block ends without an error."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-    except OSError as error:
-        raise ValueError(f"{place}: cannot be written ({error})") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            building = stack.enter_context(unfinished(place, folder=True))
+        except OSError as error:
+            raise ValueError(f"{place}: cannot be written ({error})") from error
         yield building
         mode = place.stat().st_mode & 0o7777 if place.is_dir() else 0o777 & ~_umask()
         building.chmod(mode)
         _take_place(building, place)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _take_place(building: Path, place: Path) -> None:

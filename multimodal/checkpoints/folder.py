@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,9 @@ from multimodal.checkpoints.formats import keras_names, registry, safetensors_fi
 from multimodal.checkpoints.formats.registry import Format
 from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, MemorySource, RenamedSource, Source
-from multimodal.configs.base import CONFIG_NAME, read_file
-from multimodal.files import write_text
+from multimodal.configs.base import CONFIG_NAME
+from multimodal.files import read_json_object, write_text
+from multimodal.processors.shown import shown
 
 _WEIGHTS = {
     file: (f"{stem}*.{suffix}", f"{file}.index.json")
@@ -87,7 +88,7 @@ class Checkpoint:
         """The content of `config.json`, None where there is none."""
         path = self.folder / CONFIG_NAME
         try:
-            return read_file(path) if path.is_file() else None
+            return read_json_object(path) if path.is_file() else None
         except ValueError as error:
             raise CheckpointError(str(error)) from error
 
@@ -95,8 +96,10 @@ class Checkpoint:
     def index(self) -> TensorIndex:
         """What the names tables know about the tensors. CheckpointError where `config.json` is wrong."""
         try:
-            return tensor_index.of_config(self.config)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return tensor_index.of_config(self.config, self._opened.tensors.shapes(), self.folder)
+        except CheckpointError:
+            raise
+        except ValueError as error:
             raise CheckpointError(f"{self.folder / CONFIG_NAME}: not a usable configuration ({error})") from error
 
     @cached_property
@@ -167,9 +170,9 @@ def _open_shards(folder: Path, path: Path) -> _Opened:
     opened = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name:
-            raise CheckpointError(f"{path}: expected a file of the same folder, got {name!r}")
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{path}: names the shard {name!r}, which is not there")
+            raise CheckpointError(f"{path}: expected a file of the same folder, got {shown(name)}")
+        if not _is_file(folder / name):
+            raise CheckpointError(f"{path}: names the shard {shown(name)}, which is not there")
         opened[name] = registry.open_file(folder / name)
     kinds = {(format_name, source.dialect) for format_name, source in opened.values()}
     if len(kinds) != 1:
@@ -177,20 +180,39 @@ def _open_shards(folder: Path, path: Path) -> _Opened:
     ((format_name, dialect),) = kinds
     if dialect == "keras":  # the index has the name of the whole model before each tensor's, the shards do not
         places = {_inside(name, opened[file][1]): file for name, file in places.items()}
-    for tensor, file in places.items():
-        if tensor not in opened[file][1].shapes():
-            raise CheckpointError(f"{path}: says that {tensor!r} is in {file}, which does not have it")
+    _check_places(path, places, {file: source.shapes().keys() for file, (_, source) in opened.items()})
     sharded = ShardedSource({name: source for name, (_, source) in opened.items()}, places)
     return _Opened(sharded, format_name, dialect, (path, *(folder / name for name in opened)))
 
 
+def _check_places(path: Path, places: Mapping[str, str], found: Mapping[str, Set[str]]) -> None:
+    """CheckpointError unless every shard has what the index says, and nothing else: it would be absent without a word."""
+    listed: dict[str, set[str]] = {file: set() for file in found}
+    for tensor, file in places.items():
+        listed[file].add(tensor)
+    for file, names in found.items():
+        if listed[file] - names:
+            tensor = min(listed[file] - names)
+            raise CheckpointError(f"{path}: says that {tensor!r} is in {file}, which does not have it")
+        if names - listed[file]:
+            tensor = min(names - listed[file])
+            raise CheckpointError(f"{path}: does not say that {tensor!r} is in {file}, which has it")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no file of this name can be: it is too long
+        return False
+
+
 def _weight_map(path: Path) -> dict[str, str]:
     try:
-        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: expected a JSON object with a weight_map, got {error!r}") from error
+        places = read_json_object(path).get("weight_map")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
     if not isinstance(places, dict) or not places or not all(isinstance(v, str) for v in places.values()):
-        raise CheckpointError(f"{path}: expected weight_map to map names to files")
+        raise CheckpointError(f"{path}: expected a weight_map from names to files, got {shown(places)}")
     return places
 
 

@@ -5,16 +5,20 @@ Standard library only, so that `import multimodal` and everything neutral stays 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import inspect
 import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from multimodal import hub
 from multimodal.configs.heads import settle_pruned_heads
-from multimodal.files import write_text
+from multimodal.configs.types import expect_types
+from multimodal.files import read_json_object, write_text
+from multimodal.processors.shown import shown
 from multimodal.suggestions import did_you_mean
 
 CONFIG_NAME = "config.json"
@@ -63,6 +67,17 @@ _PUBLISHED_EXTRAS = frozenset(
     ]
 )
 
+_OTHER_TYPES: dict[str, Any] = {
+    "torch_dtype": Any,  # text in files, a framework's own in code
+    "id2label": dict[int, str | int] | None,
+    "label2id": dict[str | int, int | str] | None,
+    "pruned_heads": dict[int, list[int]] | None,
+    "eos_token_id": int | list[int] | None,
+}
+"""Published files have more than the fields say."""
+MOST_LABELS = 1 << 16
+"""A file can say more in a few bytes than a computer has memory for; one that lists its labels may have any number."""
+
 ConfigClass = TypeVar("ConfigClass", bound=type)
 
 
@@ -92,6 +107,8 @@ class PretrainedConfig:
     """Other published spellings of a field: {alias: field}."""
     halves: ClassVar[dict[str, str]] = {}
     """Of a composite: {field that holds the configuration of a half: Auto class that builds it}."""
+    stacks: ClassVar[tuple[str, ...]] = ("num_hidden_layers",)
+    """Fields that count the layers of a stack."""
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
@@ -133,6 +150,7 @@ class PretrainedConfig:
             setattr(self, name, value)
         if num_labels is not None and not ({"id2label", "label2id"} & kwargs.keys()):
             self.num_labels = num_labels
+        expect_types(self, _OTHER_TYPES)
         self._normalise()
         if num_labels is not None and self.num_labels != num_labels:
             raise ValueError(f"num_labels: expected {self.num_labels}, the length of id2label, got {num_labels}")
@@ -194,17 +212,19 @@ class PretrainedConfig:
         values = copy.deepcopy(values)
         values.pop("model_type", None)
         num_labels = values.pop("num_labels", None)
-        if num_labels is not None and "id2label" not in values:
-            values["id2label"] = {i: f"LABEL_{i}" for i in range(num_labels)}
+        if num_labels is not None and not {"num_labels", "id2label"} & overrides.keys():
+            if values.get("id2label") is None:
+                values["id2label"] = _numbered_labels(num_labels)
+            values["num_labels"] = num_labels
         if "num_labels" in overrides:
             values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
-        accepted = (
-            {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS | {"_name_or_path"}
-        )
+        accepted = {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS
+        accepted |= {"_name_or_path", "num_labels"}
         overrides = cls._resolve(overrides, values)
         config = cls(**{k: v for k, v in values.items() if k in accepted}, **overrides)
         for name, value in values.items():
             if name not in accepted:
+                _expect_data(cls, name)
                 setattr(config, name, value)
         return config
 
@@ -223,7 +243,7 @@ class PretrainedConfig:
         path = hub.find_file(name_or_path, CONFIG_NAME, **hub_options)
         if path is None:
             raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
-        return read_file(Path(path))
+        return read_json_object(Path(path))
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Self:
@@ -245,7 +265,8 @@ class PretrainedConfig:
         found = values.get("model_type", cls.model_type)
         if cls.model_type and found != cls.model_type:
             values = cls._part_of(values, found, name_or_path)
-        config = cls.from_dict(values, **overrides)
+        with naming_file(name_or_path, overrides):
+            config = cls.from_dict(values, **overrides)
         config.name_or_path = str(name_or_path)
         return config
 
@@ -282,6 +303,7 @@ class PretrainedConfig:
         """Set fields under any published spelling, and validate; ValueError for a keyword that means nothing here."""
         for name, value in self._known(values, {f.name: f for f in dataclasses.fields(self)}).items():
             setattr(self, name, value)
+        expect_types(self, _OTHER_TYPES)
         self._normalise()
         self.validate()
 
@@ -341,15 +363,31 @@ class FrozenConfig:
         return f"FrozenConfig({self._config!r})"
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """The content of a `config.json`. Errors: ValueError naming the file."""
+@contextlib.contextmanager
+def naming_file(name_or_path: str | Path, overrides: Collection[str] = ()) -> Iterator[None]:
+    """Let an error that a configuration is wrong say where it lies, unless it is about one of `overrides`."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON object, got {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return values
+        yield
+    except ValueError as error:
+        if str(error).partition(":")[0] in overrides:
+            raise
+        raise ValueError(f"{Path(name_or_path, CONFIG_NAME)}: {error}") from error
+
+
+def _numbered_labels(count: Any) -> dict[int, str]:
+    """The labels of a file that only says how many there are."""
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_LABELS:
+        expected = f"an integer from 1 to {MOST_LABELS} (more where id2label lists them)"
+        raise ValueError(f"num_labels: expected {expected}, got {shown(count)}")
+    return {i: f"LABEL_{i}" for i in range(count)}
+
+
+def _expect_data(cls: type, name: str) -> None:
+    """ValueError for a key of a file that would take the place of something that the class does."""
+    own = getattr(cls, name, None)
+    is_set = isinstance(own, property) and own.fset is not None
+    if name.startswith("__") or (hasattr(cls, name) and not is_set):
+        raise ValueError(f"{shown(name)}: expected a setting, got the name of something that {cls.__name__} does")
 
 
 def _unchanged(value: Any, copied: Any) -> bool:

@@ -17,7 +17,7 @@ def expect_pruned(
     found: dict[int, set[int]] = {}
     for layer, heads in given.items():
         heads = set(heads)
-        if not -num_layers <= layer < num_layers or not heads <= set(range(num_heads)):
+        if not -num_layers <= layer < num_layers or not all(0 <= head < num_heads for head in heads):
             limits = f"layers from {-num_layers} to {num_layers - 1} and heads from 0 to {num_heads - 1}"
             raise ValueError(f"{name}: expected {limits}, got {{{layer}: {sorted(heads)}}}")
         found.setdefault(layer % num_layers, set()).update(heads)

@@ -25,6 +25,7 @@ class LxmertConfig(PretrainedConfig):
     """
 
     model_type: ClassVar[str] = "lxmert"
+    stacks: ClassVar[tuple[str, ...]] = ("l_layers", "r_layers", "x_layers")
 
     vocab_size: int = 30522
     hidden_size: int = 768

@@ -13,6 +13,7 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
 
     model_type: ClassVar[str] = "vision-encoder-decoder"
     halves: ClassVar[dict[str, str]] = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM"}
+    stacks: ClassVar[tuple[str, ...]] = ()
 
     encoder: Any = None
     decoder: Any = None

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from multimodal import hub
-from multimodal.files import write_text
+from multimodal.configs.types import expect_types
+from multimodal.files import read_json_object, write_text
 
 CONFIG_NAME = "generation_config.json"
 OF_SAMPLING = {
@@ -90,9 +91,15 @@ class GenerationConfig:
             _expect("max_new_tokens", self.max_new_tokens, "a positive integer", lambda v: isinstance(v, int) and v > 0)
         for name in ("min_length", "no_repeat_ngram_size"):
             _expect(name, getattr(self, name), "an integer of at least 0", lambda v: isinstance(v, int) and v >= 0)
-        _expect("repetition_penalty", self.repetition_penalty, "a positive number", lambda v: v > 0)
+        _expect(
+            "repetition_penalty",
+            self.repetition_penalty,
+            "a positive number",
+            lambda v: isinstance(v, int | float) and v > 0,
+        )
         _expect("early_stopping", self.early_stopping, "True, False or 'never'", lambda v: v in (True, False, "never"))
         _expect("do_sample", self.do_sample, "True or False", lambda v: v in (True, False, None))
+        expect_types(self, {})
         if self.num_return_sequences > self.num_beams and not self.do_sample:
             raise ValueError(
                 f"num_return_sequences: expected at most num_beams ({self.num_beams}), got {self.num_return_sequences}"
@@ -129,10 +136,11 @@ class GenerationConfig:
         path = hub.find_file(name_or_path, CONFIG_NAME, **hub_options)
         if path is None:
             raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
+        values = read_json_object(path)
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
-            raise ValueError(f"{path}: expected a JSON object of generation settings, got {error}") from error
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """What is written: the settings that differ from the defaults, and what was unknown."""

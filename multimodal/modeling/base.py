@@ -17,7 +17,7 @@ import numpy as np
 
 from multimodal import hub, registry, specs
 from multimodal.checkpoints import folder as folders
-from multimodal.checkpoints import names
+from multimodal.checkpoints import limits, names
 from multimodal.checkpoints.layout import to_backend
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.plan import LoadReport, make_plan
@@ -166,6 +166,7 @@ class ModelBase(Changeable, PublishedNames, Parts):
             if state_dict is None
             else MemorySource({name: cls._numpy(tensor) for name, tensor in state_dict.items()})
         )
+        limits.check(config, source.shapes(), "state_dict" if checkpoint is None else checkpoint.folder)
         if dtype == "auto":
             dtype = _dtype_of(source)
         model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)

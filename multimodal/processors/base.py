@@ -11,13 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from multimodal import hub
-from multimodal.files import write_text
-from multimodal.processors.shown import reason, shown
+from multimodal.files import read_json_object, write_text
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
-
-# Copying and writing go deeper than reading, and what a processor has to say is flat.
-_DEEPEST = 50
 
 
 class PretrainedProcessor:
@@ -91,26 +87,6 @@ class PretrainedProcessor:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; ValueError that names the file for anything else."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON object, got {reason(error)}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    for key, value in values.items():
-        if _is_deep(value, _DEEPEST):
-            raise ValueError(f"{path}: {shown(key)}: expected at most {_DEEPEST} values inside each other, got more")
-    return values
-
-
-def _is_deep(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    return levels == 0 or any(_is_deep(v, levels - 1) for v in (value.values() if isinstance(value, dict) else value))
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,9 @@ tensors = {
 }
 for layout in ("zip", "legacy"):
     torch.save(tensors, folder / f"{layout}.bin", _use_new_zipfile_serialization=layout == "zip")
+torch.serialization.set_crc32_options(False)
+torch.save({"base": base}, folder / "unchecked.bin")
+torch.serialization.set_crc32_options(True)
 torch.save(torch.nn.Linear(2, 3).state_dict(), folder / "module.bin")
 torch.save({"a": torch.ones(3).expand(10**9, 3)}, folder / "expanded.bin")
 

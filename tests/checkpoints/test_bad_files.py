@@ -15,6 +15,7 @@ import msgpack
 import numpy as np
 import pytest
 
+from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.folder import open_folder
 from multimodal.checkpoints.formats import msgpack_file, registry, torch_writer
 from multimodal.checkpoints.source import CheckpointError, MemorySource
@@ -240,6 +241,28 @@ def test_an_archive_without_its_storages_or_with_two_checkpoints(tmp_path):
     refused(tmp_path, "one data.pkl")
 
 
+def test_a_storage_that_contradicts_its_checksum(torch_files, checkpoint):
+    content = torch_files["zip"].read_bytes()
+    with zipfile.ZipFile(torch_files["zip"]) as archive:
+        entries = [info for info in archive.infolist() if "/data/" in info.filename and info.file_size]
+    assert len(entries) > 5
+    for info in entries:
+        names = struct.unpack("<HH", content[info.header_offset + 26 : info.header_offset + 30])
+        changed = bytearray(content)
+        changed[info.header_offset + 30 + sum(names) + info.file_size // 2] ^= 1
+        message = refused(checkpoint(changed, "pytorch_model.bin"), "CRC-32")
+        assert info.filename in message
+
+
+def test_a_pytorch_file_without_checksums_is_read(torch_files, checkpoint):
+    folder = checkpoint((torch_files["folder"] / "unchecked.bin").read_bytes(), "pytorch_model.bin")
+    with zipfile.ZipFile(folder / "pytorch_model.bin") as archive:
+        assert not any(info.CRC for info in archive.infolist())
+    (folder / "config.json").unlink()
+    found = goldens.published(folder)
+    np.testing.assert_array_equal(found["base"], np.arange(24).reshape(4, 6))
+
+
 # HDF5
 
 
@@ -292,6 +315,30 @@ def test_hdf5_datasets_that_claim_more_than_is_stored(tmp_path):
         refused(hdf5(tmp_path, fill), "claims")
 
 
+def test_hdf5_datasets_that_were_never_or_partly_written(tmp_path):
+    def partly(layer):
+        layer.create_dataset("a", (6, 4), "f4", chunks=(2, 4))[:2] = 1
+
+    def partly_packed(layer):
+        layer.create_dataset("a", (5, 4), "f4", chunks=(2, 4), compression="gzip")[:4] = 1
+
+    never = (
+        lambda layer: layer.create_dataset("a", (3,), "f4"),
+        lambda layer: layer.create_dataset("a", (3,), "f4", chunks=(3,)),
+        lambda layer: layer.create_dataset("a", (), "f4"),
+    )
+    for fill in (*never, partly, partly_packed):
+        refused(hdf5(tmp_path, fill), "layer/a was not written|: a was not written")
+
+    def whole(layer):
+        layer.create_dataset("a", data=np.ones((5, 4)), chunks=(2, 4), compression="gzip")
+        layer.create_dataset("b", data=np.ones((5, 4)), chunks=(2, 3), maxshape=(None, 4))
+        layer.create_dataset("c", (0, 4), "f4")
+        layer.create_dataset("d", (0, 4), "f4", chunks=(2, 4), maxshape=(None, 4))
+
+    read_all(hdf5(tmp_path, whole))
+
+
 def test_hdf5_elements_that_are_no_numbers_and_keras_3_s_own_format(tmp_path):
     refused(hdf5(tmp_path, lambda layer: layer.create_dataset("a", data=["text"])), "expected numbers")
     refused(hdf5(tmp_path, lambda layer: None), "without tensors")
@@ -301,6 +348,9 @@ def test_hdf5_elements_that_are_no_numbers_and_keras_3_s_own_format(tmp_path):
 
 
 # MessagePack
+
+ONE = msgpack.ExtType(1, msgpack.packb([[1], "float32", b"1234"]))
+PIECES = {msgpack_file.CHUNKED: True, "shape": {"0": 1}, "chunks": {"0": ONE}}
 
 
 @pytest.mark.parametrize(
@@ -328,8 +378,13 @@ def test_hdf5_elements_that_are_no_numbers_and_keras_3_s_own_format(tmp_path):
         msgpack.packb({"a": {msgpack_file.CHUNKED: True, "shape": {"0": 4}, "chunks": {}}}),
         msgpack.packb({"a": {msgpack_file.CHUNKED: True, "shape": {"0": 2**40}, "chunks": {"0": 1}}}),
         msgpack.packb({"a": {msgpack_file.CHUNKED: True}}),
+        *(
+            msgpack.packb({"a/b": one, "a": {"b": other}} if first else {"a": {"b": other}, "a/b": one})
+            for one, other in ((ONE, ONE), (PIECES, ONE), (ONE, PIECES))
+            for first in (True, False)
+        ),
     ],
-    ids=map(str, range(22)),
+    ids=map(str, range(28)),
 )
 def test_hostile_messagepack(content, checkpoint):
     refused(checkpoint(content, "flax_model.msgpack"))
@@ -384,3 +439,22 @@ def test_an_index_that_names_a_tensor_which_its_shard_does_not_have(copied):
     index["weight_map"]["nothing"] = "model-00001-of-00002.safetensors"
     path.write_text(json.dumps(index))
     refused(folder, "nothing")
+
+
+@pytest.mark.parametrize("format", goldens.FORMATS)
+def test_a_tensor_in_a_shard_that_the_index_does_not_name(format, tmp_path):
+    convert(goldens.GOLDEN / "ved-vit-gpt2" / "pt-bin", tmp_path / "made", format, max_shard_size="50KB")
+    read_all(tmp_path / "made")
+    (path,) = (tmp_path / "made").glob("*.index.json")
+    index = json.loads(path.read_text())
+    assert len(set(index["weight_map"].values())) > 2
+    del index["weight_map"][sorted(index["weight_map"])[3]]
+    path.write_text(json.dumps(index))
+    refused(tmp_path / "made", "does not say that")
+
+
+@pytest.mark.parametrize("shard", ["x" * 300, "\0", "\ud800", "..", ".", "", "a/b", "é" * 200])
+def test_a_shard_of_a_name_that_no_file_can_have(shard, checkpoint):
+    index = json.dumps({"weight_map": {"a": shard}})
+    message = refused(checkpoint(index.encode(), "model.safetensors.index.json"), "index")
+    assert len(message) < 500

@@ -347,9 +347,11 @@ def test_an_architecture_without_a_base_model_of_its_own_has_names(monkeypatch, 
     whole = registry.FAMILIES["bert"]
     row = replace(whole, models={"AutoModelForCausalLM": "BertLMHeadModel"})
     values = {**CONFIGS["BertLMHeadModel"].to_dict(), "architectures": None} | named
-    with_base = tensor_index.of_config(values | {"architectures": ["BertLMHeadModel"]})
+    config = CONFIGS["BertLMHeadModel"]
+    shapes = {row.published: row.published_shape for row in names.table(config).base}
+    with_base = tensor_index.of_config(values | {"architectures": ["BertLMHeadModel"]}, shapes, "here")
     monkeypatch.setitem(registry.FAMILIES, "bert", row)
-    without = tensor_index.of_config(values)
+    without = tensor_index.of_config(values, shapes, "here")
     assert without.class_name == "BertLMHeadModel"
     assert without.rows == with_base.rows
     assert without.scopes == with_base.scopes

@@ -93,7 +93,17 @@ class _Walk:
             self.result.regions[name] = self.result.file.check(name, Region(dtype, shape, offset))
             return
         self._check_filters(dataset, plan, name, size)
+        self._check_written(dataset, layout, name, size)
         self.result.packed[name] = (dtype, shape, _reader(self.result.path, dataset.name, dtype))
+
+    def _check_written(self, dataset: h5py.Dataset, layout: int, name: str, size: int) -> None:
+        """What nothing was ever written to reads as a fill value: a file that was closed too early."""
+        if not size or layout == h5py.h5d.COMPACT:
+            return
+        chunks = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks)) if dataset.chunks else 1
+        written = dataset.id.get_num_chunks() if dataset.chunks else 0
+        if written < chunks:
+            raise CheckpointError(f"{self.result.path}: {name} was not written ({written} of its {chunks} parts were)")
 
     def _check_filters(self, dataset: h5py.Dataset, plan: Any, name: str, size: int) -> None:
         filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
@@ -146,7 +156,7 @@ def write_file(path: Path, tensors: Source, model: str, layered: bool = True) ->
     names = list(tensors.shapes())
     with replacing(path) as temporary:
         try:
-            with h5py.File(temporary, "w", libver="earliest") as file:
+            with h5py.File(temporary, "w", libver="earliest", locking=False) as file:
                 if layered:
                     _write_layers(file, tensors, names, model)
                 else:

@@ -96,6 +96,8 @@ class TensorFile:
     regions: dict[str, Region]
     dialect: str = "published"
     packed: dict[str, tuple[np.dtype, tuple[int, ...], Callable[[], np.ndarray]]] = field(default_factory=dict)
+    checks: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What has to hold before a tensor is read; CheckpointError where it does not."""
 
     @property
     def path(self) -> Path:
@@ -111,5 +113,7 @@ class TensorFile:
         return dtype.newbyteorder("=")
 
     def read(self, name: str) -> np.ndarray:
+        if name in self.checks:
+            self.checks[name]()
         array = self.packed[name][2]() if name in self.packed else self.file.array(self.regions[name])
         return array.astype(array.dtype.newbyteorder("="), copy=False)

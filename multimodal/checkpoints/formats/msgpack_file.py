@@ -142,6 +142,8 @@ def _collect(result: TensorFile, tree: dict[str, Any], prefix: str) -> None:
     """Add the arrays of a tree under their path, joined by slashes."""
     for key, value in tree.items():
         name = prefix + key
+        if name in result.regions or name in result.packed:
+            raise CheckpointError(f"{result.path}: two arrays are at {name}: a key with a slash is no path")
         if isinstance(value, dict) and CHUNKED in value:
             _add_chunked(result, name, value)
         elif isinstance(value, dict):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from multimodal import auto, registry, specs
-from multimodal.checkpoints import names
+from multimodal.checkpoints import limits, names
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names.base import Row, Table, under
 
@@ -99,12 +99,17 @@ UNKNOWN = TensorIndex(None, {})
 """A checkpoint without a configuration, or of an architecture that has no table."""
 
 
-def of_config(values: Mapping[str, Any] | None) -> TensorIndex:
-    """What is known of the tensors that the content of a `config.json` describes. ValueError for one that is wrong."""
+def of_config(values: Mapping[str, Any] | None, shapes: Mapping[str, tuple[int, ...]], where: Any) -> TensorIndex:
+    """What is known of the tensors that the content of a `config.json` describes.
+
+    `shapes` are those of the tensors in the files, under whatever names. ValueError for a configuration that is wrong;
+    CheckpointError, which names `where`, for one that asks for far more than there is.
+    """
     if not values or not _has_table(values):
         return UNKNOWN
     config = auto.AutoConfig.from_dict(dict(values))
-    class_name = _class_name(config, values)
+    limits.check(config, shapes, where)
+    class_name = _class_name(config)
     table = names.table(config)
     if not config.halves:
         rows, scope = _scope("", config, table, class_name)
@@ -137,9 +142,9 @@ def _has_table(values: Mapping[str, Any]) -> bool:
     return all(_has_table(half) for half in halves if isinstance(half, Mapping))
 
 
-def _class_name(config: Any, values: Mapping[str, Any]) -> str:
+def _class_name(config: Any) -> str:
     """The class that the configuration names; the base model, or a family's first class, where it names none."""
-    named = (values.get("architectures") or [""])[0]
+    named = (config.architectures or [""])[0]
     known = specs.all_specifications()
     for prefix in registry.PREFIXES.values():
         if named.startswith(prefix) and named.removeprefix(prefix) in known:

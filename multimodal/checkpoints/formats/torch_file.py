@@ -35,12 +35,12 @@ def open_zip(path: Path) -> TensorFile:
         with zipfile.ZipFile(path) as archive:
             entries = {info.filename: info for info in archive.infolist()}
             root = _root(file, list(entries))
-            pickled = _unpacked(file, archive, entries[f"{root}/data.pkl"])
-            big = f"{root}/byteorder" in entries and _unpacked(file, archive, entries[f"{root}/byteorder"])
+            storages = _ZipStorages(file, entries, f"{root}/data/")
+            pickled = storages.content(archive, f"{root}/data.pkl")
+            big = f"{root}/byteorder" in entries and storages.content(archive, f"{root}/byteorder")
             state, _ = tensor_pickle.load(pickled)
             tensors = _tensors(file, state)
             result = TensorFile(file, {})
-            storages = _ZipStorages(file, entries, f"{root}/data/")
             for name, tensor in tensors.items():
                 storages.place(result, name, tensor, ">" if big == b"big" else "<")
             return result
@@ -75,10 +75,25 @@ def _unpacked(file: MappedFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
 
 
 class _ZipStorages:
-    """The storages of an archive: mapped where they are stored as they are, read on demand where they are compressed."""
+    """The entries of an archive: mapped where they are stored as they are, read on demand where they are compressed.
+
+    Either way an entry is held against its checksum when it is read first.
+    """
 
     def __init__(self, file: MappedFile, entries: dict[str, zipfile.ZipInfo], prefix: str):
         self.file, self.entries, self.prefix = file, entries, prefix
+        self.is_checked = any(info.CRC for info in entries.values())
+        """PyTorch writes zeros where it is told to leave checksums out (`set_crc32_options`)."""
+        self.checks: dict[str, Callable[[], None]] = {}
+
+    def content(self, archive: zipfile.ZipFile, name: str) -> bytes:
+        """All bytes of a small entry."""
+        info = self.entries[name]
+        if self.is_checked or not _is_stored(info):
+            return _unpacked(self.file, archive, info)
+        if info.file_size > min(_LARGEST_PICKLE, len(self.file)):
+            raise CheckpointError(f"{self.file.path}: {info.filename} claims {info.file_size} bytes")
+        return self.file.bytes[self._start(info) : self._start(info) + info.file_size]
 
     def place(self, result: TensorFile, name: str, tensor: Tensor, order: str) -> None:
         """Add one tensor to `result`."""
@@ -91,11 +106,29 @@ class _ZipStorages:
         region = Region(dtype, tensor.shape, first * dtype.itemsize, tensor.strides)
         if region.offset + region.size > info.file_size or _end(tensor.storage) > info.file_size:
             raise CheckpointError(f"{self.file.path}: {name} does not fit {key}, which has {info.file_size} bytes")
-        if info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size:
+        if _is_stored(info):
             whole = Region(dtype, tensor.shape, self._start(info) + region.offset, tensor.strides)
             result.regions[name] = self.file.check(name, whole)
+            if self.is_checked:
+                result.checks[name] = self.checks.setdefault(key, self._check_once(info))
         else:
             result.packed[name] = (dtype, tensor.shape, _inflater(self.file, info, region))
+
+    def _check_once(self, info: zipfile.ZipInfo) -> Callable[[], None]:
+        start, todo = self._start(info), [info.CRC]
+
+        def check() -> None:
+            if not todo:
+                return
+            with memoryview(self.file.bytes) as whole, whole[start : start + info.file_size] as content:
+                found = zlib.crc32(content)
+            if found != todo[0]:
+                raise CheckpointError(
+                    f"{self.file.path}: {info.filename} is damaged: expected the CRC-32 {todo[0]:08x}, got {found:08x}"
+                )
+            todo.clear()
+
+        return check
 
     def _start(self, info: zipfile.ZipInfo) -> int:
         """Where an entry's bytes begin: behind its own header, whose length the directory does not tell."""
@@ -103,6 +136,11 @@ class _ZipStorages:
         if len(header) < 30 or not header.startswith(b"PK\x03\x04") or info.flag_bits & 1:
             raise CheckpointError(f"{self.file.path}: {info.filename} is not where the directory says, or encrypted")
         return info.header_offset + 30 + sum(struct.unpack("<HH", header[26:]))
+
+
+def _is_stored(info: zipfile.ZipInfo) -> bool:
+    """Whether an entry's bytes lie in the file as they are."""
+    return info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
 
 
 def _inflater(file: MappedFile, info: zipfile.ZipInfo, region: Region) -> Callable[[], np.ndarray]:
