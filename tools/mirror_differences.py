@@ -45,6 +45,11 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/pretrained.py", "? PretrainedModel(*)"): "documented otherwise (seed 003)",
     ("flax/pretrained.py", "+ PretrainedModel.module()"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.params()"): LINEN,
+    (
+        "flax/pretrained.py",
+        "+ PretrainedModel.from_pretrained(*)",
+    ): "only linen's parameters can be given beside a model",
+    ("flax/pretrained.py", "+ PretrainedModel.init_weights(*)"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.to_*"): "documented for Flax alone (seed 003)",
     ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
     ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",

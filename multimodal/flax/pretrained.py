@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import flax
@@ -12,6 +14,7 @@ import numpy as np
 from flax import linen as nn
 from flax.core import unfreeze
 
+from multimodal.checkpoints.names import Row
 from multimodal.configs.base import FrozenConfig, PretrainedConfig
 from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
@@ -31,8 +34,9 @@ class FlaxPretrainedModel(ModelBase):
     """A public model: a module, its parameters, its configuration, and loading and saving.
 
     `params` is the parameter tree, or where the class has state {"params": tree, "batch_stats": tree}; every call also
-    takes one as an argument, so that it works under jit, grad and vmap (without state in it, the model's own counts). A
-    call with `train=True` of a class with state gives what linen's `apply` gives: (output, {"batch_stats": new tree}).
+    takes one as an argument, so that it works under jit, grad and vmap (without state in it, the model's own counts). With
+    `_do_init=False` a model has none and needs them in every call; `from_pretrained` then gives (model, params). A call
+    with `train=True` of a class with state gives what linen's `apply` gives: (output, {"batch_stats": new tree}).
     The model keeps its state until `model.params = {**model.params, **new_state}`.
     """
 
@@ -67,12 +71,15 @@ class FlaxPretrainedModel(ModelBase):
         raise NotImplementedError
 
     def _load(self, pairs: Iterable[tuple[str, np.ndarray]]) -> None:
+        self._tree = self._with(self._tree, pairs)
+
+    def _with(self, params: Mapping[str, Any], pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+        """A copy of a tree with arrays under our names in place of, or beside, what it has."""
         state = {row.name for row in self.rows() if row.kind.is_state}
-        params = jax.tree_util.tree_map(lambda leaf: leaf, self.params)
-        self.params = weights.load(params, pairs, self.param_dtype, state)
+        return weights.load(jax.tree_util.tree_map(lambda leaf: leaf, params), pairs, self.param_dtype, state)
 
     def _fetch(self, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
-        return weights.fetch(self.params, names)
+        return weights.fetch(self._tree, names)
 
     def _ready(self) -> None:
         """A model is in inference mode unless it is called with train=True."""
@@ -82,7 +89,7 @@ class FlaxPretrainedModel(ModelBase):
         return {}
 
     def _reshape(self, arrays: Mapping[str, np.ndarray], sizes: Mapping[tuple[str, str], Any]) -> None:
-        self.params = weights.replace(self.params, arrays.items())
+        self._tree = weights.replace(self._tree, arrays.items())
 
     @property
     def _frozen(self) -> FrozenConfig:
@@ -103,20 +110,80 @@ class FlaxPretrainedModel(ModelBase):
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters, beside the state where there is some; those of one half of a composite are the composite's."""
-        if self._parent is None:
-            return self._params
-        model, side = self._parent
-        return weights.part(model.params, side)
+        """The parameters, beside the state where there is some; those of one half of a composite are the composite's.
+
+        To set them, every tensor must be there in its shape: ValueError. ValueError too where a model has none.
+        """
+        if not self._tree:
+            raise ValueError(f"params: expected to be set, or given with each call: {_WITHOUT}")
+        return self._tree
 
     @params.setter
     def params(self, params: dict[str, Any]) -> None:
-        params = weights.joined(weights.collections(unfreeze(params)))
+        variables = weights.collections(unfreeze(params))
+        self._expect_all("params", self._shown_params(variables))
+        self._tree = weights.joined(variables)
+
+    @property
+    def _tree(self) -> dict[str, Any]:
+        """`params`, or an empty tree where there are none."""
+        if self._parent is None:
+            return self._params
+        model, side = self._parent
+        return weights.part(model._tree, side)
+
+    @_tree.setter
+    def _tree(self, params: dict[str, Any]) -> None:
         if self._parent is None:
             self._params = params
         else:
             model, side = self._parent
-            model.params = weights.with_part(model.params, side, params)
+            model._tree = weights.with_part(model._tree, side, params)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path | None, *model_args: Any, _do_init: bool = True, **kwargs: Any
+    ) -> Any:
+        """As in every backend; with `_do_init=False` (model, params), the model without parameters of its own.
+
+        With `output_loading_info` too, (model, params, what was missing, unexpected or of another shape).
+        """
+        loaded = super().from_pretrained(name_or_path, *model_args, **kwargs)
+        if _do_init:
+            return loaded
+        model, *info = loaded if isinstance(loaded, tuple) else (loaded,)
+        params, model._tree = model._tree, {}
+        return (model, params, *info)
+
+    def init_weights(
+        self, rng: Any, input_shape: tuple | None = None, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Fresh parameters, or `params` with fresh ones for what they lack; the model keeps its own.
+
+        `jax.random.key(n)` and `PRNGKey(n)` draw what `seed=n` draws, in every backend; under jit and `jax.eval_shape` too.
+        `input_shape` is documented and not needed. ValueError for tensors that the model does not have, or of another shape.
+        """
+        if not hasattr(rng, "dtype"):
+            raise ValueError(f"rng: expected a random key (jax.random.key(0)), got {type(rng).__name__}")
+        given = {} if params is None else weights.joined(weights.collections(unfreeze(params)))
+        lacking = [row for row in self.rows() if row.name not in weights.named_tensors(given)]
+        shapes = {row.name: jax.ShapeDtypeStruct(self._shape(row), jnp.float32) for row in lacking}
+        shown = {self._shown(name): shape for name, shape in shapes.items()}
+        self._expect_all("params", {**shown, **self._shown_params(given)})
+
+        def fresh(rows: list[Row], data: Any) -> dict[str, np.ndarray]:
+            *_, high, low = (int(word) for word in np.asarray(data).ravel())
+            source = self._fresh(rows, (high << 32) | low)
+            return dict(self._laid_out((row, source, row.published) for row in rows))
+
+        data = jax.random.key_data(rng) if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key) else rng
+        if not isinstance(data, jax.core.Tracer):
+            return self._with(given, fresh(lacking, data).items())
+        filled = [row for row in lacking if row.filling is not None]
+        drawn = [row for row in lacking if row.filling is None]
+        own = {row.name: shapes[row.name] for row in drawn}
+        arrays = jax.pure_callback(functools.partial(fresh, drawn), own, data)
+        return self._with(given, (fresh(filled, np.zeros(2, np.uint32)) | arrays).items())
 
     def _shown(self, name: str) -> str:
         return "/".join(weights.tree_path(name))
@@ -131,7 +198,7 @@ class FlaxPretrainedModel(ModelBase):
 
     def named_tensors(self) -> dict[str, jax.Array]:
         """{our name: array}."""
-        return weights.named_tensors(self.params)
+        return weights.named_tensors(self._tree)
 
     def to_bf16(self, params: dict[str, Any]) -> dict[str, Any]:
         """A copy of parameters in bfloat16. Statistics keep their type."""
@@ -150,7 +217,7 @@ class FlaxPretrainedModel(ModelBase):
 
         None of a model without parameters, which takes them with each call.
         """
-        return self.named_tensors()[self._embeddings()] if self.params else None
+        return self.named_tensors()[self._embeddings()] if self._tree else None
 
     def set_input_embeddings(self, value: jax.Array) -> None:
         """Put another array in the place of the embeddings; ValueError for another shape."""
@@ -190,11 +257,16 @@ class FlaxPretrainedModel(ModelBase):
             output = self.module.apply(variables, *args, rngs=rngs, method=method, mutable=changes, **kwargs)
         except flax.errors.InvalidRngError as error:
             raise ValueError("dropout_rng: expected a random key for train=True with dropout, got None") from error
+        except flax.errors.FlaxError:
+            self._expect_all("params", self._shown_params(variables))
+            raise
         return output[0]._replace(state=unfreeze(output[1])) if changes else output
 
     def _variables(self, params: Any) -> dict[str, Any]:
         """linen's collections: those that were given, the model's own for the rest."""
-        own = weights.collections(self.params)
+        own = weights.collections(self._tree)
+        if params is None and not own["params"]:
+            raise ValueError(f"params: expected the parameters in the call, got None: {_WITHOUT}")
         return own if params is None else {**own, **weights.collections(params)}
 
     def _is_traced(self, given: dict[str, Any]) -> bool:
@@ -205,6 +277,9 @@ class FlaxPretrainedModel(ModelBase):
             return None
         array = np.asarray(value)
         return (array.min().item(), array.max().item()) if array.size else (0, 0)
+
+
+_WITHOUT = "the model was made with _do_init=False and has none of its own (init_weights draws some)"
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:

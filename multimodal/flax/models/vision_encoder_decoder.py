@@ -76,7 +76,8 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
                 arguments = {"dtype": self.dtype, "param_dtype": self.param_dtype, "_do_init": False}
                 self.halves[side] = self.half_class(side)(getattr(config, side), **arguments)
         for side, half in self.halves.items():
-            self._params = weights.with_part(self._params, side, half.params)
+            if half._tree:
+                self._params = weights.with_part(self._params, side, half._tree)
             half._parent = (self, side)
         if _do_init:
             self._initialise(
