@@ -28,6 +28,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Families
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",
+    **{
+        ("flax/models/vision_encoder_decoder.py", f"+ *.{name}(*)"): "published in Flax alone"
+        for name in ("encode", "decode", "init_cache")
+    },
     # Adapters
     ("*/annotations.py", "- Call*"): "Keras' types hide it; in Flax `__call__` is the method itself",
     ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
@@ -70,6 +74,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/generation.py", "? greedy(*)"): COMPILED,
     ("*/generation.py", "+ advance(*)"): COMPILED,
     ("flax/generation.py", "+ encode(*)"): COMPILED,
+    ("flax/generation.py", "+ CacheMixin*"): "published in Flax alone",
     ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
     ("flax/generation.py", "? generated(*)"): "the parameters are a tree beside the network",
 }

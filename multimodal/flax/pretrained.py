@@ -20,7 +20,9 @@ from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
+from multimodal.modeling.outputs import ModelOutput
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
+from multimodal.specs.base import TEXT, Specification
 
 for _cls in outputs.output_classes():
     jax.tree_util.register_pytree_with_keys(
@@ -269,6 +271,25 @@ class FlaxPretrainedModel(ModelBase):
             raise ValueError(f"params: expected the parameters in the call, got None: {_WITHOUT}")
         return own if params is None else {**own, **weights.collections(params)}
 
+    def _check(self, given: dict[str, Any], past: Any = None, interpolate: bool | None = False) -> None:
+        """As in every backend; a cache of a fixed size must have room, and its mask may cover all of it."""
+        if isinstance(past, Cache) and self.validate:
+            if isinstance(past.position, jax.core.Tracer):
+                return
+            given = _within(self.spec, given, past)
+        super()._check(given, past, interpolate)
+
+    def _remembered(self, given: Any, cache: Cache | None, use_cache: bool | None) -> Any:
+        """`past_key_values` of an output: a cache of a fixed size where one was given, what `_past` says elsewhere."""
+        if isinstance(given, Cache):
+            return None if use_cache is False else cache
+        return self._past(cache, use_cache)
+
+    def _as_asked(self, output: ModelOutput, return_dict: bool | None, state: Any = None) -> Any:
+        """An output or its tuple; (that, new state) where there is a new state."""
+        found = output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+        return found if state is None else (found, state)
+
     def _is_traced(self, given: dict[str, Any]) -> bool:
         return any(isinstance(value, jax.core.Tracer) for value in given.values())
 
@@ -283,15 +304,34 @@ _WITHOUT = "the model was made with _do_init=False and has none of its own (init
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
-    """A cache with the positions of `past_key_values` and room for those that are given now."""
-    if past_key_values is None:
-        return None
+    """A cache with the positions of `past_key_values` and room for those that are given now; one of a fixed size as it is."""
+    if past_key_values is None or isinstance(past_key_values, Cache):
+        return past_key_values
     length = (input_ids if inputs_embeds is None else inputs_embeds).shape[1]
     grown = []
     for key, value, *crossed in past_key_values:
         own = KeyValue(*(jnp.pad(tensor, ((0, 0), (0, 0), (0, length), (0, 0))) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
     return Cache(tuple(grown), past_length(past_key_values))
+
+
+def _within(spec: Specification, given: dict[str, Any], cache: Cache) -> dict[str, Any]:
+    """The arguments of a call with a cache of a fixed size, its mask cut to what is filled then; ValueError without room."""
+    shapes = {a.name: a.shape for a in spec.arguments if given.get(a.name) is not None}
+    new = next((given[name] for name, shape in shapes.items() if shape[:2] == TEXT), None)
+    if new is None or len(new.shape) < 2 or not cache.layers:
+        return given
+    batch, _, capacity, _ = cache.layers[0].self_attention.key.shape
+    before, (rows, length) = past_length(cache), new.shape[:2]
+    if before + length > capacity:
+        raise ValueError(
+            f"past_key_values: expected room for {length} more positions, got a cache of {capacity}, of which {before} are filled"
+        )
+    if rows != batch:
+        raise ValueError(f"past_key_values: expected a cache of {rows} rows, got one of {batch}")
+    masks = [name for name, shape in shapes.items() if shape == ("batch", "total")]
+    whole = {name: given[name] for name in masks if given[name].shape[-1] == capacity}
+    return {**given, **{name: mask[:, : before + length] for name, mask in whole.items()}}
 
 
 def _retyped(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
