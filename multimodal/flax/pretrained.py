@@ -202,17 +202,20 @@ class FlaxPretrainedModel(ModelBase):
         """{our name: array}."""
         return weights.named_tensors(self._tree)
 
-    def to_bf16(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of parameters in bfloat16. Statistics keep their type."""
-        return _retyped(params, jnp.bfloat16)
+    def to_bf16(self, params: Mapping[str, Any], mask: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A copy of parameters in bfloat16, or of those where `mask` is true: a tree like them of booleans.
 
-    def to_fp16(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of parameters in float16. Statistics keep their type."""
-        return _retyped(params, jnp.float16)
+        Statistics and integers keep their type.
+        """
+        return _retyped(params, jnp.bfloat16, mask)
 
-    def to_fp32(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A copy of parameters in float32. Statistics keep their type."""
-        return _retyped(params, jnp.float32)
+    def to_fp16(self, params: Mapping[str, Any], mask: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A copy of parameters in float16, or of those where `mask` is true: see `to_bf16`."""
+        return _retyped(params, jnp.float16, mask)
+
+    def to_fp32(self, params: Mapping[str, Any], mask: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A copy of parameters in float32, or of those where `mask` is true: see `to_bf16`."""
+        return _retyped(params, jnp.float32, mask)
 
     def get_input_embeddings(self) -> Any:
         """The table of the token embeddings, or the kernel of the patch embeddings of a vision model.
@@ -236,6 +239,10 @@ class FlaxPretrainedModel(ModelBase):
     def gradient_checkpointing_enable(self) -> None:
         """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
         self.recompute = True
+
+    def enable_gradient_checkpointing(self) -> None:
+        """`gradient_checkpointing_enable`, as published in Flax."""
+        self.gradient_checkpointing_enable()
 
     def gradient_checkpointing_disable(self) -> None:
         """Keep what is inside the blocks for the backward pass."""
@@ -334,11 +341,24 @@ def _within(spec: Specification, given: dict[str, Any], cache: Cache) -> dict[st
     return {**given, **{name: mask[:, : before + length] for name, mask in whole.items()}}
 
 
-def _retyped(params: dict[str, Any], dtype: Any) -> dict[str, Any]:
-    variables = weights.collections(params)
-    return weights.joined(
-        variables | {"params": jax.tree_util.tree_map(lambda x: x.astype(dtype), variables["params"])}
-    )
+def _retyped(params: Mapping[str, Any], dtype: Any, mask: Mapping[str, Any] | None) -> dict[str, Any]:
+    variables = weights.collections(unfreeze(params))
+    tree = variables["params"]
+    if mask is None:
+        wanted = jax.tree_util.tree_map(lambda _: True, tree)
+    else:
+        wanted = weights.collections(unfreeze(mask))["params"]
+        names = [weights.named_tensors({"params": each}).keys() for each in (tree, wanted)]
+        if names[0] != names[1]:
+            odd = sorted("/".join(weights.tree_path(name)) for name in names[0] ^ names[1])
+            raise ValueError(
+                f"mask: expected a boolean for each of {len(names[0])} parameters, got other keys: {', '.join(odd[:3])}"
+            )
+
+    def cast(leaf: Any, is_wanted: Any) -> Any:
+        return leaf.astype(dtype) if is_wanted and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return weights.joined(variables | {"params": jax.tree_util.tree_map(cast, tree, wanted)})
 
 
 def _available(dtype: str) -> str:

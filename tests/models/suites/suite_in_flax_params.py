@@ -151,3 +151,62 @@ class TestInitWeights:
             model.init_weights(jax.random.key(0), (1, 1), params=wider)
         with pytest.raises(ValueError, match=r"rng: expected a random key \(jax.random.key\(0\)\), got int"):
             model.init_weights(0, (1, 1))
+
+
+class TestTypes:
+    """`to_bf16`, `to_fp16`, `to_fp32`."""
+
+    @pytest.mark.parametrize("name", MECHANISMS)
+    @pytest.mark.parametrize("method", [("to_bf16", "bfloat16"), ("to_fp16", "float16")], ids=lambda pair: pair[0])
+    def test_a_mask_says_what_is_cast_and_the_rest_stays_the_very_array(self, loaded, name, method):
+        model = loaded(name)
+        flat = flatten_dict(model.params)
+        chosen = {key: "norm" not in "/".join(key) for key in flat}
+        assert len(set(chosen.values())) == 2
+        for mask in (unflatten_dict(chosen), freeze({"params": unflatten_dict(chosen)})):
+            found = flatten_dict(getattr(model, method[0])(model.params, mask))
+            assert {key: str(leaf.dtype) for key, leaf in found.items()} == {
+                key: method[1] if is_chosen else "float32" for key, is_chosen in chosen.items()
+            }
+            assert all(found[key] is flat[key] for key, is_chosen in chosen.items() if not is_chosen)
+        back = flatten_dict(model.to_fp32(unflatten_dict(found), unflatten_dict(chosen)))
+        assert {str(leaf.dtype) for leaf in back.values()} == {"float32"}
+
+    def test_integers_are_never_cast(self, loaded):
+        model = loaded("BertModel")
+        found = model.to_bf16({**model.params, "step": jnp.int32(3)})
+        assert found["step"].dtype == jnp.int32
+
+    def test_a_mask_of_another_tree_is_refused_by_its_keys(self, loaded):
+        model = loaded("BertModel")
+        gone = next(iter(flatten_dict(model.params, sep="/")))
+        mask = without(jax.tree.map(lambda _: True, model.params), gone)
+        with pytest.raises(ValueError, match=f"mask: expected a boolean for each of .* got other keys: {gone}"):
+            model.to_fp16(model.params, mask)
+
+
+@pytest.mark.parametrize("name", [*MECHANISMS, "GPT2LMHeadModel"])
+def test_blocks_are_rematerialised_in_gradients_with_and_without_training(public, name):
+    """Of one class with the values; those in training are a law of every backend."""
+    model = public(name)(zoo.config(name))
+    given = zoo.inputs(name, model.config)
+    blocks = len({row.block for row in model.rows() if row.block is not None})
+
+    def gradient(params, **mode):
+        return jax.grad(lambda params: jnp.sum(zoo.main(model(**given, params=params, **mode)) ** 2))(params)
+
+    def rematerialised(**mode):
+        return str(jax.make_jaxpr(lambda params: gradient(params, **mode))(model.params)).count("prevent_cse=")
+
+    assert rematerialised() == 0
+    plain = jax.jit(gradient)(model.params) if name == "GPT2LMHeadModel" else {}
+    model.enable_gradient_checkpointing()
+    assert model.is_gradient_checkpointing
+    assert rematerialised() >= blocks >= 2
+    assert rematerialised(train=True) >= blocks
+    if plain:
+        found = jax.jit(gradient)(model.params)
+        for leaf, expected in zip(jax.tree.leaves(found), jax.tree.leaves(plain), strict=True):
+            np.testing.assert_allclose(leaf, expected, rtol=1e-3, atol=1e-3 * float(jnp.abs(expected).max()))
+    model.gradient_checkpointing_disable()
+    assert rematerialised() == 0
