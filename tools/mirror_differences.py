@@ -28,6 +28,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Families
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",
+    **{
+        ("flax/models/vision_encoder_decoder.py", f"+ *.{name}(*)"): "published in Flax alone"
+        for name in ("encode", "decode", "init_cache")
+    },
     # Adapters
     ("*/annotations.py", "- Call*"): "Keras' types hide it; in Flax `__call__` is the method itself",
     ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
@@ -45,7 +49,13 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/pretrained.py", "? PretrainedModel(*)"): "documented otherwise (seed 003)",
     ("flax/pretrained.py", "+ PretrainedModel.module()"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.params()"): LINEN,
+    (
+        "flax/pretrained.py",
+        "+ PretrainedModel.from_pretrained(*)",
+    ): "only linen's parameters can be given beside a model",
+    ("flax/pretrained.py", "+ PretrainedModel.init_weights(*)"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.to_*"): "documented for Flax alone (seed 003)",
+    ("flax/pretrained.py", "+ *.enable_gradient_checkpointing()"): "the name that is published in Flax",
     ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
     ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",
     ("*/weights.py", "- WithoutStorage*"): "elsewhere a network is made with its values, or has none",
@@ -65,6 +75,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/generation.py", "? greedy(*)"): COMPILED,
     ("*/generation.py", "+ advance(*)"): COMPILED,
     ("flax/generation.py", "+ encode(*)"): COMPILED,
+    ("flax/generation.py", "+ CacheMixin*"): "published in Flax alone",
     ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
     ("flax/generation.py", "? generated(*)"): "the parameters are a tree beside the network",
 }

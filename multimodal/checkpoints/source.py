@@ -73,9 +73,8 @@ class FreshSource:
 
     def read(self, name: str) -> np.ndarray:
         row = self._rows[name]
-        initial = row.kind.record.initial if row.initial is None else row.initial
-        if initial is not None:
-            return np.full(row.published_shape, initial, self.dtype(name))
+        if row.filling is not None:
+            return np.full(row.published_shape, row.filling, self.dtype(name))
         key = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}".encode()).digest()[:16], "little")
         values = np.random.Generator(np.random.Philox(key=key)).standard_normal(row.published_shape, np.float32)
         return (values * np.float32(self.deviation * row.deviation)).astype(self.element_type, copy=False)

@@ -9,11 +9,13 @@ import jax
 import numpy as np
 
 from multimodal.modeling.outputs import ModelOutput
+from multimodal.modeling.structures import Cache
 
 Tensor: TypeAlias = jax.Array | np.ndarray
 Inputs: TypeAlias = Tensor
 """The first argument of a call."""
-Past: TypeAlias = tuple[tuple[Tensor, ...], ...]
+Past: TypeAlias = tuple[tuple[Tensor, ...], ...] | Cache
+"""What a call gave, or what `init_cache` gives."""
 Encoding: TypeAlias = ModelOutput | tuple[Tensor, ...]
 """An encoder's output."""
 ObjectLabels: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]

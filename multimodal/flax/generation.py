@@ -17,6 +17,30 @@ from multimodal.modeling.outputs import GenerateOutput
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
 
 
+class CacheMixin:
+    """`init_cache` for decoders of text."""
+
+    def init_cache(self, batch_size: int, max_length: int) -> Cache:
+        """`past_key_values` of a fixed size with nothing in them: for `max_length` positions of `batch_size` rows.
+
+        A call with them gives them back with the new positions filled, in the same shapes: one compiled program serves every
+        step, in `jax.lax.scan` too (with cross-attention from the second step on: the first fills in the context's). Its
+        `attention_mask` covers all `max_length` positions, or those up to the last new one.
+        Errors: ValueError for a model that sees what comes later, and for more positions than it has.
+        """
+        if not self.config.decodes:
+            raise ValueError(
+                "init_cache: expected a decoder (config.is_decoder=True), got a model that sees what comes later"
+            )
+        positions = arguments.longest(self)
+        for name, size, most in (("batch_size", batch_size, None), ("max_length", max_length, positions)):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+                raise ValueError(f"{name}: expected a positive integer, got {size!r}")
+            if most is not None and size > most:
+                raise ValueError(f"{name}: expected at most {most}, the decoder's positions, got {size}")
+        return empty_cache(self.config, batch_size, max_length, self.dtype)
+
+
 class GenerationMixin:
     """`generate` for image-to-text models."""
 

@@ -43,21 +43,26 @@ class PublishedNames:
 
     def _shown_arrays(self, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """{our name: array} of tensors by the names that the framework shows; ValueError for others, missing or misshapen."""
-        own = {row.name: self._shown(row.name) for row in self.rows()}
-        missing, unknown = set(own.values()) - tensors.keys(), tensors.keys() - set(own.values())
+        self._expect_all("state_dict", tensors)
+        return {row.name: self._numpy(tensors[self._shown(row.name)]) for row in self.rows()}
+
+    def _expect_all(self, what: str, tensors: Mapping[str, Any]) -> None:
+        """ValueError unless there is each tensor of the class, by the name that the framework shows, and no other."""
+        own = {self._shown(row.name): row for row in self.rows()}
+        missing, unknown = own.keys() - tensors.keys(), tensors.keys() - own.keys()
         if missing or unknown:
             raise ValueError(
-                f"state_dict: expected the {len(own)} tensors of {type(self).__name__}, got {len(tensors)}"
+                f"{what}: expected the {len(own)} tensors of {type(self).__name__}, got {len(tensors)}"
                 f"{_some(' without', missing)}{_some(', and unknown', unknown)}"
             )
-        arrays = {name: self._numpy(tensors[shown]) for name, shown in own.items()}
-        for row in self.rows():
-            wanted = to_backend(np.broadcast_to(np.int8(0), row.shape), row.kind, self.backend).shape
-            if arrays[row.name].shape != wanted:
-                raise ValueError(
-                    f"state_dict: expected shape {wanted} of {own[row.name]}, got {arrays[row.name].shape}"
-                )
-        return arrays
+        for shown, row in own.items():
+            wanted, shape = self._shape(row), tuple(np.shape(tensors[shown]))
+            if shape != wanted:
+                raise ValueError(f"{what}: expected shape {wanted} of {shown}, got {shape}")
+
+    def _shape(self, row: Row) -> tuple[int, ...]:
+        """The shape of a tensor in the backend's layout."""
+        return to_backend(np.broadcast_to(np.int8(0), row.shape), row.kind, self.backend).shape
 
     def _shown_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """{name that the framework shows: array} of a tree of parameters, which only Flax has."""

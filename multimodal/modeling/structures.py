@@ -52,7 +52,9 @@ def past_view(cache: Cache | None) -> tuple | None:
 
 
 def past_length(past_key_values: Any) -> int:
-    """How many positions `past_key_values` holds; 0 for None."""
+    """How many positions `past_key_values`, or a cache, holds; 0 for None."""
+    if isinstance(past_key_values, Cache):
+        return int(past_key_values.position)
     return 0 if past_key_values is None else past_key_values[0][0].shape[2]
 
 
@@ -62,6 +64,13 @@ def checked_past_length(past_key_values: Any, config: Any) -> int:
         return 0
     decoder = getattr(config, "decoder", config)
     layers, size = decoder.num_hidden_layers, 4 if decoder.add_cross_attention else 2
+    if isinstance(past_key_values, Cache):
+        found = [tuple(layer.self_attention.key.shape[i] for i in (1, 3)) for layer in past_key_values.layers]
+        if found != cache_shapes(decoder):
+            raise ValueError(
+                f"past_key_values: expected a cache of {layers} layers of {cache_shapes(decoder)} (heads, head size), got {found}"
+            )
+        return past_length(past_key_values)
     wanted = f"{layers} layers of {size} tensors (batch, heads, positions, head size) each"
     found = [[len(getattr(tensor, "shape", ())) for tensor in layer] for layer in past_key_values]
     if len(found) != layers or any(len(ranks) != size for ranks in found):

@@ -46,6 +46,13 @@ BertModel = Specification(
     exactly_one=(("input_ids", "inputs_embeds"),),
     rules=(mask_covers_every_position, sequence_fits_positions),
     extra=EXTRA,
+    positional={
+        "flax": (
+            *("input_ids", "attention_mask", "token_type_ids", "position_ids", "head_mask"),
+            *("encoder_hidden_states", "encoder_attention_mask", "params", "dropout_rng", "train"),
+            *("output_attentions", "output_hidden_states", "return_dict", "past_key_values"),
+        ),
+    },
 )
 
 LABELS = Argument("labels", "int", TEXT, low=-100, high="vocab_size", meaning="the right tokens; -100 is ignored")

@@ -46,6 +46,13 @@ GPT2Model = Specification(
     exactly_one=(("input_ids", "inputs_embeds"),),
     rules=(mask_covers_every_position, sequence_fits_positions),
     extra=EXTRA,
+    positional={
+        "flax": (
+            *("input_ids", "attention_mask", "position_ids", "encoder_hidden_states", "encoder_attention_mask"),
+            *("params", "past_key_values", "dropout_rng", "train"),
+            *("output_attentions", "output_hidden_states", "return_dict"),
+        ),
+    },
 )
 
 GPT2LMHeadModel = GPT2Model.with_arguments(

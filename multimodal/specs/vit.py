@@ -44,4 +44,10 @@ ViTModel = Specification(
     rules=(image_has_a_patch, image_has_the_configured_size),
     exactly_one=(("pixel_values",),),
     extra=EXTRA,
+    positional={
+        "flax": (
+            *("pixel_values", "params", "dropout_rng", "train"),
+            *("output_attentions", "output_hidden_states", "return_dict"),
+        ),
+    },
 )

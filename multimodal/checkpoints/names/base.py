@@ -42,6 +42,11 @@ class Row:
     """What a fresh tensor is filled with, where that is not what its kind says: a layer scale of 0.1, a temperature."""
 
     @property
+    def filling(self) -> float | None:
+        """What a fresh tensor is filled with; None: normal numbers."""
+        return self.kind.record.initial if self.initial is None else self.initial
+
+    @property
     def block(self) -> tuple[str, int] | None:
         """(path of its stack, index of its block) of a tensor of a block: `encoder.transformer.blocks.1.mlp.up.weight` is in
         ("encoder.transformer", 1)."""

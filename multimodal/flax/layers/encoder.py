@@ -124,7 +124,7 @@ class Stack(nn.Module):
         def call(block, x, inputs):
             return block(x, **inputs, weights=weights, train=train)
 
-        call = nn.remat(call) if self.recompute and train else call
+        call = nn.remat(call) if self.recompute else call  # in JAX a gradient needs no training mode
         return call(block, x, inputs)
 
 

@@ -30,8 +30,13 @@ def of_text(attention_mask: jax.Array | None, x: jax.Array, cache: Cache | None,
     """What the positions of `x` (batch, length, width) see of themselves and of what the cache holds before them."""
     if not is_causal:
         return padding(attention_mask)
-    keys = x.shape[1] if cache is None else cache.layers[0].self_attention.key.shape[2]
-    return combine(padding(attention_mask), causal(x.shape[1], keys, 0 if cache is None else cache.position))
+    if cache is None:
+        return combine(padding(attention_mask), causal(x.shape[1], x.shape[1], 0))
+    keys = cache.layers[0].self_attention.key.shape[2]
+    shown = padding(attention_mask)
+    if shown is not None:  # positions that are not filled yet are hidden by being later
+        shown = jnp.pad(shown, ((0, 0), (0, 0), (0, 0), (0, keys - shown.shape[-1])), constant_values=True)
+    return combine(shown, causal(x.shape[1], keys, cache.position))
 
 
 def per_layer(head_mask: jax.Array | None, layers: int) -> list[jax.Array | None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from multimodal.configs.base import PretrainedConfig
 from multimodal.flax.annotations import Past, Tensor
-from multimodal.flax.generation import TextGenerationMixin
+from multimodal.flax.generation import CacheMixin, TextGenerationMixin
 from multimodal.flax.layers.text import LanguageNetwork, TextNetwork
 from multimodal.flax.losses import next_token
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
@@ -18,7 +18,7 @@ from multimodal.modeling.outputs import (
 from multimodal.specs import bert as specs
 
 
-class FlaxBertModel(FlaxPretrainedModel):
+class FlaxBertModel(CacheMixin, FlaxPretrainedModel):
     """The network without a head on top."""
 
     spec = specs.BertModel
@@ -37,17 +37,18 @@ class FlaxBertModel(FlaxPretrainedModel):
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
         head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
-        past_key_values: Past | None = None,
-        use_cache: bool | None = None,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        train: bool = False,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
+        past_key_values: Past | None = None,
+        *,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
     ) -> BaseModelOutputWithPoolingAndCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertModel`."""
         inputs = {
@@ -64,10 +65,12 @@ class FlaxBertModel(FlaxPretrainedModel):
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
         options = self._options(output_attentions, output_hidden_states, train=train)
         output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
+        return self._output(
+            return_dict, output, past_key_values=self._remembered(past_key_values, output.cache, use_cache)
+        )
 
 
-class FlaxBertLMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
+class FlaxBertLMHeadModel(CacheMixin, TextGenerationMixin, FlaxPretrainedModel):
     """A causal language model."""
 
     spec = specs.BertLMHeadModel
@@ -84,18 +87,19 @@ class FlaxBertLMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
         token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
         head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
-        labels: Tensor | None = None,
-        past_key_values: Past | None = None,
-        use_cache: bool | None = None,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        train: bool = False,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
+        past_key_values: Past | None = None,
+        *,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
     ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.bert.BertLMHeadModel`."""
         inputs = {
@@ -116,5 +120,5 @@ class FlaxBertLMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
             return_dict,
             output,
             loss=None if labels is None else next_token(output.logits, labels),
-            past_key_values=self._past(output.cache, use_cache),
+            past_key_values=self._remembered(past_key_values, output.cache, use_cache),
         )

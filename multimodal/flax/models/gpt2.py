@@ -10,7 +10,7 @@ from flax import linen as nn
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.dtypes import Types
 from multimodal.flax.annotations import Past, Tensor
-from multimodal.flax.generation import TextGenerationMixin
+from multimodal.flax.generation import CacheMixin, TextGenerationMixin
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.attention import CrossAttention, SelfAttention
 from multimodal.flax.layers.basic import LayerNorm
@@ -111,7 +111,7 @@ def gpt2_block(config, layer: int, dtype) -> PreNormBlock:
     )  # fmt: skip
 
 
-class FlaxGPT2Model(FlaxPretrainedModel):
+class FlaxGPT2Model(CacheMixin, FlaxPretrainedModel):
     """The network without a head on top."""
 
     spec = specs.GPT2Model
@@ -122,21 +122,22 @@ class FlaxGPT2Model(FlaxPretrainedModel):
     def __call__(
         self,
         input_ids: Tensor | None = None,
-        past_key_values: Past | None = None,
         attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
-        use_cache: bool | None = None,
+        params: dict[str, Any] | None = None,
+        past_key_values: Past | None = None,
+        dropout_rng: Tensor | None = None,
+        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        train: bool = False,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
+        *,
+        token_type_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
     ) -> BaseModelOutputWithPastAndCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2Model`."""
         inputs = {
@@ -153,10 +154,12 @@ class FlaxGPT2Model(FlaxPretrainedModel):
         cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
         options = self._options(output_attentions, output_hidden_states, train=train)
         output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
-        return self._output(return_dict, output, past_key_values=self._past(output.cache, use_cache))
+        return self._output(
+            return_dict, output, past_key_values=self._remembered(past_key_values, output.cache, use_cache)
+        )
 
 
-class FlaxGPT2LMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
+class FlaxGPT2LMHeadModel(CacheMixin, TextGenerationMixin, FlaxPretrainedModel):
     """A causal language model."""
 
     spec = specs.GPT2LMHeadModel
@@ -167,22 +170,23 @@ class FlaxGPT2LMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
     def __call__(
         self,
         input_ids: Tensor | None = None,
-        past_key_values: Past | None = None,
         attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
+        params: dict[str, Any] | None = None,
+        past_key_values: Past | None = None,
+        dropout_rng: Tensor | None = None,
+        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        train: bool = False,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
+        *,
+        token_type_ids: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
     ) -> CausalLMOutputWithCrossAttentions | Values:
         """Arguments and outputs: `specs.gpt2.GPT2LMHeadModel`."""
         inputs = {
@@ -203,5 +207,5 @@ class FlaxGPT2LMHeadModel(TextGenerationMixin, FlaxPretrainedModel):
             return_dict,
             output,
             loss=None if labels is None else next_token(output.logits, labels),
-            past_key_values=self._past(output.cache, use_cache),
+            past_key_values=self._remembered(past_key_values, output.cache, use_cache),
         )

@@ -18,8 +18,13 @@ from multimodal.flax.layers.basic import Linear
 from multimodal.flax.losses import cross_entropy, shift_right
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
 from multimodal.modeling.composite import EncoderDecoderBase, given_encoding
-from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
-from multimodal.modeling.structures import NetworkOutput
+from multimodal.modeling.outputs import (
+    BaseModelOutput,
+    CausalLMOutputWithCrossAttentions,
+    Seq2SeqLMOutput,
+    Values,
+)
+from multimodal.modeling.structures import Cache, NetworkOutput
 from multimodal.specs import vision_encoder_decoder as specs
 
 
@@ -76,7 +81,8 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
                 arguments = {"dtype": self.dtype, "param_dtype": self.param_dtype, "_do_init": False}
                 self.halves[side] = self.half_class(side)(getattr(config, side), **arguments)
         for side, half in self.halves.items():
-            self._params = weights.with_part(self._params, side, half.params)
+            if half._tree:
+                self._params = weights.with_part(self._params, side, half._tree)
             half._parent = (self, side)
         if _do_init:
             self._initialise(
@@ -144,13 +150,89 @@ class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPre
             return_dict,
             output,
             loss=None if labels is None else cross_entropy(output.logits, jnp.asarray(labels)),
-            past_key_values=self.decoder._past(output.cache, use_cache),
+            past_key_values=self.decoder._remembered(past_key_values, output.cache, use_cache),
             decoder_hidden_states=output.hidden_states,
             decoder_attentions=output.attentions,
             encoder_last_hidden_state=encoded.x,
             encoder_hidden_states=encoded.hidden_states,
             encoder_attentions=encoded.attentions,
         )
+
+    def encode(
+        self,
+        pixel_values: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutput | Values:
+        """What the encoder says of images (batch, channels, height, width): the `encoder_outputs` of other calls.
+
+        Other keywords are arguments of the encoder. As in every call, (output, new state) where `train=True` makes one.
+        """
+        inputs, others = self.route(kwargs)
+        if others:
+            raise ValueError(f"encode: expected arguments of the encoder, got decoder_{next(iter(others))}")
+        interpolate = inputs.get("interpolate_pos_encoding")
+        self.encoder._check({"pixel_values": pixel_values, **inputs}, interpolate=interpolate)
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        found = self._encode(pixel_values, None, options, inputs, params, dropout_rng)
+        output = BaseModelOutput(
+            last_hidden_state=found.x, hidden_states=found.hidden_states, attentions=found.attentions
+        )
+        return self._as_asked(output, return_dict, found.state)
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor | None = None,
+        encoder_outputs: Encoding | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        decoder_position_ids: Tensor | None = None,
+        past_key_values: Past | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
+        """What the decoder says behind what `encode` gave: the composite's call with `encoder_outputs` and no images.
+
+        The output is the decoder's. Other keywords are arguments of the composite that begin with `decoder_`, `labels` and
+        `use_cache`.
+        """
+        if encoder_outputs is None:
+            raise ValueError("encoder_outputs: expected what encode gives, got None")
+        for name in kwargs:
+            if not name.startswith("decoder_") and name not in ("labels", "use_cache"):
+                raise ValueError(f"decode: expected arguments of the decoder, labels or use_cache, got {name!r}")
+        answer = self(
+            None, decoder_input_ids, decoder_attention_mask, decoder_position_ids,
+            output_attentions, output_hidden_states, True, train, params, dropout_rng,
+            encoder_outputs=encoder_outputs, past_key_values=past_key_values, **kwargs,
+        )  # fmt: skip
+        out, *state = answer if isinstance(answer, tuple) else (answer,)
+        output = CausalLMOutputWithCrossAttentions(
+            loss=out.loss,
+            logits=out.logits,
+            past_key_values=out.past_key_values,
+            hidden_states=out.decoder_hidden_states,
+            attentions=out.decoder_attentions,
+            cross_attentions=out.cross_attentions,
+        )
+        return self._as_asked(output, return_dict, *state)
+
+    def init_cache(self, batch_size: int, max_length: int, encoder_outputs: Encoding | None = None) -> Cache:
+        """`past_key_values` of a fixed size for the decoder: see its own `init_cache`. Their context comes with each call."""
+        if encoder_outputs is not None:
+            rows = given_encoding(encoder_outputs, self.config.encoder.hidden_size).x.shape[0]
+            if rows != batch_size:
+                raise ValueError(f"encoder_outputs: expected {batch_size} rows, as batch_size says, got {rows}")
+        return self.decoder.init_cache(batch_size, max_length)
 
     def _encode(
         self, pixel_values, encoder_outputs, options, encoder_kwargs, params=None, dropout_rng=None

@@ -86,15 +86,16 @@ class FlaxViTModel(FlaxPretrainedModel):
     def __call__(
         self,
         pixel_values: Tensor | None = None,
-        bool_masked_pos: Tensor | None = None,
-        head_mask: Tensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        interpolate_pos_encoding: bool | None = None,
-        return_dict: bool | None = None,
-        train: bool = False,
         params: dict[str, Any] | None = None,
         dropout_rng: Tensor | None = None,
+        train: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        *,
+        bool_masked_pos: Tensor | None = None,
+        head_mask: Tensor | None = None,
+        interpolate_pos_encoding: bool | None = None,
     ) -> BaseModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.vit.ViTModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
