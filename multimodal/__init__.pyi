@@ -39,6 +39,7 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecoderModel as FlaxVisionEncoderDecoderModel
 from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel
+from multimodal.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel
 from multimodal.generation.config import GenerationConfig as GenerationConfig
 from multimodal.processors.batch import BatchEncoding as BatchEncoding
 from multimodal.processors.batch import BatchFeature as BatchFeature
@@ -81,6 +82,8 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel as VisionEncoderDecoderModel
 from multimodal.pt.models.vit import ViTModel as ViTModel
+from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel
+from multimodal.seeds import set_seed as set_seed
 from multimodal.tf.auto import TFAutoModel as TFAutoModel
 from multimodal.tf.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
 from multimodal.tf.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
@@ -107,6 +110,7 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderModel as TFVisionEncoderDecoderModel
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
+from multimodal.tf.pretrained import TFPreTrainedModel as TFPreTrainedModel
 from tokenizers import AddedToken as AddedToken
 
 __version__: str

@@ -34,12 +34,17 @@ class AutoConfig:
         from multimodal import hub
         from multimodal.configs.base import PretrainedConfig, naming_file
 
+        gives_back = kwargs.pop("return_unused_kwargs", False)
         hub_options, overrides = hub.split_options(kwargs)
         values = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+        unused = {}
         with naming_file(name_or_path, overrides):
+            if gives_back and "model_type" in values:
+                accepted = config_class_of(values["model_type"]).accepted_names()
+                unused = {name: overrides.pop(name) for name in list(overrides) if name not in accepted}
             config = cls.from_dict(values, **overrides)
         config.name_or_path = str(name_or_path)
-        return config
+        return (config, unused) if gives_back else config
 
 
 class _AutoProcessorBase:

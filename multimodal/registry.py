@@ -161,7 +161,9 @@ def public_names() -> dict[str, str]:
     names |= dict.fromkeys(NEUTRAL_AUTO, "multimodal.auto")
     names |= {"PreTrainedTokenizer": "multimodal.processors.text.tokenization", "AddedToken": "tokenizers"}
     names |= {"PretrainedConfig": "multimodal.configs.base", "GenerationConfig": "multimodal.generation.config"}
+    names |= {"set_seed": "multimodal.seeds"}
     for backend, prefix in PREFIXES.items():
+        names |= {f"{prefix}PreTrainedModel": f"multimodal.{backend}.pretrained"}
         names |= {
             prefix + name: f"multimodal.{backend}.models.{row.module}"
             for row in FAMILIES.values()

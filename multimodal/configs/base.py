@@ -25,47 +25,20 @@ CONFIG_NAME = "config.json"
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "mish", "relu", "selu", "sigmoid", "silu", "swish", "tanh")
 
-# Published configurations carry generation settings and bookkeeping beside the architecture; these names are
-# accepted as keywords and kept, though no field of ours.
-_PUBLISHED_EXTRAS = frozenset(
-    [
-        "max_length",
-        "min_length",
-        "do_sample",
-        "early_stopping",
-        "num_beams",
-        "num_beam_groups",
-        "diversity_penalty",
-        "temperature",
-        "top_k",
-        "top_p",
-        "typical_p",
-        "repetition_penalty",
-        "length_penalty",
-        "no_repeat_ngram_size",
-        "encoder_no_repeat_ngram_size",
-        "bad_words_ids",
-        "num_return_sequences",
-        "output_scores",
-        "return_dict_in_generate",
-        "forced_bos_token_id",
-        "forced_eos_token_id",
-        "remove_invalid_values",
-        "exponential_decay_length_penalty",
-        "suppress_tokens",
-        "begin_suppress_tokens",
-        "finetuning_task",
-        "tokenizer_class",
-        "prefix",
-        "task_specific_params",
-        "transformers_version",
-        "torchscript",
-        "use_bfloat16",
-        "tf_legacy_loss",
-        "tie_encoder_decoder",
-        "dtype",
-    ]
-)
+PUBLISHED_EXTRAS: dict[str, Any] = {
+    "max_length": 20, "min_length": 0, "do_sample": False, "early_stopping": False, "num_beams": 1, "num_beam_groups": 1,
+    "diversity_penalty": 0.0, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0,
+    "length_penalty": 1.0, "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0, "bad_words_ids": None,
+    "num_return_sequences": 1, "output_scores": False, "return_dict_in_generate": False, "forced_bos_token_id": None,
+    "forced_eos_token_id": None, "remove_invalid_values": False, "exponential_decay_length_penalty": None,
+    "suppress_tokens": None, "begin_suppress_tokens": None, "finetuning_task": None, "tokenizer_class": None,
+    "prefix": None, "task_specific_params": None, "transformers_version": None, "torchscript": False,
+    "use_bfloat16": False, "tf_legacy_loss": False, "tie_encoder_decoder": False, "dtype": None,
+}  # fmt: skip
+"""{generation setting or bookkeeping that published configurations carry beside the architecture: its published default}.
+
+They are accepted as keywords and kept, though no field of ours; one that was never set reads as its default.
+"""
 
 _OTHER_TYPES: dict[str, Any] = {
     "torch_dtype": Any,  # text in files, a framework's own in code
@@ -158,7 +131,7 @@ class PretrainedConfig:
 
     def _known(self, given: dict[str, Any], fields: dict) -> dict[str, Any]:
         """`given` under the names of fields; ValueError for a keyword that means nothing here."""
-        accepted = fields.keys() | self.aliases.keys() | _PUBLISHED_EXTRAS | {"num_labels", "_name_or_path"}
+        accepted = self.accepted_names()
         for name in given:
             if name not in accepted:
                 raise ValueError(f"{type(self).__name__}: unknown argument {name!r}{did_you_mean(name, accepted)}")
@@ -180,10 +153,12 @@ class PretrainedConfig:
         """Raise ValueError for values no model can be built from."""
         expect(self, "problem_type", (None, "regression", "single_label_classification", "multi_label_classification"))
 
-    # Aliases read and write the field they stand for.
+    # Aliases read and write the field they stand for; what a published configuration always has can be read.
     def __getattr__(self, name: str) -> Any:
         target = type(self).aliases.get(name)
         if target is None:
+            if name in PUBLISHED_EXTRAS:
+                return PUBLISHED_EXTRAS[name]
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self, target)
 
@@ -194,6 +169,11 @@ class PretrainedConfig:
     def decodes(self) -> bool:
         """Whether nothing sees what comes later, so that keys and values can be cached."""
         return self.is_decoder
+
+    @property
+    def use_return_dict(self) -> bool:
+        """Whether a call gives an output by its fields' names, and no tuple."""
+        return self.return_dict and not self.torchscript
 
     @property
     def num_labels(self) -> int:
@@ -218,8 +198,7 @@ class PretrainedConfig:
             values["num_labels"] = num_labels
         if "num_labels" in overrides:
             values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
-        accepted = {f.name for f in dataclasses.fields(cls)} | cls.aliases.keys() | _PUBLISHED_EXTRAS
-        accepted |= {"_name_or_path", "num_labels"}
+        accepted = cls.accepted_names()
         overrides = cls._resolve(overrides, values)
         config = cls(**{k: v for k, v in values.items() if k in accepted}, **overrides)
         for name, value in values.items():
@@ -249,10 +228,28 @@ class PretrainedConfig:
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Self:
         """Read `config.json` from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
 
-        Keywords are hub options (`revision`, `cache_dir`, `subfolder`, ...) or override fields.
+        Keywords are hub options (`revision`, `cache_dir`, `subfolder`, ...) or override fields. With
+        `return_unused_kwargs=True` those that mean nothing here are no error: they are given back, (config, unused).
         """
+        gives_back = kwargs.pop("return_unused_kwargs", False)
         hub_options, overrides = hub.split_options(kwargs)
-        return cls.from_file(cls.get_config_dict(name_or_path, **hub_options), name_or_path, **overrides)
+        unused = {
+            name: overrides.pop(name) for name in list(overrides) if gives_back and name not in cls.accepted_names()
+        }
+        config = cls.from_file(cls.get_config_dict(name_or_path, **hub_options), name_or_path, **overrides)
+        made: Any = (config, unused) if gives_back else config
+        return made
+
+    @classmethod
+    def accepted_names(cls) -> set[str]:
+        """Every keyword that means something to a configuration of this architecture."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        return fields | cls.aliases.keys() | PUBLISHED_EXTRAS.keys() | {"num_labels", "_name_or_path"}
+
+    @classmethod
+    def from_json_file(cls, path: str | Path) -> Self:
+        """Read one file, whatever its name. Errors: ValueError naming the file."""
+        return cls.from_file(read_json_object(Path(path)), path)
 
     @classmethod
     def from_file(cls, values: dict[str, Any] | None, name_or_path: str | Path, **overrides: Any) -> Self:
@@ -291,8 +288,19 @@ class PretrainedConfig:
         values["model_type"] = self.model_type
         return json.loads(json.dumps(values, default=_plain))
 
-    def to_json_string(self) -> str:
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+    def to_diff_dict(self) -> dict[str, Any]:
+        """What of `to_dict()` is otherwise than in a configuration that is made without arguments, and the model_type."""
+        defaults = type(self)().to_dict() if not self.halves else {}
+        return {k: v for k, v in self.to_dict().items() if k == "model_type" or k not in defaults or defaults[k] != v}
+
+    def to_json_string(self, use_diff: bool = False) -> str:
+        """The text of `config.json`; of `to_diff_dict()` alone with `use_diff`."""
+        values = self.to_diff_dict() if use_diff else self.to_dict()
+        return json.dumps(values, indent=2, sort_keys=True) + "\n"
+
+    def to_json_file(self, path: str | Path, use_diff: bool = False) -> None:
+        """Write the text into a file of any name."""
+        write_text(Path(path), self.to_json_string(use_diff))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` into `folder`, which is made where it does not exist."""
@@ -321,48 +329,6 @@ class PretrainedConfig:
         return f"{type(self).__name__} {self.to_json_string()}"
 
 
-class FrozenConfig:
-    """An immutable, hashable copy of a configuration, for modules that are dictionary keys (linen, jit)."""
-
-    __slots__ = ("_config", "_inside", "_key")
-
-    def __init__(self, config: PretrainedConfig | FrozenConfig):
-        source = config._config if isinstance(config, FrozenConfig) else config
-        object.__setattr__(self, "_config", copy.deepcopy(source))
-        object.__setattr__(self, "_inside", {})
-        object.__setattr__(self, "_key", source.to_json_string())
-
-    def is_copy_of(self, config: PretrainedConfig) -> bool:
-        """Whether nothing in a configuration, or in one inside of it, has changed since it was copied."""
-        return _unchanged(config, self._config)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._config, name)
-        if not isinstance(value, PretrainedConfig):
-            return value
-        if name not in self._inside:
-            self._inside[name] = FrozenConfig(value)
-        return self._inside[name]
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"this configuration is frozen: {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FrozenConfig) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __deepcopy__(self, memo: dict) -> FrozenConfig:
-        return self
-
-    def __reduce__(self) -> tuple:
-        return FrozenConfig, (self._config,)
-
-    def __repr__(self) -> str:
-        return f"FrozenConfig({self._config!r})"
-
-
 @contextlib.contextmanager
 def naming_file(name_or_path: str | Path, overrides: Collection[str] = ()) -> Iterator[None]:
     """Let an error that a configuration is wrong say where it lies, unless it is about one of `overrides`."""
@@ -388,21 +354,6 @@ def _expect_data(cls: type, name: str) -> None:
     is_set = isinstance(own, property) and own.fset is not None
     if name.startswith("__") or (hasattr(cls, name) and not is_set):
         raise ValueError(f"{shown(name)}: expected a setting, got the name of something that {cls.__name__} does")
-
-
-def _unchanged(value: Any, copied: Any) -> bool:
-    """Whether `value` is what its deep copy is: a copy shares what cannot change, so that most values are the same."""
-    if value is copied:
-        return True
-    if type(value) is not type(copied):
-        return False
-    if isinstance(value, PretrainedConfig):
-        return _unchanged(vars(value), vars(copied))
-    if isinstance(value, dict):
-        return list(value) == list(copied) and all(_unchanged(value[key], copied[key]) for key in value)
-    if isinstance(value, list | tuple):
-        return len(value) == len(copied) and all(map(_unchanged, value, copied))
-    return isinstance(value, str | int | float) and value == copied
 
 
 def expect(config: PretrainedConfig, name: str, allowed: tuple) -> None:

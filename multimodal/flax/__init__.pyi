@@ -26,3 +26,4 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecoderModel as FlaxVisionEncoderDecoderModel
 from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel
+from multimodal.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel

@@ -15,7 +15,8 @@ from flax import linen as nn
 from flax.core import unfreeze
 
 from multimodal.checkpoints.names import Row
-from multimodal.configs.base import FrozenConfig, PretrainedConfig
+from multimodal.configs.base import PretrainedConfig
+from multimodal.configs.frozen import FrozenConfig
 from multimodal.dtypes import Types, dtype_name
 from multimodal.flax import weights
 from multimodal.modeling import outputs
@@ -328,6 +329,9 @@ class FlaxPretrainedModel(ModelBase):
 
 
 _WITHOUT = "the model was made with _do_init=False and has none of its own (init_weights draws some)"
+
+
+FlaxPreTrainedModel = FlaxPretrainedModel  # the published spelling
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:

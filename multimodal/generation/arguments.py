@@ -25,6 +25,10 @@ def split(
     inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS}
     names = model.spec.names()
     reject_unknown("generate", inputs, (*names, *_SETTINGS))
+    for name in ("attention_mask", "decoder_attention_mask"):
+        shape = getattr(inputs.get(name), "shape", (0, 0))
+        if len(shape) != 2:
+            raise ValueError(f"{name}: expected shape (batch, length) of a prompt's mask, got {tuple(shape)}")
     base = generation_config or model.generation_config.beside(model.config)
     return resolve(base, model.config, given, needs_start), inputs
 

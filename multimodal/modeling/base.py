@@ -283,7 +283,7 @@ class ModelBase(Changeable, PublishedNames, Parts):
         found = network_output._asdict()
         fields = {name: found.get(OTHER_NAMES.get(name, name)) for name in output_class.fields}
         out = output_class(**{**fields, **own})
-        out = out if (self.config.return_dict if return_dict is None else return_dict) else out.to_tuple()
+        out = out if (self.config.use_return_dict if return_dict is None else return_dict) else out.to_tuple()
         state = found.get("state")
         return out if state is None else (out, state)
 

@@ -26,3 +26,4 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel as VisionEncoderDecoderModel
 from multimodal.pt.models.vit import ViTModel as ViTModel
+from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel

@@ -235,6 +235,9 @@ class PretrainedModel(ModelBase, nn.Module):
                 )
 
 
+PreTrainedModel = PretrainedModel  # the published spelling
+
+
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:
     """A cache with the positions of `past_key_values` and room for those that are given now."""
     if past_key_values is None:

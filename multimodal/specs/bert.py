@@ -29,7 +29,7 @@ BertModel = Specification(
     model_type="bert",
     arguments=(
         Argument("input_ids", "int", TEXT, high="vocab_size"),
-        Argument("attention_mask", "mask", ("batch", "total")),
+        Argument("attention_mask", "mask", ("batch", "total"), other_shape=("batch", "length", "total")),
         Argument("token_type_ids", "int", TEXT, high="types"),
         Argument("position_ids", "int", TEXT, high="positions", other_shape=(1, "length")),
         Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),

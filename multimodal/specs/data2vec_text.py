@@ -77,7 +77,7 @@ def _head(name: str, arguments: tuple[Argument, ...], output: type[ModelOutput],
     )
 
 
-_MASK = Argument("attention_mask", "mask", TEXT)
+_MASK = Argument("attention_mask", "mask", TEXT, other_shape=(*TEXT, "length"))
 _TEXT = tuple(_MASK if a.name == "attention_mask" else a for a in bert.BertModel.arguments[:6])
 _CONTEXT = bert.BertModel.arguments[6:8]
 

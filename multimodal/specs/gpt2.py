@@ -30,7 +30,7 @@ GPT2Model = Specification(
     arguments=(
         Argument("input_ids", "int", TEXT, high="vocab_size"),
         Argument("past_key_values", "structure"),
-        Argument("attention_mask", "mask", ("batch", "total")),
+        Argument("attention_mask", "mask", ("batch", "total"), other_shape=("batch", "length", "total")),
         Argument("token_type_ids", "int", TEXT, high="vocab_size"),
         Argument("position_ids", "int", TEXT, high="positions", other_shape=(1, "length")),
         Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",)),

@@ -38,7 +38,7 @@ VisionEncoderDecoderModel = Specification(
     arguments=(
         Argument("pixel_values", "float", ("batch", "channels", "height", "width")),
         Argument("decoder_input_ids", "int", TEXT, high="vocab_size"),
-        Argument("decoder_attention_mask", "mask", ("batch", "total")),
+        Argument("decoder_attention_mask", "mask", ("batch", "total"), other_shape=("batch", "length", "total")),
         Argument("encoder_outputs", "structure"),
         Argument("past_key_values", "structure"),
         Argument("decoder_inputs_embeds", "float", (*TEXT, "hidden")),

@@ -26,3 +26,4 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderModel as TFVisionEncoderDecoderModel
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
+from multimodal.tf.pretrained import TFPreTrainedModel as TFPreTrainedModel

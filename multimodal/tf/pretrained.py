@@ -233,6 +233,9 @@ class TFPretrainedModel(ModelBase, keras.Model):
         return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
 
+TFPreTrainedModel = TFPretrainedModel  # the published spelling
+
+
 def exchange(owner: keras.layers.Layer, attribute: str, layer: keras.layers.Layer) -> None:
     """Put a layer in the place of another; Keras by itself would go on counting the old one's variables."""
     old = getattr(owner, attribute)

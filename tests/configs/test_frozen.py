@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from multimodal import GPT2Config, VisionEncoderDecoderConfig, ViTConfig
-from multimodal.configs.base import FrozenConfig
+from multimodal.configs.frozen import FrozenConfig
 
 CHANGES = {
     "a field": lambda config: setattr(config, "output_attentions", True),

@@ -360,7 +360,7 @@ def test_settings_that_are_not_available_are_no_arguments_of_the_model():
 
 
 def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():
-    decoder, encoder = (SimpleNamespace(config=SimpleNamespace(is_decoder=is_one)) for is_one in (True, False))
+    decoder, encoder = (SimpleNamespace(config=SimpleNamespace(decodes=is_one)) for is_one in (True, False))
     arguments.check_text(decoder, {"attention_mask": 1, "encoder_hidden_states": 2})
     with pytest.raises(ValueError, match=r"expected input_ids, attention_mask.*got 'pixel_values'"):
         arguments.check_text(decoder, {"pixel_values": 1})

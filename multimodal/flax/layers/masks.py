@@ -9,8 +9,11 @@ from multimodal.modeling.structures import Cache
 
 
 def padding(mask: jax.Array | None) -> jax.Array | None:
-    """(batch, 1, 1, keys) from a mask (batch, keys) of ones and zeros."""
-    return None if mask is None else jnp.asarray(mask, bool)[:, None, None, :]
+    """(batch, 1, queries or 1, keys) from a mask (batch, keys), or (batch, queries, keys), of ones and zeros."""
+    if mask is None:
+        return None
+    mask = jnp.asarray(mask, bool)
+    return mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
 
 
 def causal(queries: int, keys: int, position) -> jax.Array:

@@ -8,8 +8,10 @@ from multimodal.modeling.structures import Cache
 
 
 def padding(mask: torch.Tensor | None) -> torch.Tensor | None:
-    """(batch, 1, 1, keys) from a mask (batch, keys) of ones and zeros."""
-    return None if mask is None else mask[:, None, None, :].bool()
+    """(batch, 1, queries or 1, keys) from a mask (batch, keys), or (batch, queries, keys), of ones and zeros."""
+    if mask is None:
+        return None
+    return mask.bool()[:, None, None, :] if mask.ndim == 2 else mask.bool()[:, None]
 
 
 def causal(queries: int, keys: int, position: int, device: torch.device) -> torch.Tensor | None:

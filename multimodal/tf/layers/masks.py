@@ -9,8 +9,11 @@ from multimodal.tf.layers.basic import sizes
 
 
 def padding(mask: tf.Tensor | None) -> tf.Tensor | None:
-    """(batch, 1, 1, keys) from a mask (batch, keys) of ones and zeros."""
-    return None if mask is None else tf.cast(mask, tf.bool)[:, None, None, :]
+    """(batch, 1, queries or 1, keys) from a mask (batch, keys), or (batch, queries, keys), of ones and zeros."""
+    if mask is None:
+        return None
+    mask = tf.cast(mask, tf.bool)
+    return mask[:, None, None, :] if mask.shape.rank == 2 else mask[:, None]
 
 
 def causal(queries, keys, position) -> tf.Tensor:

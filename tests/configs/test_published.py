@@ -1,0 +1,71 @@
+"""What users of published configurations do with one: read what it always has, compare it, write it to a file."""
+
+import json
+
+import pytest
+
+from multimodal import AutoConfig, registry
+from multimodal.configs.base import PUBLISHED_EXTRAS
+
+PLAIN = [model_type for model_type in registry.FAMILIES if not registry.config_class_of(model_type).halves]
+
+
+@pytest.fixture(params=PLAIN)
+def made(request):
+    """A configuration of each architecture with one field of every kind changed."""
+    return AutoConfig.for_model(request.param, hidden_dropout_prob=0.25) if request.param != "gpt2" else gpt2()
+
+
+def gpt2():
+    return AutoConfig.for_model("gpt2", embd_pdrop=0.25)
+
+
+def test_what_was_never_set_reads_as_its_published_default(made):
+    assert (made.max_length, made.num_beams, made.top_k, made.bad_words_ids) == (20, 1, 50, None)
+    for name, value in PUBLISHED_EXTRAS.items():
+        assert getattr(made, name) == value
+    assert not PUBLISHED_EXTRAS.keys() & made.to_dict().keys()
+    made.max_length = 7
+    assert (made.max_length, made.to_dict()["max_length"]) == (7, 7)
+
+
+def test_what_differs_from_the_defaults_is_shown_alone(made):
+    changed = "embd_pdrop" if made.model_type == "gpt2" else "hidden_dropout_prob"
+    assert made.to_diff_dict() == {changed: 0.25, "model_type": made.model_type}
+    assert type(made)().to_diff_dict() == {"model_type": made.model_type}
+    assert json.loads(made.to_json_string(use_diff=True)) == made.to_diff_dict()
+    assert json.loads(made.to_json_string()) == made.to_dict()
+
+
+def test_a_composite_shows_both_halves(tmp_path):
+    halves = {side: AutoConfig.for_model(model_type) for side, model_type in (("encoder", "vit"), ("decoder", "gpt2"))}
+    made = AutoConfig.for_model("vision-encoder-decoder", **halves)
+    assert {"encoder", "decoder", "model_type"} <= made.to_diff_dict().keys()
+
+
+@pytest.mark.parametrize("use_diff", [True, False])
+def test_one_file_of_any_name_is_written_and_read(made, tmp_path, use_diff):
+    made.to_json_file(tmp_path / "mine.json", use_diff=use_diff)
+    again = type(made).from_json_file(tmp_path / "mine.json")
+    assert again == made
+    (tmp_path / "broken.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"broken\.json"):
+        type(made).from_json_file(tmp_path / "broken.json")
+
+
+def test_keywords_that_mean_nothing_are_given_back_where_that_is_asked_for(made, tmp_path):
+    made.save_pretrained(tmp_path)
+    for reader in (type(made), AutoConfig):
+        config, unused = reader.from_pretrained(tmp_path, return_unused_kwargs=True, output_attentions=True, foo=[1])
+        assert (config.output_attentions, unused) == (True, {"foo": [1]})
+        assert reader.from_pretrained(tmp_path, return_unused_kwargs=True)[1] == {}
+        with pytest.raises(ValueError, match="unknown argument 'foo'"):
+            reader.from_pretrained(tmp_path, foo=[1])
+
+
+def test_a_tuple_is_given_where_the_configuration_says_so(made):
+    assert made.use_return_dict
+    made.return_dict = False
+    assert not made.use_return_dict
+    made.return_dict, made.torchscript = True, True
+    assert not made.use_return_dict
