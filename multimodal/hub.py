@@ -149,11 +149,11 @@ def _from_hub(name: str, patterns: list[str], options: dict[str, Any], looked: l
     except (OSError, errors.EntryNotFoundError, errors.HFValidationError) as error:
         source = "the hub's local cache" if options["local_files_only"] else "the hub"
         revision = f" at revision {options['revision']!r}" if options["revision"] else ""
-        places = "; ".join([*looked, f"{source}{revision} ({_reason(error)})"])
+        places = "; ".join([*looked, f"{source}{revision} ({reason(error)})"])
         raise CheckpointNotFound(f"{name}: not found. Looked in: {places}") from error
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Why the hub gave nothing, in a few words: what it says itself runs to paragraphs."""
     from huggingface_hub import errors
 

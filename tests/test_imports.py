@@ -110,7 +110,7 @@ except ImportError as error:
 """
     done = python(BLOCK.format(blocked=[package]) + code)
     assert "not installed" in done.stdout, done.stderr
-    assert f'pip install "multimodal[{extra}]"' in done.stdout
+    assert f'pip install "multimodal-parity[{extra}]"' in done.stdout
 
 
 @pytest.mark.parametrize("extra", PREFIXES)
@@ -122,7 +122,7 @@ except ImportError as error:
     print(error)
 """
     done = python(BLOCK.format(blocked=list(PACKAGES[extra])) + code)
-    assert f'pip install "multimodal[{extra}]"' in done.stdout, done.stderr
+    assert f'pip install "multimodal-parity[{extra}]"' in done.stdout, done.stderr
 
 
 def test_keras_set_to_another_backend_is_refused_by_the_variable_s_name():

@@ -19,6 +19,7 @@ from multimodal.configs.heads import settle_pruned_heads
 from multimodal.configs.types import expect_types
 from multimodal.files import read_json_object, write_text
 from multimodal.processors.shown import shown
+from multimodal.publishing import Publishable
 from multimodal.suggestions import did_you_mean
 
 CONFIG_NAME = "config.json"
@@ -68,7 +69,7 @@ def config_class(cls: ConfigClass) -> ConfigClass:
 
 
 @dataclasses.dataclass(init=False, eq=False, repr=False)
-class PretrainedConfig:
+class PretrainedConfig(Publishable):
     """Fields and behaviour common to every architecture.
 
     Instances are mutable and take new attributes. Unknown keys of a `config.json` are kept and written back; an unknown

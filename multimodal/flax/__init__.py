@@ -10,7 +10,9 @@ from multimodal.registry import public_names_of
 
 for _package in ("jax", "flax"):
     if importlib.util.find_spec(_package) is None:
-        raise ImportError(f'multimodal.flax needs {_package}, which is not installed: pip install "multimodal[flax]"')
+        raise ImportError(
+            f'multimodal.flax needs {_package}, which is not installed: pip install "multimodal-parity[flax]"'
+        )
 
 _NAMES = public_names_of("flax")
 __all__ = sorted(_NAMES)

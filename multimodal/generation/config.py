@@ -10,6 +10,7 @@ from typing import Any, Self
 from multimodal import hub
 from multimodal.configs.types import expect_types
 from multimodal.files import read_json_object, write_text
+from multimodal.publishing import Publishable
 
 CONFIG_NAME = "generation_config.json"
 OF_SAMPLING = {
@@ -29,7 +30,7 @@ UNAVAILABLE = {
 
 
 @dataclasses.dataclass
-class GenerationConfig:
+class GenerationConfig(Publishable):
     """Settings of `generate` under their published names. Unknown keys of a file are kept in `extras`.
 
     Settings that are published but not available yet, sampling among them, are kept too: `generate` refuses them.

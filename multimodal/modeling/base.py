@@ -31,6 +31,7 @@ from multimodal.modeling.changes import Changeable
 from multimodal.modeling.parts import Parts
 from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
+from multimodal.publishing import Publishable
 from multimodal.specs import Specification
 from multimodal.specs.check import check_names
 from multimodal.specs.documentation import CALLS, document
@@ -54,7 +55,7 @@ OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
 """{field of an output: what a network calls it} where the two names differ."""
 
 
-class ModelBase(Changeable, PublishedNames, Parts):
+class ModelBase(Changeable, PublishedNames, Parts, Publishable):
     """The neutral half of every public model.
 
     Hooks: `_build()` makes `self.network` (or the module) for `self.config` without values; `_load(pairs)` takes (our

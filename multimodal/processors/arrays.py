@@ -63,7 +63,7 @@ def tensor_maker(return_tensors: str) -> Callable[[np.ndarray], Any]:
         module, extra = _EXTRAS[return_tensors]
         raise ValueError(
             f"return_tensors={return_tensors!r} needs {module}, which is not installed: "
-            f'pip install "multimodal[{extra}]"'
+            f'pip install "multimodal-parity[{extra}]"'
         ) from error
 
 

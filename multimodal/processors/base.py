@@ -12,11 +12,12 @@ import numpy as np
 
 from multimodal import hub
 from multimodal.files import read_json_object, write_text
+from multimodal.publishing import Publishable
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
 
 
-class PretrainedProcessor:
+class PretrainedProcessor(Publishable):
     """A processor whose constructor's arguments are attributes and the keys of its file.
 
     Unknown keys of a file are kept in `extra` and written back; an unknown keyword in code is a ValueError.

@@ -9,7 +9,7 @@ from typing import Any
 from multimodal.registry import public_names_of
 
 if importlib.util.find_spec("torch") is None:
-    raise ImportError('multimodal.pt needs PyTorch, which is not installed: pip install "multimodal[pt]"')
+    raise ImportError('multimodal.pt needs PyTorch, which is not installed: pip install "multimodal-parity[pt]"')
 
 _NAMES = public_names_of("pt")
 __all__ = sorted(_NAMES)

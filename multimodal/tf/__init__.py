@@ -11,7 +11,7 @@ from typing import Any
 from multimodal.registry import public_names_of
 
 if importlib.util.find_spec("tensorflow") is None:
-    raise ImportError('multimodal.tf needs TensorFlow, which is not installed: pip install "multimodal[tf]"')
+    raise ImportError('multimodal.tf needs TensorFlow, which is not installed: pip install "multimodal-parity[tf]"')
 _backend = (
     sys.modules["keras"].config.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND", "tensorflow")
 )

@@ -17,6 +17,7 @@ from multimodal.processors.text.chat import written_template
 from multimodal.processors.text.encoding import Encoder
 from multimodal.processors.text.settings import check_ids, check_settings
 from multimodal.processors.text.special_tokens import COMMON_ARGUMENTS, TOKEN_NAMES, plain_token, token_dict
+from multimodal.publishing import Publishable
 
 TOKENIZER_NAME = "tokenizer.json"
 CONFIG_NAME = "tokenizer_config.json"
@@ -49,7 +50,7 @@ def read_text(path: Path) -> str:
     return text
 
 
-class TokenizerFiles:
+class TokenizerFiles(Publishable):
     """The part of a tokenizer that reads and writes itself."""
 
     vocab_files_names: ClassVar[dict[str, str]] = {}
