@@ -95,6 +95,12 @@ def test_tensorflow_starts_without_its_banner_and_without_jax():
     assert (done.stdout, done.stderr) == ("True False\n", "")
 
 
+def test_a_check_of_tensorflow_leaves_its_banner_out(tmp_path):
+    document = tmp_path / "document.json"
+    done = captured("parity", GPT2, "--backends", "tf", "--checks", "semantics", "--json", document)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_a_banner_hides_is_shown_when_loading_fails():
     code = "import os; from multimodal import banner\nwith banner.held_back():\n    os.write(2, b'before'); 1 / 0"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -6,7 +6,6 @@ Each backend works in a process of its own. Exit code 1 if they do not read the 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +18,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from multimodal import banner
 from multimodal.reading import EMBEDDED, Reader
 from multimodal.registry import BACKENDS
 
@@ -57,11 +57,11 @@ def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str]
     return reader.texts(pixels, min(100, count)), time.perf_counter() - start
 
 
-def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns, from a fresh process: the frameworks do not share one."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells of its processor and its compiler otherwise
+def in_own_process(function: Callable[..., Any], backend: str, *arguments: Any) -> Any:
+    """What `function(backend, *arguments)` returns, from a fresh process: the frameworks do not share one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        pool.submit(banner.start, backend).result()
+        return pool.submit(function, backend, *arguments).result()
 
 
 def exact_lines(texts: Sequence[str], truth: Sequence[str]) -> float:

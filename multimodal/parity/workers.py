@@ -176,6 +176,7 @@ def workers(*wanted: tuple[str, str]) -> Iterator[dict[tuple[str, str], Worker]]
 
 def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, folder: str) -> None:
     """The worker's side: serve requests until the other end closes."""
+    from multimodal import banner
     from multimodal.parity import faults
 
     sound: dict[str, Any] = {}
@@ -190,6 +191,7 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
         except EOFError:
             return
         try:
+            banner.start(backend)
             if kind == "fault":
                 active.close()
                 # A model made inside a fault keeps it; those made outside wait for its end.
@@ -209,9 +211,8 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
 
 
 def _model_class(backend: str, case: Case) -> Any:
-    from multimodal import banner, registry
+    from multimodal import registry
 
-    banner.start(backend)
     return registry.model_class(backend, case.class_name)
 
 

@@ -192,6 +192,13 @@ def test_names_are_escaped():
     assert "<script>alert" not in text
 
 
+def test_the_one_that_the_others_are_held_against_is_marked():
+    page = report.render(dashboard.run())
+    assert page.count("float64: the baseline") == 1
+    row = page[page.rindex("<tr", 0, page.index("float64: the baseline")) :]
+    assert "PyTorch" in row[: row.index("</th>")]
+
+
 def test_the_page_says_how_many_deliberate_faults_were_caught_or_that_none_were_tried():
     assert "Not run this time" in report.render(dashboard.run())
     faults = {"tf": {"caught": ["one", "two"], "missed": ["wrong epsilon"], "not_run": {}}}

@@ -1,0 +1,5 @@
+"""`python -m multimodal`: the command."""
+
+from multimodal.cli import main
+
+main()
