@@ -38,10 +38,14 @@ class AutoConfig:
         hub_options, overrides = hub.split_options(kwargs)
         values = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
         unused = {}
-        with naming_file(name_or_path, overrides):
-            if gives_back and "model_type" in values:
-                accepted = config_class_of(values["model_type"]).accepted_names()
+        if "model_type" in values:
+            with naming_file(name_or_path):
+                architecture = config_class_of(values["model_type"])
+            if gives_back:
+                accepted = architecture.accepted_names()
                 unused = {name: overrides.pop(name) for name in list(overrides) if name not in accepted}
+            architecture.expect_known(overrides)
+        with naming_file(name_or_path, overrides):
             config = cls.from_dict(values, **overrides)
         config.name_or_path = str(name_or_path)
         return (config, unused) if gives_back else config

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MOST_SHOWN = 16
+"""Names in a message."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'known'?` where a known name is close, whatever the case of its letters; else nothing."""
@@ -24,5 +27,6 @@ def reject_unknown(owner: str, given: Iterable[str], accepted: Iterable[str]) ->
             continue
         from multimodal.processors.shown import shown
 
-        hint = did_you_mean(name, accepted) or f"; it takes {', '.join(accepted)}"
+        more = f", ... ({len(accepted)} in all)" if len(accepted) > MOST_SHOWN else ""
+        hint = did_you_mean(name, accepted) or f"; it takes {', '.join(accepted[:MOST_SHOWN])}{more}"
         raise ValueError(f"{owner}: unknown argument {shown(name)}{hint}")

@@ -29,7 +29,9 @@ NAMES = {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax"}
 
 
 def main(
-    report: Annotated[Path, typer.Option(help="A parity report of the embedded reader.")] = Path("build/demo/parity.html"),
+    report: Annotated[Path, typer.Option(help="A parity report of the embedded reader.")] = Path(
+        "build/demo/parity.html"
+    ),
     line: Annotated[str, typer.Option(help="Which embedded line.")] = "00.png",
     out: Annotated[Path, typer.Option(help="The picture to write.")] = PICTURE,
 ) -> None:
@@ -69,7 +71,13 @@ def photograph(page: Path, size: tuple[int, int]) -> Image.Image:
     """The top of a page as Chromium shows it, at twice the density."""
     options = webdriver.ChromeOptions()
     width, height = (round(side * 1.25) for side in size)
-    for switch in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height + 200}"):
+    for switch in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size={width},{height + 200}",
+    ):
         options.add_argument(switch)
     options.binary_location = shutil.which("chromium") or ""
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver") or ""))

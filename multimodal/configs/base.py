@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import inspect
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -132,10 +132,7 @@ class PretrainedConfig(Publishable):
 
     def _known(self, given: dict[str, Any], fields: dict) -> dict[str, Any]:
         """`given` under the names of fields; ValueError for a keyword that means nothing here."""
-        accepted = self.accepted_names()
-        for name in given:
-            if name not in accepted:
-                raise ValueError(f"{type(self).__name__}: unknown argument {name!r}{did_you_mean(name, accepted)}")
+        self.expect_known(given)
         given = {self.aliases.get(name, name): value for name, value in given.items()}
         if "_name_or_path" in given:
             given["name_or_path"] = given.pop("_name_or_path")
@@ -242,6 +239,14 @@ class PretrainedConfig(Publishable):
         return made
 
     @classmethod
+    def expect_known(cls, given: Iterable[str]) -> None:
+        """ValueError for a keyword that means nothing here."""
+        accepted = cls.accepted_names()
+        for name in given:
+            if name not in accepted:
+                raise ValueError(f"{cls.__name__}: unknown argument {name!r}{did_you_mean(name, accepted)}")
+
+    @classmethod
     def accepted_names(cls) -> set[str]:
         """Every keyword that means something to a configuration of this architecture."""
         fields = {field.name for field in dataclasses.fields(cls)}
@@ -263,6 +268,7 @@ class PretrainedConfig(Publishable):
         found = values.get("model_type", cls.model_type)
         if cls.model_type and found != cls.model_type:
             values = cls._part_of(values, found, name_or_path)
+        cls.expect_known(overrides)
         with naming_file(name_or_path, overrides):
             config = cls.from_dict(values, **overrides)
         config.name_or_path = str(name_or_path)

@@ -24,7 +24,7 @@ def split(
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
     inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS}
     names = model.spec.names()
-    reject_unknown("generate", inputs, (*names, *_SETTINGS))
+    reject_unknown("generate", inputs, (*(("input_ids", *TEXT) if "input_ids" in names else names), *_SETTINGS))
     for name in ("attention_mask", "decoder_attention_mask"):
         shape = getattr(inputs.get(name), "shape", (0, 0))
         if len(shape) != 2:

@@ -15,6 +15,7 @@ from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.modeling.base import NOT_NEEDED
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs.base import RETURNS
+from multimodal.suggestions import reject_unknown
 
 _NOT_ROUTED = {a.name for a in RETURNS} | {"labels", "use_cache", "past_key_values"}
 
@@ -103,14 +104,13 @@ class EncoderDecoderBase:
         """(arguments of the encoder, arguments of the decoder): those with the prefix `decoder_` are the decoder's."""
         encoder = {k: v for k, v in kwargs.items() if not k.startswith("decoder_")}
         decoder = {k.removeprefix("decoder_"): v for k, v in kwargs.items() if k.startswith("decoder_")}
-        for given, spec, prefix in ((encoder, self.encoder.spec, ""), (decoder, self.decoder.spec, "decoder_")):
-            known = [name for name in spec.names() if name not in _NOT_ROUTED]
+        sides = ((encoder, self.encoder.spec, ""), (decoder, self.decoder.spec, "decoder_"))
+        known = [prefix + name for _, spec, prefix in sides for name in spec.names() if name not in _NOT_ROUTED]
+        for given, _, prefix in sides:
             for name in given:
-                if name not in known:
-                    expected = ", ".join(prefix + k for k in known)
-                    raise ValueError(
-                        f"{self.spec.name}: unknown argument {prefix + name!r}, expected one of {expected}"
-                    )
+                if prefix + name not in known and f"decoder_{name}" in known:
+                    raise ValueError(f"{self.spec.name}: {name!r} is of the decoder: did you mean 'decoder_{name}'?")
+            reject_unknown(self.spec.name, (prefix + name for name in given), (*known, *self.spec.names()))
         return encoder, decoder
 
     def _check_halves(self, encoder: dict[str, Any], decoder: dict[str, Any]) -> None:

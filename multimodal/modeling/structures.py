@@ -72,6 +72,10 @@ def checked_past_length(past_key_values: Any, config: Any) -> int:
             )
         return past_length(past_key_values)
     wanted = f"{layers} layers of {size} tensors (batch, heads, positions, head size) each"
+    if not isinstance(past_key_values, list | tuple) or not all(isinstance(x, list | tuple) for x in past_key_values):
+        raise ValueError(
+            f"past_key_values: expected {wanted}, as a tuple of tuples, got {type(past_key_values).__name__}"
+        )
     found = [[len(getattr(tensor, "shape", ())) for tensor in layer] for layer in past_key_values]
     if len(found) != layers or any(len(ranks) != size for ranks in found):
         counts = ", ".join(str(count) for count in sorted({len(ranks) for ranks in found})) or "no"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multimodal.processors.arrays import is_array, to_numpy
 from multimodal.processors.shown import reason, shown
@@ -102,6 +102,11 @@ def load_image(source: Any, place: str = "images") -> Image.Image:
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but {there}") from error
     except IsADirectoryError as error:
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but that is a folder") from error
+    except UnidentifiedImageError as error:
+        source_shown = type(source).__name__ if path is None else str(path)[:300]
+        raise ValueError(
+            f"{place}: expected a picture that Pillow knows in {source_shown}, got another file"
+        ) from error
     except (*_DAMAGED, MemoryError) as error:
         source_shown = type(source).__name__ if path is None else str(path)[:300]
         told = "not enough memory" if isinstance(error, MemoryError) else reason(error)
@@ -230,8 +235,9 @@ def checked_size(size: Any, name: str = "size") -> dict[str, int]:
 def checked_resample(resample: Any) -> Image.Resampling:
     """The Pillow filter that a number (0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming) stands for."""
     accepted = [int(r) for r in Image.Resampling]
+    names = ", ".join(f"{r.name}={int(r)}" for r in Image.Resampling)
     if isinstance(resample, bool) or not isinstance(resample, int) or int(resample) not in accepted:
-        raise ValueError(f"resample: expected one of PIL.Image.Resampling ({accepted}), got {shown(resample)}")
+        raise ValueError(f"resample: expected one of PIL.Image.Resampling ({names}), got {shown(resample)}")
     return Image.Resampling(resample)
 
 
