@@ -16,7 +16,7 @@ from multimodal.checkpoints.contents import inspect
 from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.folder import open_folder
 from multimodal.checkpoints.source import CheckpointError
-from multimodal.configs.base import MOST_LABELS
+from multimodal.configs.files import MOST_LABELS
 
 SECONDS, BYTES = 2.0, 1 << 26
 SINGLE = [name for name in registry.FAMILIES if not registry.config_class_of(name).halves]
