@@ -211,6 +211,14 @@ def test_an_archive_without_its_storages_or_with_two_checkpoints(tmp_path):
     refused(tmp_path, "one data.pkl")
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_two_entries_of_one_name(tmp_path):
+    with zipfile.ZipFile(LAYOUTS["pt-bin"]) as old, zipfile.ZipFile(tmp_path / "pytorch_model.bin", "w") as new:
+        for name in (*old.namelist(), "pytorch_model/data/3"):
+            new.writestr(name, old.read(name))
+    refused(tmp_path, "two entries")
+
+
 def test_a_storage_that_contradicts_its_checksum(torch_files, checkpoint):
     content = torch_files["zip"].read_bytes()
     with zipfile.ZipFile(torch_files["zip"]) as archive:
