@@ -75,13 +75,13 @@ def test_what_published_files_say_of_other_types_is_read(tmp_path):
 
 def test_numbers_of_numpy_and_what_can_be_counted_through_are_what_they_hold():
     config = registry.config_class_of("bert")(
-        hidden_size=24, hidden_dropout_prob=np.float32(0.25), use_cache=np.bool_(True), pad_token_id=np.int64(3),
+        hidden_size=24, layer_norm_eps=np.float32(0.25), use_cache=np.bool_(True), pad_token_id=np.int64(3),
         num_attention_heads=12, pruned_heads={0: range(2), 1: np.array([3]), 2: {4}},
     )  # fmt: skip
-    assert (config.hidden_dropout_prob, config.pad_token_id) == (0.25, 3)
+    assert (config.layer_norm_eps, config.pad_token_id) == (0.25, 3)
     assert config.pruned_heads == {0: [0, 1], 1: [3], 2: [4]}
-    with pytest.raises(ValueError, match="hidden_dropout_prob: expected"):
-        registry.config_class_of("bert")(hidden_dropout_prob=np.float64("nan"))
+    with pytest.raises(ValueError, match="layer_norm_eps: expected"):
+        registry.config_class_of("bert")(layer_norm_eps=np.float64("nan"))
 
 
 @pytest.mark.parametrize("value", [{}, [], 3, None, "nothing", True, "x" * 5000])
