@@ -16,7 +16,7 @@ from multimodal.checkpoints.source import CheckpointError
 
 _TIMES = 8
 """How many times what the files have a network may have, all heads of its family included, ..."""
-_BESIDE = 1 << 26
+_BESIDE = 1 << 25
 """... beside these elements: files of a small network may lack a head that is larger than all of it, ..."""
 _TENSORS_BESIDE = 1000
 """... and these tensors. What is wrong within the limits, the plan of loading says tensor by tensor."""
