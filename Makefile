@@ -26,6 +26,7 @@ test: check
 nightly: check
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
+	$(BIN)/python tools/fuzz_files.py --files 20000 --seed $$(date +%Y%m%d)
 	$(BIN)/python tools/check_core.py
 	$(BIN)/python training/eval_digits.py
 	$(BIN)/python tools/check_reference_formats.py

@@ -7,6 +7,7 @@ on what is unfinished, which the system takes from a process that ends, however 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -46,7 +47,7 @@ def unfinished(place: Path, folder: bool = False) -> Iterator[Path]:
 
     Those of `place` that other processes were killed over are removed first. Errors: OSError.
     """
-    remove_abandoned(place)
+    remove_abandoned(place.parent, place.name)
     temporary, handle = _make_locked(place, folder)
     try:
         yield temporary
@@ -56,22 +57,19 @@ def unfinished(place: Path, folder: bool = False) -> Iterator[Path]:
             os.close(handle)
 
 
-def remove_abandoned(place: Path) -> None:
-    """Remove what is beside `place` and was to take its place, if whoever wrote it is no more."""
-    for path in _unfinished_of(place):
+def remove_abandoned(folder: Path, name: str | None = None) -> None:
+    """Remove what was to take the place of `name` in a folder, or of anything in it, if whoever wrote it is no more."""
+    wanted = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")
+    try:
+        found = [folder / entry for entry in os.listdir(folder) if wanted.fullmatch(entry)]
+    except OSError:  # a folder that may be written and not listed, or none: what writes says so
+        found = []
+    for path in found:
         with contextlib.suppress(OSError):
             handle = _lock(path)
             if handle is not None:
                 _remove(path)
                 os.close(handle)
-
-
-def _unfinished_of(place: Path) -> list[Path]:
-    name = re.compile(rf"\.{re.escape(place.name)}\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")
-    try:
-        return [place.parent / entry for entry in os.listdir(place.parent) if name.fullmatch(entry)]
-    except OSError:  # a folder that may be written and not listed, or none: what writes says so
-        return []
 
 
 def _make_locked(place: Path, folder: bool) -> tuple[Path, int | None]:
@@ -116,6 +114,15 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def can_be(path: Path) -> bool:
+    """Whether the system takes a path at all: one that it finds too long has nothing at its end."""
+    try:
+        path.is_file()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,6 +17,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from multimodal.files import can_be
+from multimodal.processors.shown import shown
+
 CHECKPOINTS_VARIABLE = "MULTIMODAL_CHECKPOINTS"
 EMBEDDED = Path(__file__).with_name("data")
 """The folder of the checkpoints that the library brings."""
@@ -67,7 +70,7 @@ def find_folder(
         }
         root = _from_hub(os.fspath(name_or_path), [str(inside / p) for p in fetch], options, looked)
     folder = root / inside
-    if not folder.is_dir():
+    if not can_be(folder) or not folder.is_dir():
         raise CheckpointNotFound(f"{name_or_path}: expected a subfolder {subfolder!r} in {root}, {_listing(root)}")
     if wanted and not any(True for pattern in wanted for _ in folder.glob(pattern)):
         raise CheckpointNotFound(f"{name_or_path}: expected {_either(wanted)} in {folder}, {_listing(folder)}")
@@ -108,6 +111,8 @@ def _checked_subfolder(subfolder: str | None) -> PurePosixPath:
 def _local_root(name: str) -> tuple[Path | None, list[str]]:
     """(the folder, None where it can only be on the hub; the places that were tried)."""
     path = Path(name).expanduser()
+    if not can_be(path):
+        raise CheckpointNotFound(f"{shown(name)}: expected a folder or a checkpoint's name, got one that is too long")
     if path.is_dir():
         return path, []
     if path.exists():
@@ -120,7 +125,7 @@ def _local_root(name: str) -> tuple[Path | None, list[str]]:
         looked.append(f"{CHECKPOINTS_VARIABLE}, which is not set")
     else:
         named = Path(checkpoints).expanduser() / name
-        if named.is_dir():
+        if can_be(named) and named.is_dir():
             return named, []
         looked.append(f"{named} ({CHECKPOINTS_VARIABLE}){_similar(named)}")
     brought = sorted(folder.name for folder in EMBEDDED.iterdir() if folder.is_dir())

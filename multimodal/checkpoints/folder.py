@@ -18,7 +18,7 @@ from multimodal.checkpoints.formats.registry import Format
 from multimodal.checkpoints.formats.tensor_index import TensorIndex
 from multimodal.checkpoints.source import CheckpointError, MemorySource, RenamedSource, Source
 from multimodal.configs.base import CONFIG_NAME
-from multimodal.files import read_json_object, write_text
+from multimodal.files import can_be, read_json_object, remove_abandoned, write_text
 from multimodal.processors.shown import shown
 
 _WEIGHTS = {
@@ -171,7 +171,7 @@ def _open_shards(folder: Path, path: Path) -> _Opened:
     for name in sorted(set(places.values())):
         if Path(name).name != name:
             raise CheckpointError(f"{path}: expected a file of the same folder, got {shown(name)}")
-        if not _is_file(folder / name):
+        if not can_be(folder / name) or not (folder / name).is_file():
             raise CheckpointError(f"{path}: names the shard {shown(name)}, which is not there")
         opened[name] = registry.open_file(folder / name)
     kinds = {(format_name, source.dialect) for format_name, source in opened.values()}
@@ -199,13 +199,6 @@ def _check_places(path: Path, places: Mapping[str, str], found: Mapping[str, Set
             raise CheckpointError(f"{path}: does not say that {tensor!r} is in {file}, which has it")
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # no file of this name can be: it is too long
-        return False
-
-
 def _weight_map(path: Path) -> dict[str, str]:
     try:
         places = read_json_object(path).get("weight_map")
@@ -225,9 +218,11 @@ def write_folder(
 ) -> None:
     """Write tensors in the published layout: one file, or shards and their index where it would be too large.
 
-    Older files of the published layout that would be read in their place are removed.
+    Older files of the published layout that would be read in their place are removed, and so is what processes were
+    writing into the folder when they were killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder)
     written = write_tensors(folder, MemorySource(tensors), format, tensor_index.UNKNOWN, max_shard_size)
     for pattern in ("model*.safetensors*", "pytorch_model*.bin*"):
         for stale in {p.name for p in folder.glob(pattern)} - written:

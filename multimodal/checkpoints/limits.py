@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from multimodal.checkpoints import names
@@ -16,7 +16,7 @@ from multimodal.checkpoints.source import CheckpointError
 
 _TIMES = 8
 """How many times what the files have a network may have, all heads of its family included, ..."""
-_BESIDE = 1 << 26
+_BESIDE = 1 << 25
 """... beside these elements: files of a small network may lack a head that is larger than all of it, ..."""
 _TENSORS_BESIDE = 1000
 """... and these tensors. What is wrong within the limits, the plan of loading says tensor by tensor."""
@@ -56,8 +56,9 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
     needed = _elements(config)
     if needed <= most:
         return
-    without = {setting: _elements(smaller) for setting, smaller in _each_made_small(config)}
-    setting = min(without, key=lambda name: (without[name], name))
+    setting = min(
+        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, {name: 1})))
+    )
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "
         f"{getattr(config, setting)}, which makes them {needed}"
@@ -70,13 +71,19 @@ def _elements(config: Any) -> int:
     return sum(map(math.prod, shapes.values()))
 
 
-def _each_made_small(config: Any) -> Iterator[tuple[str, Any]]:
-    """(setting, the configuration with one in its place) of every size that a configuration has."""
-    yield "num_labels", _with(config, {"num_labels": 1})
+def _sizes(config: Any) -> list[str]:
+    """The settings that are counts or sizes."""
+    found = ["num_labels"]
     for setting, value in vars(config).items():
         sizes: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
-        if setting not in config.stacks and any(type(size) is int and size > 1 for size in sizes):
-            yield setting, _with(config, {setting: 1})
+        if any(type(size) is int and size > 1 for size in sizes):
+            found.append(setting)
+    return found
+
+
+def _usual(config: Any, setting: str) -> Any:
+    """A configuration with one setting as the architecture has it."""
+    return _with(config, {setting: getattr(type(config)(), setting, 1)})
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

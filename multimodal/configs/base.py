@@ -5,24 +5,21 @@ Standard library only, so that `import multimodal` and everything neutral stays 
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import inspect
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from multimodal import hub
+from multimodal.configs.files import CONFIG_NAME, OTHER_TYPES, expect_data, naming_file, numbered_labels
 from multimodal.configs.heads import settle_pruned_heads
 from multimodal.configs.types import expect_types
 from multimodal.files import read_json_object, write_text
-from multimodal.processors.shown import shown
 from multimodal.publishing import Publishable
 from multimodal.suggestions import did_you_mean
-
-CONFIG_NAME = "config.json"
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "mish", "relu", "selu", "sigmoid", "silu", "swish", "tanh")
 
@@ -40,17 +37,6 @@ PUBLISHED_EXTRAS: dict[str, Any] = {
 
 They are accepted as keywords and kept, though no field of ours; one that was never set reads as its default.
 """
-
-_OTHER_TYPES: dict[str, Any] = {
-    "torch_dtype": Any,  # text in files, a framework's own in code
-    "id2label": dict[int, str | int] | None,
-    "label2id": dict[str | int, int | str] | None,
-    "pruned_heads": dict[int, list[int]] | None,
-    "eos_token_id": int | list[int] | None,
-}
-"""Published files have more than the fields say."""
-MOST_LABELS = 1 << 16
-"""A file can say more in a few bytes than a computer has memory for; one that lists its labels may have any number."""
 
 ConfigClass = TypeVar("ConfigClass", bound=type)
 
@@ -124,7 +110,7 @@ class PretrainedConfig(Publishable):
             setattr(self, name, value)
         if num_labels is not None and not ({"id2label", "label2id"} & kwargs.keys()):
             self.num_labels = num_labels
-        expect_types(self, _OTHER_TYPES)
+        expect_types(self, OTHER_TYPES)
         self._normalise()
         if num_labels is not None and self.num_labels != num_labels:
             raise ValueError(f"num_labels: expected {self.num_labels}, the length of id2label, got {num_labels}")
@@ -192,7 +178,7 @@ class PretrainedConfig(Publishable):
         num_labels = values.pop("num_labels", None)
         if num_labels is not None and not {"num_labels", "id2label"} & overrides.keys():
             if values.get("id2label") is None:
-                values["id2label"] = _numbered_labels(num_labels)
+                values["id2label"] = numbered_labels(num_labels)
             values["num_labels"] = num_labels
         if "num_labels" in overrides:
             values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
@@ -201,7 +187,7 @@ class PretrainedConfig(Publishable):
         config = cls(**{k: v for k, v in values.items() if k in accepted}, **overrides)
         for name, value in values.items():
             if name not in accepted:
-                _expect_data(cls, name)
+                expect_data(cls, name)
                 setattr(config, name, value)
         return config
 
@@ -318,7 +304,7 @@ class PretrainedConfig(Publishable):
         """Set fields under any published spelling, and validate; ValueError for a keyword that means nothing here."""
         for name, value in self._known(values, {f.name: f for f in dataclasses.fields(self)}).items():
             setattr(self, name, value)
-        expect_types(self, _OTHER_TYPES)
+        expect_types(self, OTHER_TYPES)
         self._normalise()
         self.validate()
 
@@ -334,33 +320,6 @@ class PretrainedConfig(Publishable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
-
-
-@contextlib.contextmanager
-def naming_file(name_or_path: str | Path, overrides: Collection[str] = ()) -> Iterator[None]:
-    """Let an error that a configuration is wrong say where it lies, unless it is about one of `overrides`."""
-    try:
-        yield
-    except ValueError as error:
-        if str(error).partition(":")[0] in overrides:
-            raise
-        raise ValueError(f"{Path(name_or_path, CONFIG_NAME)}: {error}") from error
-
-
-def _numbered_labels(count: Any) -> dict[int, str]:
-    """The labels of a file that only says how many there are."""
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_LABELS:
-        expected = f"an integer from 1 to {MOST_LABELS} (more where id2label lists them)"
-        raise ValueError(f"num_labels: expected {expected}, got {shown(count)}")
-    return {i: f"LABEL_{i}" for i in range(count)}
-
-
-def _expect_data(cls: type, name: str) -> None:
-    """ValueError for a key of a file that would take the place of something that the class does."""
-    own = getattr(cls, name, None)
-    is_set = isinstance(own, property) and own.fset is not None
-    if name.startswith("__") or (hasattr(cls, name) and not is_set):
-        raise ValueError(f"{shown(name)}: expected a setting, got the name of something that {cls.__name__} does")
 
 
 def expect(config: PretrainedConfig, name: str, allowed: tuple) -> None:

@@ -7,7 +7,7 @@ import functools
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from multimodal.processors.shown import shown
@@ -43,7 +43,8 @@ def _fits(value: Any, wanted: Any) -> bool:
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, one) for one in inside)
     if origin is list:
-        return isinstance(value, list | tuple | set) and all(_fits(item, inside[0]) for item in value)
+        is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+        return is_list and all(_fits(item, inside[0]) for item in value)
     if origin is tuple:  # JSON has lists
         return isinstance(value, list | tuple) and len(value) == len(inside) and all(map(_fits, value, inside))
     if origin is dict:

@@ -109,8 +109,8 @@ class EncoderDecoderBase:
         for given, _, prefix in sides:
             for name in given:
                 if prefix + name not in known and f"decoder_{name}" in known:
-                    raise ValueError(f"{self.spec.name}: {name!r} is of the decoder: did you mean 'decoder_{name}'?")
-            reject_unknown(self.spec.name, (prefix + name for name in given), (*known, *self.spec.names()))
+                    raise ValueError(f"{self.spec.name}: unknown argument {name!r}; did you mean 'decoder_{name}'?")
+            reject_unknown(self.spec.name, (prefix + name for name in given), known)
         return encoder, decoder
 
     def _check_halves(self, encoder: dict[str, Any], decoder: dict[str, Any]) -> None:

@@ -23,6 +23,18 @@ def copied(tmp_path):
     return copy
 
 
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A function that puts bytes in the place of a format's file, beside a configuration."""
+    shutil.copy(goldens.GOLDEN / "ved-vit-bert" / "pt-bin" / "config.json", tmp_path)
+
+    def put(content: bytes, name: str = "model.safetensors") -> Path:
+        (tmp_path / name).write_bytes(content)
+        return tmp_path
+
+    return put
+
+
 @pytest.fixture(scope="session")
 def torch_files(tmp_path_factory):
     """Files that PyTorch itself wrote: {layout: path}, and the same tensors in expected.safetensors beside them."""

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import goldens
+import numpy as np
 import pytest
 
 from multimodal import files
+from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.proof import verify
 
@@ -100,6 +102,20 @@ def test_what_a_killed_write_of_a_file_leaves_the_next_one_removes(tmp_path, hal
     files.write_text(path, "newer")
     assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "other"}
     assert path.read_text() == "newer"
+
+
+def test_what_a_killed_save_leaves_another_save_removes_whatever_its_files_are_called(tmp_path, halfway):
+    killed = halfway(WRITES, tmp_path / "model-00002-of-00003.safetensors")
+    living = halfway(WRITES, tmp_path / "config.json")
+    (tmp_path / ".notes.unfinished").touch()  # a user's own
+    kill(killed)
+    folders.write_folder(tmp_path, {"a": np.ones(3)})
+    left = {path.name for path in tmp_path.iterdir()} - {".notes.unfinished", "model.safetensors"}
+    assert len(left) == 1
+    assert left.pop().startswith(".config.json.")
+    kill(living)
+    folders.write_folder(tmp_path, {"a": np.ones(3)})
+    assert {path.name for path in tmp_path.iterdir()} == {".notes.unfinished", "model.safetensors"}
 
 
 def test_a_file_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(tmp_path, monkeypatch):

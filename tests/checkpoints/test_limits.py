@@ -16,7 +16,7 @@ from multimodal.checkpoints.contents import inspect
 from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.folder import open_folder
 from multimodal.checkpoints.source import CheckpointError
-from multimodal.configs.base import MOST_LABELS
+from multimodal.configs.files import MOST_LABELS
 
 SECONDS, BYTES = 2.0, 1 << 26
 SINGLE = [name for name in registry.FAMILIES if not registry.config_class_of(name).halves]
@@ -52,9 +52,10 @@ def test_every_count_and_size_of_every_family_is_named_where_it_is_far_too_large
     whole = registry.config_class_of(model_type)()
     shapes = shapes_of(whole)
     limits.check(whole, shapes, "here")
-    sizes = {s for s, smaller in limits._each_made_small(whole) if limits._elements(smaller) < limits._elements(whole)}
+    elements = limits._elements(whole)
+    sizes = {s for s in limits._sizes(whole) if limits._elements(limits._with(whole, {s: 1})) < elements}
     assert len(sizes) > 2
-    for setting in (*whole.stacks, *(sizes - {"num_labels"})):
+    for setting in sorted({*whole.stacks, *sizes} - {"num_labels"}):
         config = changed(whole, setting, 10**12)
         shown = whole.aliases.get(setting, setting)
         message = refused_at_once(lambda c=config: limits.check(c, shapes, "here"), rf"^here: {shown}: expected ")
@@ -69,6 +70,21 @@ def test_every_whole_number_of_a_configuration_leaves_its_table_small(model_type
     for setting, value in vars(whole).items():
         if type(value) is int and setting not in stacks:
             assert len(shapes_of(changed(whole, setting, 1000))) == rows, setting
+
+
+@pytest.mark.parametrize("model_type", SINGLE)
+def test_thirty_times_the_layers_that_there_are_is_too_much(model_type):
+    whole = registry.config_class_of(model_type)()
+    for setting in whole.stacks:
+        config = changed(whole, setting, 30 * sum(getattr(whole, stack) for stack in whole.stacks))
+        with pytest.raises(CheckpointError, match=f"{whole.aliases.get(setting, setting)}: .*a layer has"):
+            limits.check(config, shapes_of(whole), "here")
+
+
+def test_of_several_sizes_the_one_that_is_out_of_the_ordinary_is_named():
+    config = registry.config_class_of("gpt2")(n_embd=1024, n_head=16, n_layer=15, n_positions=3 * 10**6)
+    with pytest.raises(CheckpointError, match="n_positions: expected"):
+        limits.check(config, {"some": (1, 2), **{f"{i}": (64,) for i in range(200)}}, "here")
 
 
 @pytest.mark.parametrize("model_type", SINGLE)
@@ -145,7 +161,7 @@ def test_labels_that_a_file_counts_and_does_not_list(tmp_path):
 
 def test_pruned_heads_among_very_many(tmp_path):
     values = {"model_type": "bert", "num_hidden_layers": 2, "pruned_heads": {"0": [5]}}
-    values |= {"hidden_size": 10**12, "num_attention_heads": 10**12}
+    values |= {"hidden_size": 10**7, "num_attention_heads": 10**7}
     (tmp_path / "config.json").write_text(json.dumps(values))
     shutil.copy(goldens.GOLDEN / "data2vec-text-mlm" / "pt-safetensors" / "model.safetensors", tmp_path)
     refused_at_once(lambda: inspect(tmp_path), "hidden_size: expected")

@@ -62,7 +62,7 @@ def test_an_unknown_framework_lists_the_accepted_ones(kind):
 def test_a_missing_framework_names_the_extra(monkeypatch, kind, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, f"{module}.numpy", None)
-    with pytest.raises(ValueError, match=rf'pip install "multimodal\[{extra}\]"'):
+    with pytest.raises(ValueError, match=rf'pip install "multimodal-parity\[{extra}\]"'):
         BatchFeature({"ids": [[1]]}, kind)
 
 

@@ -88,6 +88,18 @@ def test_a_path_that_does_not_exist_is_not_asked_of_the_hub(name):
         hub.find_folder(name)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "../" * 3000, "owner/" + "x" * 300, "x\0y", "\ud800"])
+def test_a_name_that_nothing_can_have_is_not_found(name, folder, monkeypatch):
+    for checkpoints in (None, str(folder.parent)):
+        if checkpoints:
+            monkeypatch.setenv(hub.CHECKPOINTS_VARIABLE, checkpoints)
+        with pytest.raises(hub.CheckpointNotFound):
+            hub.find_folder(name, local_files_only=True)
+    if "\0" not in name:
+        with pytest.raises(ValueError, match="subfolder"):
+            hub.find_folder(folder, subfolder=name)
+
+
 def test_a_file_is_no_checkpoint(folder):
     with pytest.raises(hub.CheckpointNotFound, match="got a file"):
         hub.find_folder(folder / "config.json")

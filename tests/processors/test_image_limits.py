@@ -167,6 +167,7 @@ def test_pictures_are_read_one_after_the_other(tmp_path):
     ("key", "value"),
     [
         ("do_resize", "yes"), ("do_resize", 1), ("size", []), ("size", {"height": "a", "width": 3}), ("resample", [2]),
+        ("size", {"height": 2_000_000, "width": 8}), ("size", 10_000),
         ("rescale_factor", "1/255"), ("rescale_factor", 10**400), ("rescale_factor", None), ("do_normalize", {}),
         ("image_mean", "half"), ("image_mean", [[0.5], [0.5, 0.5]]), ("image_std", [0.5] * 100_000), ("image_mean", {}),
         ("image_std", [True]),

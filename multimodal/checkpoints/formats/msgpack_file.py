@@ -16,6 +16,7 @@ from multimodal.checkpoints.formats.mapping import MOST_TENSORS, MappedFile, Reg
 from multimodal.checkpoints.formats.safetensors_file import little_endian_bytes
 from multimodal.checkpoints.source import CheckpointError, Source
 from multimodal.files import replacing
+from multimodal.processors.shown import shown
 
 ARRAY, NUMPY_SCALAR = 1, 3
 """Flax's extension types for arrays: both hold (shape, name of the element type, bytes)."""
@@ -161,9 +162,9 @@ def _region(file: MappedFile, name: str, extension: _Bytes) -> Region:
         raise CheckpointError(f"{file.path}: expected shape, type and bytes of {name}")
     shape, code, data = parts
     shape = _shape(file, name, shape)
-    if code not in _DTYPES:
+    if not isinstance(code, str) or code not in _DTYPES:
         raise CheckpointError(
-            f"{file.path}: {name} has the element type {code!r}, expected one of {', '.join(_DTYPES)}"
+            f"{file.path}: {name} has the element type {shown(code)}, expected one of {', '.join(_DTYPES)}"
         )
     region = Region(_DTYPES[code], shape, data.start if isinstance(data, _Bytes) else -1)
     if not isinstance(data, _Bytes) or region.size != data.size:

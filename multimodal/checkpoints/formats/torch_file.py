@@ -34,6 +34,8 @@ def open_zip(path: Path) -> TensorFile:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {info.filename: info for info in archive.infolist()}
+            if len(entries) != len(archive.infolist()):
+                raise CheckpointError(f"{path}: an archive with two entries of one name")
             root = _root(file, list(entries))
             storages = _ZipStorages(file, entries, f"{root}/data/")
             pickled = storages.content(archive, f"{root}/data.pkl")

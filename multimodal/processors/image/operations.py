@@ -29,6 +29,8 @@ MAX_PIXELS = 178_956_970
 # Pillow's tables for resizing grow with a side, whatever the other one is.
 MAX_BYTES = 2**29
 MAX_SIDE = 2**20
+# Of a pixel of what is made of a picture: three channels of float32.
+_BYTES_MADE = 12
 
 # Values that are copied or calculated with at a time.
 _STRIP = 2**22
@@ -105,7 +107,7 @@ def load_image(source: Any, place: str = "images") -> Image.Image:
     except UnidentifiedImageError as error:
         source_shown = type(source).__name__ if path is None else str(path)[:300]
         raise ValueError(
-            f"{place}: expected a picture that Pillow knows in {source_shown}, got another file"
+            f"{place}: expected a whole picture in {source_shown}, got no format that Pillow reads"
         ) from error
     except (*_DAMAGED, MemoryError) as error:
         source_shown = type(source).__name__ if path is None else str(path)[:300]
@@ -227,8 +229,9 @@ def checked_size(size: Any, name: str = "size") -> dict[str, int]:
         )
     if not all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v > 0 for v in size.values()):
         raise ValueError(f"{name}: expected positive integers, got {shown(size)}")
-    if size["height"] * size["width"] > MAX_PIXELS:
-        raise ValueError(f"{name}: expected at most {MAX_PIXELS} pixels, got {shown(size)}")
+    most = min(MAX_PIXELS, MAX_BYTES // _BYTES_MADE)
+    if size["height"] * size["width"] > most or max(size.values()) > MAX_SIDE:
+        raise ValueError(f"{name}: expected at most {most} pixels, {MAX_SIDE} on a side, got {shown(size)}")
     return {"height": int(size["height"]), "width": int(size["width"])}
 
 

@@ -95,7 +95,7 @@ CALLS = [
     ("classifier(ids, labels=torch.tensor([1, 1]))", "labels: expected shape (batch=1,), got (2,)"),
     ("lxmert(ids)", "features of its regions from an object detector"),
     ("ved(pixels)", "decoder_input_ids / decoder_inputs_embeds: expected exactly one of them, got neither"),
-    ("ved(input_ids=ids)", "'input_ids' is of the decoder: did you mean 'decoder_input_ids'?"),
+    ("ved(input_ids=ids)", "unknown argument 'input_ids'; did you mean 'decoder_input_ids'?"),
     ("ved(pixels, decoder_token_typ_ids=ids)", "did you mean 'decoder_token_type_ids'?"),
 ]
 
@@ -120,7 +120,7 @@ PROCESSORS = [
     ("tokenizer.decode('abc')", "token_ids: expected integers, got str"),
     ("pictures('no/such/picture.png')", "no/such/picture.png, but the file does not exist"),
     ("pictures(there)", "but that is a folder"),
-    ("pictures(there / 'text.txt')", "expected a picture that Pillow knows"),
+    ("pictures(there / 'text.txt')", "got no format that Pillow reads"),
     ("pictures(np.zeros((8, 8, 5)))", "expected 1 or 3 channels as the first or the last axis, got shape (8, 8, 5)"),
     ("pictures([])", "expected at least one image, got an empty list"),
     ("pictures(ONE, size={'hight': 3})", 'size: expected {"height": ..., "width": ...}'),
