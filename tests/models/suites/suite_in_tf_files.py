@@ -132,9 +132,9 @@ def test_what_is_frozen_recomputed_and_left_out_comes_back(public, tmp_path):
     assert not copy.deepcopy(model).trainable_variables
 
 
-def test_training_goes_on_from_a_keras_file_as_it_would_have(load, tmp_path):
+def test_training_goes_on_from_a_keras_file_as_it_would_have(public, tmp_path):
     name = "GPT2LMHeadModel"
-    model = compiled(load(name), keras.optimizers.Adam(0.01), metrics=["accuracy"])
+    model = compiled(public(name)(zoo.config(name, n_layer=1)), keras.optimizers.Adam(0.01), metrics=["accuracy"])
     given = labelled(name, model.config)
     model.fit(given, epochs=2, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "model.keras")])
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -145,11 +145,16 @@ def test_training_goes_on_from_a_keras_file_as_it_would_have(load, tmp_path):
     same(model, again, rtol=1e-3)
 
 
-def test_training_goes_on_after_an_interruption(load, tmp_path):
+def test_training_goes_on_after_an_interruption(public, tmp_path):
+    name = "BertLMHeadModel"
+
+    def made():
+        return compiled(public(name)(zoo.config(name, num_hidden_layers=1)), keras.optimizers.Adam(0.01))
+
     def trained(epochs, *more):
         callbacks = [keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)]
-        model = compiled(load("BertLMHeadModel"), keras.optimizers.Adam(0.01))
-        given = labelled("BertLMHeadModel", model.config)
+        model = made()
+        given = labelled(name, model.config)
         history = model.fit(given, epochs=epochs, verbose=0, callbacks=[*callbacks, *more]).history["loss"]
         return model, history
 
@@ -161,8 +166,8 @@ def test_training_goes_on_after_an_interruption(load, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(4, Stop())
     resumed, rest = trained(4)
-    whole = compiled(load("BertLMHeadModel"), keras.optimizers.Adam(0.01))
-    losses = whole.fit(labelled("BertLMHeadModel", whole.config), epochs=4, verbose=0).history["loss"]
+    whole = made()
+    losses = whole.fit(labelled(name, whole.config), epochs=4, verbose=0).history["loss"]
     assert rest == pytest.approx(losses[2:], rel=1e-5)
     same(whole, resumed, rtol=1e-3)
 
@@ -211,7 +216,10 @@ def test_the_served_signature_is_what_the_class_needs(model, class_name):
     assert np.isfinite(np.asarray(zoo.main(model(given)))).all()
 
 
-@pytest.mark.parametrize("name", [*MECHANISMS, "GPT2LMHeadModel"])
+@pytest.mark.parametrize("name", [
+    "ViTModel", "GPT2LMHeadModel", pytest.param("LxmertForPreTraining", marks=pytest.mark.nightly),
+    pytest.param(zoo.COMPOSITE, marks=pytest.mark.nightly),
+])  # fmt: skip
 def test_an_exported_model_answers_as_the_model(load, tmp_path, name):
     model = load(name)
     model.export(tmp_path, verbose=False)

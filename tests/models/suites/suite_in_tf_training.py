@@ -91,13 +91,18 @@ def test_fit_learns_under_a_mixed_policy(load, name, policy):
     assert moved - history[0] == pytest.approx(expected[1] - expected[0], rel=0.1)
 
 
-def test_a_mixed_policy_goes_into_halves_files_and_generation(load, public, tmp_path):
+def test_a_mixed_policy_goes_into_halves_and_files(load, public):
     model = load(zoo.COMPOSITE, dtype="mixed_bfloat16")
     assert {half.dtype_policy.name for half in model.halves.values()} == {"mixed_bfloat16"}
     made = public(zoo.COMPOSITE)(encoder=model.encoder, decoder=model.decoder)
     assert made.dtype_policy.name == "mixed_bfloat16"
     again = copy.deepcopy(model)
     assert again.dtype_policy.name == "mixed_bfloat16"
+
+
+@pytest.mark.nightly
+def test_generation_is_of_the_policy_s_scores(load):
+    model = load(zoo.COMPOSITE, dtype="mixed_bfloat16")
     image = zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"]
     tokens = model.generate(image, max_length=4, eos_token_id=None, decoder_start_token_id=1)
     ids = np.asarray(tokens)[:, :-1]
@@ -114,6 +119,18 @@ def test_labels_are_not_rounded_by_a_mixed_policy(load):
     out = model(**given, labels=labels)
     wanted = np.mean((np.asarray(tf.cast(out.logits, tf.float32))[:, 0] - labels) ** 2)
     assert float(out.loss) == pytest.approx(float(wanted), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "GPT2LMHeadModel"])
+def test_embeddings_and_caches_of_a_wider_type_go_into_a_mixed_policy(load, loaded, name):
+    wide, mixed = loaded(name), load(name, dtype="mixed_bfloat16")
+    given = zoo.inputs(name, wide.config)
+    past = wide(given, use_cache=True).past_key_values
+    vectors = np.array(wide.get_input_embeddings()(given.pop("input_ids")))
+    found = mixed(inputs_embeds=vectors, past_key_values=past, **given)
+    wanted = np.asarray(wide(inputs_embeds=vectors, past_key_values=past, **given)[0])
+    assert found[0].dtype == tf.bfloat16
+    assert np.linalg.norm(np.asarray(tf.cast(found[0], tf.float32)) - wanted) <= 0.06 * np.linalg.norm(wanted)
 
 
 def test_recomputed_blocks_have_the_same_gradient_under_a_mixed_policy(load, kit):
@@ -185,9 +202,9 @@ def test_accuracy_is_that_of_the_labels_that_count(load, name):
         assert found == pytest.approx({"loss": float(model(given).loss), **expected}, rel=1e-5)
 
 
-def test_metrics_go_by_in_fit_and_with_targets_that_are_given_apart(load):
+def test_metrics_go_by_in_fit_and_with_targets_that_are_given_apart(public):
     name = "GPT2LMHeadModel"
-    model = load(name)
+    model = public(name)(zoo.config(name, n_layer=1, add_cross_attention=False))
     given = answering(name, model)
     expected = shares_right(name, model, given)["logits"]
     labels = given.pop("labels")
