@@ -16,12 +16,15 @@ class Types:
     parameters: str = "float32"
 
 
-def dtype_name(dtype: Any) -> str:
-    """The name of a floating type given as a string or as a type of NumPy, PyTorch, TensorFlow or JAX."""
+def dtype_name(dtype: Any, *others: str) -> str:
+    """The name of a floating type given as a string or as a type of NumPy, PyTorch, TensorFlow or JAX.
+
+    `others` are names that a framework takes beside those: Keras' policies.
+    """
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
     name = name.removeprefix("torch.")
-    if name not in FLOATING:
-        raise ValueError(f"dtype: expected one of {', '.join(FLOATING)}, got {dtype!r}")
+    if name not in FLOATING + others:
+        raise ValueError(f"dtype: expected one of {', '.join(FLOATING + others)}, got {dtype!r}")
     return name
 
 

@@ -35,8 +35,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Adapters
     ("*/annotations.py", "- Call*"): "Keras' types hide it; in Flax `__call__` is the method itself",
     ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
-    ("tf/pretrained.py", "+ *.compute_loss(*)"): KERAS,
-    ("tf/pretrained.py", "+ *.t*_step(data)"): KERAS,
+    ("tf/inputs.py", "+ the file"): KERAS,
+    ("tf/saving.py", "+ the file"): KERAS,
+    ("tf/training.py", "+ the file"): KERAS,
+    ("tf/losses.py", "+ wide(x)"): "Keras' losses are of float32 under every policy, and one that is scaled has to be",
     ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
     ("*/pretrained.py", "- *.load_state_dict(*)"): "torch's own idiom",
     ("tf/weights.py", "+ set_paths(network, start)"): "Keras makes paths of the scopes that layers are built in",

@@ -144,8 +144,9 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
     ) -> Self:
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 
-        `dtype` (also `torch_dtype`): float32 where it is not given, "auto" for what the file holds. `state_dict`: tensors by
-        their published names in the place of the checkpoint's, which may be None where `config` is given.
+        `dtype` (also `torch_dtype`): float32 where it is not given (Keras: its global policy), "auto" for what the file
+        holds. `state_dict`: tensors by their published names in the place of the checkpoint's, which may be None where
+        `config` is given.
         `ignore_mismatched_sizes`: what has another shape in the checkpoint is drawn fresh. `output_loading_info`: give
         (model, what was missing, unexpected or of another shape). `attn_implementation` ("eager", "sdpa") and `device_map`
         (one device) as the framework has them. Other keywords are hub options, arguments of the class, or override fields

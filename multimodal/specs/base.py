@@ -100,6 +100,18 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Target:
+    """An argument that a loss compares with scores: those of a field of the output, or none that it gives.
+
+    With `ahead` each position's scores are compared with the next position's label.
+    """
+
+    argument: str
+    field: str = ""
+    ahead: bool = False
+
+
+@dataclass(frozen=True)
 class Derived:
     """A size that follows from others: frames from the samples of a recording, texts from examples and their choices."""
 
@@ -136,6 +148,9 @@ class Specification:
     rules: tuple[Rule, ...] = ()
     """What else must hold of a call (see `specs.rules`), in the order in which it is checked."""
     loss: str = ""
+    targets: tuple[Target, ...] = ()
+    """What the loss is made of; the first is what targets that are given apart are (`y` in Keras). Unless said otherwise,
+    `labels`, which are compared with the `logits` at the same place."""
     extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
     """What one backend's signature adds to the documented arguments."""
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -159,6 +174,8 @@ class Specification:
                 f"{self.name}: expected fields of {self.output.__name__} ({', '.join(names)}), got {unknown}"
             )
         object.__setattr__(self, "fields", self.fields or declared)
+        if self.loss and not self.targets:
+            object.__setattr__(self, "targets", (Target("labels", "logits"),))
 
     def argument(self, name: str) -> Argument:
         """The argument, or by its dotted name an array inside one."""

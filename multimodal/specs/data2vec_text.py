@@ -16,7 +16,7 @@ from multimodal.modeling.outputs import (
     TokenClassifierOutput,
 )
 from multimodal.specs import bert
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification, Target
 from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.problems import SEQUENCE_LABELS
 
@@ -143,4 +143,5 @@ Data2VecTextForQuestionAnswering = _head(
 Data2VecTextForQuestionAnswering = replace(
     Data2VecTextForQuestionAnswering,
     together=(("start_positions", "end_positions"),),
+    targets=(Target("start_positions", "start_logits"), Target("end_positions", "end_logits")),
 )

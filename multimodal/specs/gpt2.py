@@ -6,7 +6,7 @@ from multimodal.modeling.outputs import (
     BaseModelOutputWithPastAndCrossAttentions,
     CausalLMOutputWithCrossAttentions,
 )
-from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Specification, flag
+from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Specification, Target, flag
 from multimodal.specs.bert import LABELS
 from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
 
@@ -64,4 +64,5 @@ GPT2LMHeadModel = GPT2Model.with_arguments(
     parts=("base", "cross_attention", "lm_head"),
     head="model",
     loss="cross entropy of each position's logits with the next position's label; -100 is ignored",
+    targets=(Target("labels", "logits", ahead=True),),
 )

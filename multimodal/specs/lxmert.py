@@ -17,7 +17,7 @@ from multimodal.modeling.outputs import (
     tensor,
     tensors,
 )
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification, Target
 from multimodal.specs.meanings import ADDED
 from multimodal.specs.rules import sequence_fits_positions
 
@@ -241,6 +241,13 @@ LxmertForPreTraining = LxmertModel.with_arguments(
     },
     head="model",
     loss="the sum of the losses of the tasks that are on and have labels",
+    targets=(
+        Target("labels", "prediction_logits"),
+        Target("masked_lm_labels", "prediction_logits"),
+        Target("obj_labels"),
+        Target("matched_label", "cross_relationship_score"),
+        Target("ans", "question_answering_score"),
+    ),
     at_most_one=(("labels", "masked_lm_labels"),),
     extra={
         "pt": (MASKED_LABELS,),
@@ -265,4 +272,5 @@ LxmertForQuestionAnswering = LxmertModel.with_arguments(
     parts=("base", "answer_head"),
     head="model",
     loss="cross entropy of class ids, or binary cross entropy of targets for every answer, summed over the answers",
+    targets=(Target("labels", "question_answering_score"),),
 )

@@ -1,4 +1,7 @@
-"""Losses: pure functions of logits and labels, one scalar mean each."""
+"""Losses: pure functions of logits and labels, one scalar mean each, computed in at least float32.
+
+A sum over many tokens is beyond float16, and so is a loss that `mixed_float16` scales: Keras' own are of float32 too.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,21 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(each) / tf.cast(tf.math.count_nonzero(labels >= 0), each.dtype)
 
 
+def wide(x: tf.Tensor) -> tf.Tensor:
+    """`x` in at least float32."""
+    return x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
+
+
 def each_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Cross entropy of every label (...), zero for a negative one; logits (..., classes)."""
     kept = labels >= 0
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(kept, labels, tf.zeros_like(labels)), logits)
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(kept, labels, tf.zeros_like(labels)), wide(logits))
     return tf.where(kept, each, tf.zeros_like(each))
 
 
 def each_smooth_l1(predictions: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Mean over the last axis of the distance, squared and halved below one: Girshick (2015), section 2.3."""
+    predictions = wide(predictions)
     distance = tf.abs(predictions - tf.cast(targets, predictions.dtype))
     return tf.reduce_mean(tf.where(distance < 1, distance * distance / 2, distance - 0.5), -1)
 
@@ -40,11 +49,13 @@ def shift_right(labels: tf.Tensor, pad: int, start: int) -> tf.Tensor:
 
 def mean_squared_error(values: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Mean over everything; of one shape, but that one of them may lack a last axis of one."""
+    values = wide(values)
     return tf.reduce_mean(tf.square(values - tf.reshape(tf.cast(targets, values.dtype), tf.shape(values))))
 
 
 def binary_cross_entropy(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
     """Mean over every label of every row; (batch, labels) both, shares in [0, 1]."""
+    logits = wide(logits)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(shares, logits.dtype), logits))
 
 

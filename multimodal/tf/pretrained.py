@@ -20,8 +20,14 @@ from multimodal.modeling.base import ModelBase
 from multimodal.modeling.parts import expect_shape
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache
 from multimodal.tf import weights
+from multimodal.tf.inputs import bind, tensors
 from multimodal.tf.layers.basic import sizes
 from multimodal.tf.layers.encoder import Stack
+from multimodal.tf.saving import Saving
+from multimodal.tf.training import Training
+
+MIXED = ("mixed_bfloat16", "mixed_float16")
+"""Policies of Keras: variables of float32, computation in a narrower type."""
 
 for _cls in outputs.output_classes():
     optree.register_pytree_node(
@@ -32,7 +38,7 @@ for _cls in outputs.output_classes():
     )
 
 
-class TFPretrainedModel(ModelBase, keras.Model):
+class TFPretrainedModel(ModelBase, Training, Saving):
     """A public model: a network, its configuration, and loading and saving. It works in `fit` and `tf.function`."""
 
     backend = "tf"
@@ -49,9 +55,14 @@ class TFPretrainedModel(ModelBase, keras.Model):
         _do_init: bool = True,
         _network: keras.layers.Layer | None = None,
     ):
-        """A fresh model. `dtype` is the type of the variables and of the computation, float32 where it is not given."""
-        self.parameter_dtype = dtype_name(dtype or "float32")
+        """A fresh model.
+
+        `dtype` is the type of the variables and of the computation, or one of Keras' mixed policies ("mixed_bfloat16",
+        "mixed_float16"); where it is not given, Keras' global policy, which is float32 unless it was set.
+        """
+        self.parameter_dtype = dtype_name(keras.config.dtype_policy() if dtype is None else dtype, *MIXED)
         keras.Model.__init__(self, dtype=self.parameter_dtype, name=name)
+        self._convert_input_args = False  # `__call__` does: Keras would round float labels to the computation's type
         self._prepare(config, parts)
         self.network = self._built() if _network is None else _network
         # every public model around the network, or around one that it is part of; Keras walks lists when it saves
@@ -175,53 +186,12 @@ class TFPretrainedModel(ModelBase, keras.Model):
             if isinstance(layer, Stack):
                 layer.recompute = value
 
-    # Training: without a loss in `compile`, the model's own loss counts
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of `compile`, or else the model's own. ValueError where there is neither."""
-        if self._compile_loss is not None:
-            plain = dict(y_pred) if isinstance(y_pred, Mapping) else y_pred  # Keras finds no path into a subclass
-            return super().compute_loss(x, y, plain, sample_weight, training)
-        loss = y_pred.get("loss") if isinstance(y_pred, Mapping) else None
-        if loss is None:
-            raise ValueError("fit: expected labels among the inputs, or a loss in compile(), got neither")
-        return loss
-
-    def train_step(self, data):
-        """One step of `fit`; targets that are given apart are the labels."""
-        return super().train_step(self._with_labels(data))
-
-    def test_step(self, data):
-        """One step of `evaluate`."""
-        return super().test_step(self._with_labels(data))
-
-    def _with_labels(self, data: Any) -> Any:
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if y is None or self._compile_loss is not None:
-            return data
-        return keras.utils.pack_x_y_sample_weight({**self._bind((x,), {}), "labels": y}, None, sample_weight)
-
     # For the calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Arguments as documented; the first may also be a list (in the order of the signature) or a mapping."""
-        return super().__call__(**self._bind(args, kwargs))
-
-    def _bind(self, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """One plain dictionary: Keras does not take a subclass, such as a tokenizer's output."""
-        if args and isinstance(args[0], Mapping):
-            first, args = dict(args[0]), args[1:]
-            if args:
-                raise ValueError(
-                    f"{self.spec.name}: expected nothing behind a dictionary of inputs, got {len(args)} arguments"
-                )
-            return {**first, **kwargs}
-        if args and isinstance(args[0], list | tuple):
-            args = (*args[0], *args[1:])
-        names = self.spec.signature("tf")
-        if len(args) > len(names):
-            raise ValueError(f"{self.spec.name}: expected at most {len(names)} arguments, got {len(args)}")
-        return {**dict(zip(names, args)), **kwargs}
+        given = bind(self.spec, args, kwargs)
+        return super().__call__(**tensors(self.spec, given, self.dtype_policy))
 
     def _is_traced(self, given: dict[str, Any]) -> bool:
         return not tf.executing_eagerly()

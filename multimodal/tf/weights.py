@@ -29,13 +29,14 @@ def named_tensors(network: keras.layers.Layer) -> dict[str, Any]:
 
 
 def set_paths(network: keras.layers.Layer, start: str) -> None:
-    """Give every variable a path of its own, `<start>/blocks/0/attention/query/kernel`.
+    """Give every variable a path of its own, `<start>/blocks/0/attention/query/kernel`, and every layer a name.
 
     Keras makes paths of the scopes in which layers are built; ours are built where they are made, outside of their parents',
     and all their kernels would be called alike.
     """
     for name, layer in named_layers(network):
         parts = [start, *name.split(".")] if name else [start]
+        layer.name = name or start
         for variable in layer._trainable_variables + layer._non_trainable_variables:
             variable._path = "/".join([*parts, str(variable.name)])
 

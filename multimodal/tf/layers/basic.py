@@ -30,6 +30,10 @@ class Layer(layers.Layer):
     def __call__(self, *args, **kwargs):
         return self.call(*args, **kwargs)
 
+    def add_weight(self, *args, autocast=False, **kwargs):
+        """A variable that is read as it is held: what computes with it says in which type, also behind no way of Keras."""
+        return super().add_weight(*args, autocast=autocast, **kwargs)
+
 
 def unset(shape, dtype=None) -> tf.Tensor:
     """Memory that nothing was written to: the values of a large tensor come by loading."""
@@ -157,7 +161,7 @@ class BatchNorm(Layer):
         super().__init__(dtype=dtype, name=name)
         self.momentum, self.epsilon = momentum, epsilon
         self.wide = keras.backend.result_type(self.variable_dtype, "float32")
-        held = {"shape": (width,), "dtype": self.wide, "trainable": False, "autocast": False}
+        held = {"shape": (width,), "dtype": self.wide, "trainable": False}
         self.gamma = self.add_weight(name="gamma", shape=(width,), initializer="ones")
         self.beta = self.add_weight(name="beta", shape=(width,), initializer="zeros")
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **held)

@@ -24,7 +24,7 @@ from multimodal.tf.layers.embeddings import TextEmbeddings
 from multimodal.tf.layers.encoder import PostNormBlock, Stack
 from multimodal.tf.layers.heads import Pooler, TransformedLanguageHead
 from multimodal.tf.layers.mlp import MLP
-from multimodal.tf.losses import cross_entropy, each_cross_entropy, each_smooth_l1
+from multimodal.tf.losses import cross_entropy, each_cross_entropy, each_smooth_l1, wide
 from multimodal.tf.pretrained import TFPretrainedModel
 
 
@@ -258,6 +258,7 @@ def answers(scores, labels):  # b answers, b or b answers -> scalar
     entropy summed over the answers, mean over the batch: Anderson et al., "Bottom-Up and Top-Down Attention" (2018)."""
     if len(labels.shape) == 1:
         return cross_entropy(scores, labels)
+    scores = wide(scores)
     each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, scores.dtype), scores)
     return tf.reduce_mean(tf.reduce_sum(each, -1))
 

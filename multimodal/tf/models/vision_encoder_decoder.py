@@ -53,6 +53,7 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         *,
         seed: int = 0,
         dtype: Any = None,
+        name: str | None = None,
         _do_init: bool = True,
     ):
         """From a configuration, from two live models, or from both (the live models win)."""
@@ -60,7 +61,7 @@ class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrai
         given = {side: half for side, half in (("encoder", encoder), ("decoder", decoder)) if half is not None}
         dtype = next((half.parameter_dtype for half in given.values() if dtype is None), dtype)
         self._set("halves", dict(given))  # public models around parts of our network: not submodules
-        super().__init__(config, dtype=dtype, _do_init=False)
+        super().__init__(config, dtype=dtype, name=name, _do_init=False)
         if _do_init:
             self._initialise(seed, skip=tuple(f"{side}." for side in given))
 

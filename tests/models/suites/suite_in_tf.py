@@ -65,10 +65,6 @@ def test_too_many_inputs_are_refused(model, class_name):
         model(zoo.inputs(class_name, model.config), np.zeros((1, 1), np.int32))
 
 
-# The composite has its encoder's pooler, as published, and does not use it.
-@pytest.mark.filterwarnings(
-    "ignore:Gradients do not exist for variables .'network/.*pooler/dense/kernel', 'network/.*pooler/dense/bias'.:UserWarning"
-)
 @pytest.mark.parametrize("name", [*zoo.HEADS, "LxmertForPreTraining", zoo.COMPOSITE])
 def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
     model = load(name)
@@ -84,12 +80,9 @@ def test_fit_and_evaluate_use_the_model_s_own_loss(load, name):
     assert model.evaluate({**given, "labels": labels}, verbose=0) < history[1]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Gradients do not exist for variables .'network/.*pooler/dense/kernel', 'network/.*pooler/dense/bias'.:UserWarning"
-)
 @pytest.mark.parametrize("name", ["ViTModel", "BertModel", "GPT2Model"])
 def test_fit_takes_a_loss_for_a_model_that_has_none(load, name):
-    model = load(name, **({} if name == "GPT2Model" else {"add_pooling_layer": False}))
+    model = load(name)
     given = zoo.inputs(name, model.config)
     target = np.asarray(model(given).last_hidden_state) + 1.0
     with pytest.raises(ValueError, match="expected labels among the inputs, or a loss in compile"):
@@ -159,9 +152,6 @@ def test_a_change_of_architecture_keeps_every_layer_which_knows_its_sizes(load, 
             assert (layer.input_spec.axes[-1], layer.units) == layer.kernel.shape
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Gradients do not exist for variables .'network/.*pooler/dense/kernel', 'network/.*pooler/dense/bias'.:UserWarning"
-)
 @pytest.mark.parametrize("make", [
     lambda: keras.optimizers.Adam(0.01), lambda: keras.optimizers.Adafactor(0.01),
     lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 9, 0.9), 0.9, use_ema=True),

@@ -208,7 +208,6 @@ def test_predict_takes_one_length_after_the_other(loaded, monkeypatch, name):
     assert sum(call is model.network for call in calls) == 2  # the first sizes, then open ones
 
 
-@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables:UserWarning")  # poolers, heads without labels
 @pytest.mark.parametrize("name", TRAINED)
 def test_fit_takes_batches_that_are_padded_each_by_itself(load, name):
     model = load(name, dtype="float64")
