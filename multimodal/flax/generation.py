@@ -42,7 +42,11 @@ class CacheMixin:
 
 
 class GenerationMixin:
-    """`generate` for image-to-text models."""
+    """`generate` for image-to-text models.
+
+    Sequences have the length that is asked for, with pads behind the end of each; the plain greedy mode is one compiled
+    program, and can be part of another (`jax.jit`).
+    """
 
     def generate(
         self,
@@ -113,7 +117,7 @@ class TextGenerationMixin:
         mask = inputs.pop("attention_mask", None)
         hidden = arguments.hidden_id(settings)
         if mask is None and hidden is not None:
-            mask = np.asarray(input_ids) != hidden
+            mask = jnp.asarray(input_ids) != hidden
         return generated(self, self._variables(params), inputs, input_ids, mask, settings)
 
 
@@ -125,15 +129,22 @@ def generated(model, params, given: dict[str, Any], prompt, mask, settings: Gene
     capacity = arguments.bucket(length, positions + 1)
     mask = None if mask is None else jnp.asarray(mask, bool)
     given = {name: jnp.asarray(array) for name, array in given.items() if array is not None}
+    pad = 0 if settings.pad_token_id is None else settings.pad_token_id
     if arguments.needs_search(settings):
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((params, given, prompt, mask))):
+            raise ValueError(
+                "generate: inside of a trace (jax.jit, vmap, grad) expected the plain greedy mode (num_beams=1, no rules on "
+                f"scores), got {', '.join(arguments.searched(settings))}: these are searched for in NumPy, outside of programs"
+            )
         rows, beams = prompt.shape[0], settings.num_beams
         stepper = Stepper(model.module, params, given, mask, rows, capacity, beams)
         output = search.run(stepper, np.asarray(prompt), settings, length)
+        behind = ((0, 0), (0, length - output["sequences"].shape[1]))
+        output["sequences"] = np.pad(output["sequences"], behind, constant_values=pad)
         return GenerateOutput(**{name: jnp.asarray(value) for name, value in output.items()})
     eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
-    pad = 0 if settings.pad_token_id is None else settings.pad_token_id
-    tokens, count = greedy(model.module, params, given, prompt, mask, length, eos, pad, capacity)
-    return GenerateOutput(sequences=tokens[:, : int(count)])
+    tokens = greedy(model.module, params, given, prompt, mask, length, eos, pad, capacity)
+    return GenerateOutput(sequences=tokens[:, :length])
 
 
 class Stepper:
@@ -188,10 +199,7 @@ def visible_at(config, mask: jax.Array | None, start, count: int) -> dict[str, j
 
 @functools.partial(jax.jit, static_argnames=("module", "capacity"))
 def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int):
-    """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
-
-    Stops once every sequence has ended or is `length` long.
-    """
+    """Tokens (batch, capacity), the likeliest at each step, until every sequence has ended or is `length` long; then pads."""
     batch, start = prompt.shape
     mask = None if mask is None else pad_mask(mask, capacity - 1)
 
@@ -214,11 +222,10 @@ def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int)
         _, ended, _, at = state
         return (at < length) & ~ended.all()
 
-    tokens = jnp.pad(prompt, ((0, 0), (0, capacity - start)), constant_values=0)
+    tokens = jnp.full((batch, capacity), pad, prompt.dtype).at[:, :start].set(prompt)
     output = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype.computation))
     tokens, ended = append(tokens, jnp.zeros(batch, bool), output.logits, start)
-    tokens, _, _, count = jax.lax.while_loop(unfinished, body, (tokens, ended, output.cache, start + 1))
-    return tokens, count
+    return jax.lax.while_loop(unfinished, body, (tokens, ended, output.cache, start + 1))[0]
 
 
 def empty_cache(config, batch: int, length: int, dtype) -> Cache:

@@ -12,6 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from multimodal.flax.weights import collections, fetch, our_name
+from multimodal.generation.arguments import split, trimmed
 from multimodal.modeling.dropout import is_replaced
 from multimodal.parity.run import flatten, is_block, tap
 
@@ -67,9 +68,12 @@ def _program(model: Any, fixed: dict[str, Any], train: bool, gradients: bool) ->
 
 
 def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """{generated, generated_scores} of one call of `generate`."""
+    """{generated, generated_scores} of one call of `generate`, without the pads behind the end of the longest sequence."""
     output = model.generate(**arguments, **settings)
-    return {"generated": output.sequences, "generated_scores": output.sequences_scores}
+    prompt = arguments.get("input_ids", arguments.get("decoder_input_ids"))
+    resolved, _ = split(model, None, dict(settings), needs_start=False)
+    sequences = trimmed(np.asarray(output.sequences), 1 if prompt is None else prompt.shape[1], resolved.eos_token_ids)
+    return {"generated": sequences, "generated_scores": output.sequences_scores}
 
 
 @contextlib.contextmanager

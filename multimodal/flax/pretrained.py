@@ -93,7 +93,8 @@ class FlaxPretrainedModel(ModelBase):
         return {}
 
     def _reshape(self, arrays: Mapping[str, np.ndarray], sizes: Mapping[tuple[str, str], Any]) -> None:
-        self._tree = weights.replace(self._tree, arrays.items())
+        if arrays:  # none where the model has no parameters of its own
+            self._tree = weights.replace(self._tree, arrays.items())
 
     @property
     def _frozen(self) -> FrozenConfig:

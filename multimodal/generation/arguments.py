@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from multimodal.generation import processors
 from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
@@ -72,3 +75,27 @@ def bucket(length: int, largest: int) -> int:
 def needs_search(settings: GenerationConfig) -> bool:
     """Whether more is asked for than the plain greedy mode, which every backend has compiled whole."""
     return settings.num_beams > 1 or processors.are_wanted(settings)
+
+
+_SEARCHED = (
+    *("num_beams", "repetition_penalty", "no_repeat_ngram_size", "min_length"),
+    *("forced_bos_token_id", "forced_eos_token_id"),
+)
+
+
+def searched(settings: GenerationConfig) -> list[str]:
+    """What asks for more than the plain greedy mode: `num_beams=4`."""
+    plain = GenerationConfig()
+    return [
+        f"{name}={getattr(settings, name)}" for name in _SEARCHED if getattr(settings, name) != getattr(plain, name)
+    ]
+
+
+def trimmed(sequences: np.ndarray, start: int, eos_token_ids: Sequence[int]) -> np.ndarray:
+    """Sequences (rows, length) up to the end of the longest, as PyTorch and TensorFlow stop there; Flax goes on with pads.
+
+    The prompt is `start` tokens long.
+    """
+    ends = np.isin(sequences[:, start:], eos_token_ids)
+    lengths = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, ends.shape[1])
+    return sequences[:, : start + lengths.max(initial=0)]

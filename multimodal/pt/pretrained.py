@@ -219,7 +219,16 @@ class PretrainedModel(ModelBase, nn.Module):
             ...
 
     def _is_traced(self, given: dict[str, Any]) -> bool:
-        return torch.compiler.is_compiling()
+        return torch.compiler.is_compiling() or _is_recorded()
+
+    def _output(self, return_dict: bool | None, network_output: Any, **own: Any) -> Any:
+        wanted = self.config.return_dict if return_dict is None else return_dict
+        if wanted and _is_recorded():
+            raise ValueError(
+                "return_dict: inside of torch.jit.trace expected False (or config.return_dict=False), for it takes plain tuples "
+                "alone, got True"
+            )
+        return super()._output(return_dict, network_output, **own)
 
     def _extent(self, value: Any) -> tuple[float, float]:
         return (value.min().item(), value.max().item()) if value.numel() else (0, 0)
@@ -248,6 +257,11 @@ def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) 
         own = KeyValue(*(nn.functional.pad(tensor, (0, 0, 0, length)) for tensor in (key, value)))
         grown.append(LayerCache(own, KeyValue(*crossed) if crossed else None))
     return Cache(tuple(grown), past_length(past_key_values))
+
+
+def _is_recorded() -> bool:
+    """Whether `torch.jit.trace` is at work."""
+    return not torch.compiler.is_compiling() and torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _items(value: Any) -> Iterable[tuple[int, Any]]:

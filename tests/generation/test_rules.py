@@ -366,3 +366,32 @@ def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():
         arguments.check_text(decoder, {"pixel_values": 1})
     with pytest.raises(ValueError, match="is_decoder=True"):
         arguments.check_text(encoder, {})
+
+
+# Where sequences end
+
+
+@pytest.mark.parametrize(
+    ("rows", "start", "eos", "expected"),
+    [
+        ([[5, 2, 1, 0, 0], [5, 2, 2, 1, 0]], 1, [1], 4),  # one ends later than the other
+        ([[5, 2, 1, 0, 0], [5, 2, 2, 2, 0]], 1, [1], 5),  # one never ends, although it ends with a pad
+        ([[1, 2, 1, 0, 0], [1, 1, 0, 0, 0]], 1, [1], 3),  # the prompt's own tokens end nothing
+        ([[1, 1, 1, 0, 0], [1, 1, 1, 2, 3]], 3, [0, 3], 5),
+        ([[5, 0, 0, 0, 0]], 1, [0], 2),  # the pad is the end
+        ([[5, 0, 0, 0, 0]], 1, [], 5),
+    ],
+)
+def test_what_stands_behind_the_end_of_the_longest_is_cut_off(rows, start, eos, expected):
+    np.testing.assert_array_equal(arguments.trimmed(np.array(rows), start, eos), np.array(rows)[:, :expected])
+
+
+def test_what_asks_for_a_search_is_named():
+    assert arguments.searched(GenerationConfig()) == []
+    assert arguments.searched(GenerationConfig(num_beams=4, max_length=9)) == ["num_beams=4"]
+    wanted = {"repetition_penalty": 2.0, "min_length": 3, "forced_bos_token_id": 5}
+    assert arguments.searched(GenerationConfig(**wanted)) == [f"{name}={value}" for name, value in wanted.items()]
+    for name, value in {**wanted, "no_repeat_ngram_size": 2, "forced_eos_token_id": 1, "num_beams": 2}.items():
+        settings = GenerationConfig(**{name: value})
+        assert arguments.needs_search(settings)
+        assert arguments.searched(settings)

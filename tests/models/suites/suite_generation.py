@@ -125,15 +125,28 @@ def test_a_row_that_has_ended_is_padded_while_others_go_on(kit, model, given):
     one = int(next(token for token in endless[0, 5:] if token not in endless[1]))
     for eos in ([one, NEVER], [one, int(endless[1, 5])]):
         found, _ = generate(kit, model, PROMPT, mask, given, eos_token_id=eos)
-        np.testing.assert_array_equal(found, ended(endless, eos))
+        np.testing.assert_array_equal(found, ended(kit, endless, eos))
         assert (found == PAD).any()
 
 
-def ended(sequences, eos):
-    """Sequences up to the first of `eos` that was generated, pads behind it, and no column of pads alone."""
+MODES = {"greedy": {}, "rules": {"min_length": 1}, "beams": {"num_beams": 2, "early_stopping": True}}
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_sequences_stop_where_all_have_ended_and_in_flax_go_on_with_pads(kit, public, mode):
+    model = made(public, TEXT, add_cross_attention=False)
+    every = list(range(zoo.VOCABULARY))
+    found, _ = generate(kit, model, PROMPT, SHOWN["everything"], {}, eos_token_id=every, **mode)
+    assert found.shape == (2, LENGTH if kit.PADS_TO_LENGTH else 5)
+    np.testing.assert_array_equal(found[:, :4], PROMPT)
+    np.testing.assert_array_equal(found[:, 5:], PAD)
+
+
+def ended(kit, sequences, eos):
+    """Sequences up to the first of `eos` that was generated, pads behind it, and in Flax alone columns of pads alone."""
     last = [next((at for at, token in enumerate(row) if at >= 4 and token in eos), LENGTH - 1) for row in sequences]
     after = np.arange(LENGTH) > np.array(last)[:, None]
-    return np.where(after, PAD, sequences)[:, : max(last) + 1]
+    return np.where(after, PAD, sequences)[:, : LENGTH if kit.PADS_TO_LENGTH else max(last) + 1]
 
 
 def test_a_prompt_s_padding_is_hidden_without_a_mask(kit, public):

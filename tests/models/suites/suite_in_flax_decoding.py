@@ -236,3 +236,38 @@ def test_published_arguments_bind_by_position(loaded, name):
     named = zoo.main(model(**given))
     first = [given.pop(argument) for argument in order]
     np.testing.assert_array_equal(zoo.main(model(*first, **given)), named)
+
+
+GENERATING = ["Data2VecTextForCausalLM", zoo.COMPOSITE]
+
+
+class TestGenerationInPrograms:
+    """`jax.jit` around `generate`."""
+
+    @pytest.mark.parametrize("name", GENERATING)
+    def test_a_program_generates_what_a_call_does(self, loaded, name):
+        """With parameters that are given: the model that is traced has none of its own."""
+        full = loaded(name)
+        model = type(full)(copy.deepcopy(full.config), _do_init=False)
+        given = zoo.inputs(model.spec.name, model.config)
+        if name == zoo.COMPOSITE:
+            given["decoder_attention_mask"] = masked(given["decoder_input_ids"])[1]
+        settings = {"max_length": 12, "eos_token_id": [3, 98]}
+        program = jax.jit(lambda params, given: model.generate(**given, params=params, **settings).sequences)
+        for params in (full.params, jax.tree.map(lambda leaf: leaf[..., ::-1], full.params)):
+            found = program(params, given)
+            assert found.shape == (2, 12)
+            np.testing.assert_array_equal(found, full.generate(**given, params=params, **settings).sequences)
+
+    @pytest.mark.parametrize("name", GENERATING)
+    @pytest.mark.parametrize("mode", [{"num_beams": 3}, {"no_repeat_ngram_size": 2, "min_length": 4}], ids=str)
+    @pytest.mark.parametrize("traced", ["parameters", "everything"])
+    def test_what_is_searched_for_in_numpy_is_refused_by_name(self, loaded, name, mode, traced):
+        model = loaded(name)
+        given = zoo.inputs(name, model.config)
+        arrays, fixed = (given, {}) if traced == "everything" else ({}, given)
+        words = rf"inside of a trace .* expected the plain greedy mode .* got .*{next(iter(mode))}="
+        with pytest.raises(ValueError, match=words):
+            jax.jit(lambda params, arrays: model.generate(**arrays, **fixed, params=params, **mode).sequences)(
+                model.params, arrays
+            )

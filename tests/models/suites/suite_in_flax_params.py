@@ -58,6 +58,15 @@ class TestWithoutParameters:
         with pytest.raises(ValueError, match=r"params: expected to be set, or given with each call: .*_do_init=False"):
             model.params  # noqa: B018  # the look itself is refused
 
+    @pytest.mark.parametrize("name", ["BertModel", zoo.COMPOSITE])
+    def test_a_change_of_architecture_leaves_it_without_them(self, public, name):
+        model = public(name)(zoo.config(name), _do_init=False)
+        for change in zoo.changes(name):
+            change(model)
+        assert not model.named_tensors()
+        with pytest.raises(ValueError, match="params: expected the parameters in the call, got None"):
+            model(**zoo.inputs(name, model.config))
+
     @pytest.mark.parametrize("name", ["Data2VecTextForCausalLM", zoo.COMPOSITE])
     def test_generation_without_them_says_so(self, public, name):
         model = public(name)(zoo.config(name), _do_init=False)

@@ -20,6 +20,7 @@ from multimodal.flax.weights import named_tensors
 NAME, PREFIX = "flax", "Flax"
 MODULE = multimodal.flax
 OTHERS = ("torch", "tensorflow", "keras")
+PADS_TO_LENGTH = True  # what is generated is as long as was asked for
 
 
 def array(value: Any) -> Any:

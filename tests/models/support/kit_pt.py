@@ -16,6 +16,7 @@ from multimodal.pt.weights import from_numpy, to_numpy
 NAME, PREFIX = "pt", ""
 MODULE = multimodal.pt
 OTHERS = ("tensorflow", "keras", "jax", "flax")
+PADS_TO_LENGTH = False  # what is generated is as long as was asked for
 
 
 def array(value: Any) -> Any:

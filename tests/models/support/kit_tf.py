@@ -19,6 +19,7 @@ from multimodal.tf.weights import named_tensors
 NAME, PREFIX = "tf", "TF"
 MODULE = multimodal.tf
 OTHERS = ("torch", "jax", "flax")
+PADS_TO_LENGTH = False  # what is generated is as long as was asked for
 
 
 def array(value: Any) -> Any:
