@@ -51,6 +51,10 @@ class Saving(keras.Model):
         object.__setattr__(self, "_options_of", told)
         return self
 
+    def __dir__(self) -> list[str]:
+        """Without `base_model`: Keras walks all that is listed when it saves, and would find each layer there again."""
+        return [name for name in super().__dir__() if name != "base_model"]
+
     # A description, of plain values alone, and what is made of it
 
     def get_config(self) -> dict[str, Any]:

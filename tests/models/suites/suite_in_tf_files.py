@@ -6,6 +6,7 @@ import pickle
 import pickletools
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -260,3 +261,15 @@ def test_a_summary_has_a_row_for_every_part(model):
     assert sum(layer.count_params() for layer in model.layers) == model.count_params() == model.num_parameters()
     assert f"Total params: {model.count_params():,}" in text
     assert model.get_layer(names[0]) is model.layers[0]
+
+
+def test_keras_saves_each_variable_once(loaded, tmp_path):
+    """Whatever a model hands out of itself: its base network, its halves."""
+    for class_name in ("BertLMHeadModel", zoo.COMPOSITE):
+        model = loaded(class_name)
+        model.save_weights(tmp_path / "model.weights.h5")
+        with h5py.File(tmp_path / "model.weights.h5") as file:
+            stored = []
+            file.visititems(lambda name, item: stored.append(name) if isinstance(item, h5py.Dataset) else None)
+        assert len(stored) == len(model.weights)
+        assert not any("base_model" in name for name in stored)
