@@ -2,6 +2,7 @@
 
 import logging as standard
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +34,15 @@ def test_one_seed_is_for_everything_that_draws_by_itself():
     assert all(a != b for a, b in zip(first, drawn()))
     set_seed(5)
     assert drawn() == first
+
+
+def test_without_a_framework_python_and_numpy_are_seeded(monkeypatch):
+    for name in ("keras", "torch"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    set_seed(5)
+    first = random.random(), np.random.rand()
+    set_seed(5)
+    assert (random.random(), np.random.rand()) == first
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "five"])

@@ -30,7 +30,7 @@ def test_three_frameworks_teach_one_reader_one_after_the_other(tmp_path):
         (before, _), (after, right) = said["before"], said["after"]
         assert after < before, (name, said)
         losses.append(after)
-        ran("-m", "multimodal", "parity", out, "--checks", "semantics", "--checks", "precision")
+        ran("-m", "multimodal", "parity", out, "--checks", "semantics,precision")
         checkpoint = out
     assert losses[-1] < losses[0]
     assert right > 0.8
