@@ -75,8 +75,9 @@ def generation_codes(spec: Specification, config: Any, framework: str, first: bo
         whole = "whole" in name or not sequences
         codes[name] = f"model.generate({prompt}, {options}){'' if whole else sequences}"
     codes["can_generate"] = "model.can_generate()"
-    codes["a field of the configuration"] = (
-        "m = load()\nm.config.max_length = 7\nm.generate(" + prompt + ")" + sequences
-    )
+    if framework == "pt":
+        codes["a field of the configuration"] = (
+            "m = load()\nm.config.max_length = 7\nm.generate(" + prompt + ")" + sequences
+        )
     codes["a saved generation config"] = "model.save_pretrained(out)\nos.path.exists(out + '/generation_config.json')"
     return codes | more

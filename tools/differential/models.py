@@ -147,7 +147,9 @@ def extra_arrays(spec: Specification) -> list[Argument]:
 def codes_of(spec: Specification, config: Any, subject: dict[str, Any], framework: str) -> Iterator[tuple[str, str]]:
     """(name, code) of the forward calls of one class in one framework."""
     yield from ALWAYS.items()
-    yield from TRAINING[framework].items()
+    for name, code in TRAINING[framework].items():
+        if name not in COSTLY or spec.name in ("BertModel", "ViTModel"):
+            yield name, code
     if "encoder_hidden_states" not in subject["plain"] and "labels" not in subject["plain"]:
         yield "positional", "model(*inputs.values())"
     signature = spec.signature(framework)
@@ -219,6 +221,8 @@ TRAINING = {
         "(model(**inputs, params=p)[0] ** 2).sum())(model.params), 0.0)",
     },
 }  # fmt: skip
+COSTLY = ("predict", "compiled", "gradients")
+"""Compiled for each class: two stand for all."""
 PICTURES = {
     "another size": "model(pixel_values=more['pixel_values'][:, :, :24])",
     "other channels": "model(pixel_values=more['pixel_values'][:, :2])",
