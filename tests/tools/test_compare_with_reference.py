@@ -84,7 +84,7 @@ ROW = {
     "changes",
     [
         {}, {"subjects": ("Gpt*",)}, {"calls": ("other",)}, {"what": "shape"}, {"detail": (".a*?b",)}, {"detail": (".a*",)},
-        {"frameworks": ("tf",)}, {"detail": (".a[[*]",)},
+        {"frameworks": ("tf",)}, {"groups": ("loading",)}, {"detail": (".a[[*]",)},
     ],
 )  # fmt: skip
 def test_a_row_covers_what_every_one_of_its_patterns_covers(changes):

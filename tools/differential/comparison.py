@@ -9,6 +9,7 @@ place of whatever the reference happens to stumble over (`docs/design.md`, decis
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def _found(ours: dict[str, Any], reference: dict[str, Any], arrays: tuple[Arrays
 def _error(answer: dict[str, Any]) -> str:
     """Type and message, without what changes from run to run."""
     (kind, *_), message = answer["error"]
-    message = re.sub(r"/tmp/\S+", "<path>", message)
+    message = re.sub(rf"{re.escape(tempfile.gettempdir())}/\S+", "<path>", message)
     return f"{kind}: {re.sub(r'0x[0-9a-f]+', '0x', message)[:200]}"
 
 

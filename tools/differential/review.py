@@ -16,7 +16,8 @@ VERDICTS = {
     "more": "Ours gives what the reference lacks",
     "open": "Not yet as it should be",
 }
-FIELDS = {"subjects", "calls", "what", "detail", "verdict", "reason", "frameworks", "groups"}
+PATTERNS = ("frameworks", "groups", "subjects", "calls", "detail")
+FIELDS = {*PATTERNS, "what", "verdict", "reason"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Reviewed:
     verdict: str
     reason: str
     frameworks: tuple[str, ...] = ("*",)
+    groups: tuple[str, ...] = ("*",)
 
     def covers(self, found: Difference) -> bool:
         return (
             self.what == found.what
             and any(fnmatchcase(found.call.framework, p) for p in self.frameworks)
+            and any(fnmatchcase(found.call.group, p) for p in self.groups)
             and any(fnmatchcase(found.call.subject, p) for p in self.subjects)
             and any(fnmatchcase(found.call.name, p) for p in self.calls)
             and any(matches(found.detail, p) for p in self.detail)
@@ -52,11 +55,7 @@ def read(path: Path) -> list[Reviewed]:
     for row in tomllib.loads(path.read_text(encoding="utf-8"))["difference"]:
         if row.keys() - FIELDS or row.get("verdict") not in VERDICTS or not row.get("reason"):
             raise ValueError(f"{path.name}: expected {sorted(FIELDS)} with a verdict and a reason, got {row}")
-        listed = {
-            k: tuple([v] if isinstance(v, str) else v)
-            for k, v in row.items()
-            if k in ("subjects", "calls", "detail", "frameworks")
-        }
+        listed = {k: tuple([v] if isinstance(v, str) else v) for k, v in row.items() if k in PATTERNS}
         rows.append(Reviewed(**{**row, **listed}))
     return rows
 
