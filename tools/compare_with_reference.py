@@ -137,9 +137,23 @@ def compared(number: int, call: Call, answers: dict[str, Any]) -> list[Differenc
 
 
 def show(number: int, call: Call, answers: dict[str, Any]) -> None:
+    """Print a call's code and both answers."""
     print(f"\n{call.identity}\n{call.code}")
-    for library, (given, _) in answers.items():
-        print(f"  {library}: {str({k: v for k, v in given[number].items() if k != 'number'})[:1500]}")
+    for library, (given, arrays) in answers.items():
+        answer = {name: value for name, value in given[number].items() if name in ("answer", "error")}
+        print(f"  {library}: {str(filled(answer, arrays))[:2000]}")
+
+
+def filled(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """An answer with its arrays in the place of their names, the large ones by shape and norm."""
+    if isinstance(value, dict) and value.keys() == {"array"}:
+        array = arrays[value["array"]]
+        return (
+            array.tolist() if array.size <= 40 else f"{array.dtype} {array.shape} of norm {np.linalg.norm(array):.8g}"
+        )
+    if isinstance(value, dict):
+        return {name: filled(item, arrays) for name, item in value.items()}
+    return [filled(item, arrays) for item in value] if isinstance(value, list) else value
 
 
 def judge(found: list[Difference], calls: list[Call], whole: bool, write: bool) -> int:
