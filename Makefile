@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all check test nightly mutants demo bench clean
+.PHONY: all check test nightly reference mutants demo bench clean
 
 all: .venv/ready
 
@@ -29,7 +29,18 @@ nightly: check
 	$(BIN)/python tools/fuzz_files.py --files 20000 --seed $$(date +%Y%m%d)
 	$(BIN)/python tools/check_core.py
 	$(BIN)/python training/eval_digits.py
+	$(MAKE) reference
 	$(BIN)/python tools/check_reference_formats.py
+	$(BIN)/python tools/compare_with_reference.py
+
+# The published library that results, types and errors are compared with, in an environment of its own (about 3 GB).
+reference: .venv-reference/ready
+
+.venv-reference/ready: tools/reference_requirements.txt
+	$(PYTHON) -m venv .venv-reference
+	.venv-reference/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 "numpy<2"
+	.venv-reference/bin/pip install --quiet --disable-pip-version-check --requirement tools/reference_requirements.txt
+	touch $@
 
 # Faults put into the code one at a time, each of which a test of `make test` must feel.
 mutants: all
@@ -42,4 +53,4 @@ bench: all
 	$(BIN)/python benchmarks/bench.py
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-reference .pytest_cache .ruff_cache .hypothesis build *.egg-info

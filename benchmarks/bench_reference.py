@@ -18,7 +18,7 @@ def main() -> int:
     python = FOLDER / "bin" / "python"
     if not python.exists():
         venv.create(FOLDER, with_pip=True)
-    requirements = ROOT / "benchmarks" / "reference_requirements.txt"
+    requirements = ROOT / "tools" / "reference_requirements.txt"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], check=True)
     command = [sys.executable, ROOT / "benchmarks" / "bench.py", "--reference", python, *sys.argv[1:]]
     return subprocess.run(command).returncode

@@ -30,7 +30,7 @@ LARGEST_ERROR = 5e-6
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--environment", type=Path, default=ROOT / "build" / "reference")
+    arguments.add_argument("--environment", type=Path, default=ROOT / ".venv-reference")
     arguments.add_argument("--load", nargs=2, metavar=("FRAMEWORK", "FOLDERS"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.load:

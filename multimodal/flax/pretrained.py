@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import flax
 import jax
@@ -148,17 +148,18 @@ class FlaxPretrainedModel(ModelBase):
     @classmethod
     def from_pretrained(
         cls, name_or_path: str | Path | None, *model_args: Any, _do_init: bool = True, **kwargs: Any
-    ) -> Any:
+    ) -> Self:
         """As in every backend; with `_do_init=False` (model, params), the model without parameters of its own.
 
         With `output_loading_info` too, (model, params, what was missing, unexpected or of another shape).
         """
-        loaded = super().from_pretrained(name_or_path, *model_args, **kwargs)
+        loaded: Any = super().from_pretrained(name_or_path, *model_args, **kwargs)
         if _do_init:
             return loaded
         model, *info = loaded if isinstance(loaded, tuple) else (loaded,)
         params, model._tree = model._tree, {}
-        return (model, params, *info)
+        parts: Any = (model, params, *info)  # typed as what the call without the keyword gives, as everywhere
+        return parts
 
     def init_weights(
         self, rng: Any, input_shape: tuple | None = None, params: Mapping[str, Any] | None = None

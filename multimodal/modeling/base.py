@@ -66,6 +66,9 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
 
     backend: ClassVar[str]
     spec: ClassVar[Specification]
+    config_class: ClassVar[type]
+    framework: ClassVar[str]
+    main_input_name: ClassVar[str]
     config: Any
     generation_config: GenerationConfig
     parts: tuple[str, ...]
@@ -76,6 +79,8 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "spec" in vars(cls):
+            cls.config_class = registry.config_class_of(cls.spec.model_type)
+            cls.framework, cls.main_input_name = cls.backend, cls.spec.arguments[0].name
             document(cls)
             _annotate(cls)
 
@@ -145,8 +150,8 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         """Load a checkpoint from a folder, a name under MULTIMODAL_CHECKPOINTS, or the hub.
 
         `dtype` (also `torch_dtype`): float32 where it is not given (Keras: its global policy), "auto" for what the file
-        holds. `state_dict`: tensors by their published names in the place of the checkpoint's, which may be None where
-        `config` is given.
+        holds. `state_dict`: tensors by their published names, or by the model's own, in the place of the checkpoint's,
+        which may be None where `config` is given.
         `ignore_mismatched_sizes`: what has another shape in the checkpoint is drawn fresh. `output_loading_info`: give
         (model, what was missing, unexpected or of another shape). `attn_implementation` ("eager", "sdpa") and `device_map`
         (one device) as the framework has them. Other keywords are hub options, arguments of the class, or override fields
@@ -172,6 +177,8 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         if dtype == "auto":
             dtype = _dtype_of(source)
         model = cls(config, *model_args, dtype=dtype, _do_init=False, **options)
+        if state_dict is not None and state_dict.keys() == model.published_names().keys():
+            source = MemorySource(model.published_tensors(model._shown_arrays(state_dict)))
         model.load_source(source, ignore_mismatched_sizes)
         if checkpoint is not None:
             if (checkpoint.folder / GENERATION_CONFIG_NAME).is_file():
@@ -290,8 +297,9 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         return out if state is None else (out, state)
 
     def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
-        """`past_key_values`, where they are wanted; not in `training` that computes its blocks anew."""
-        wanted = (self.config.decodes and self.config.use_cache) if use_cache is None else use_cache
+        """`past_key_values`, where they are wanted and mean something: not where tokens see what comes later, and not in
+        `training` that computes its blocks anew."""
+        wanted = self.config.decodes and (self.config.use_cache if use_cache is None else use_cache)
         return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from multimodal import registry
+from multimodal.checkpoints import names
 from multimodal.checkpoints.layout import Kind
 from multimodal.checkpoints.names import Row
 from multimodal.specs import Specification
@@ -111,6 +112,11 @@ class Parts:
         part.parts = tuple(name for name in self.parts if name in part.spec.parts)
         part.inside_of = self.spec.name
         return part
+
+    @property
+    def base_model_prefix(self) -> str:
+        """What the names of the base network's tensors begin with in a checkpoint of a class with a head."""
+        return names.table(self.config).prefix or registry.family(self.spec.model_type).module
 
     # How large it is
 

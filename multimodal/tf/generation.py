@@ -84,6 +84,7 @@ def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationCo
         stepper = Stepper(compiled(model, advance), model, given, mask, rows, capacity, beams)
         output = search.run(stepper, np.asarray(prompt), settings, length)
         output = {name: tf.convert_to_tensor(value) for name, value in output.items()}
+        output["sequences"] = tf.cast(output["sequences"], tf.int32)
     else:
         eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
         pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)

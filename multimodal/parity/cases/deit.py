@@ -5,9 +5,9 @@ from __future__ import annotations
 from multimodal.parity.cases.base import IMAGE, Case
 from multimodal.parity.cases.gpt2 import CROSS_GPT2
 from multimodal.parity.cases.vision_encoder_decoder import composite
-from multimodal.parity.cases.vit import VIT
+from multimodal.parity.cases.vit import RATES, VIT
 
-DEIT = {**VIT, "model_type": "deit"}
+DEIT = {**VIT, "model_type": "deit", **RATES}
 CASES = (
     Case("deit", "DeiTModel", DEIT, ("pixel_values", "head_mask"), IMAGE),
     Case(

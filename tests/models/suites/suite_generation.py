@@ -119,6 +119,15 @@ def test_beams_are_those_of_calls_without_a_cache(kit, model, given, shown):
     assert len(np.unique(found, axis=0)) == 8
 
 
+def test_tokens_have_one_type_in_every_mode(kit, public):
+    model = made(public, "GPT2LMHeadModel", add_cross_attention=False)
+    found = [
+        model.generate(kit.array(PROMPT.astype(np.int32)), max_length=6, pad_token_id=PAD, **mode)
+        for mode in ({}, {"num_beams": 2}, {"repetition_penalty": 1.5})
+    ]
+    assert len({str(getattr(out, "sequences", out).dtype) for out in found}) == 1
+
+
 def test_a_row_that_has_ended_is_padded_while_others_go_on(kit, model, given):
     mask = SHOWN["everything"]
     endless, _ = generate(kit, model, PROMPT, mask, given, eos_token_id=[NEVER, NEVER])

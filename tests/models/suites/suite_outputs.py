@@ -61,6 +61,13 @@ def test_the_configuration_says_whether_a_decoder_gives_its_cache(load, kit, nam
     assert "past_key_values" in kit.outline(model, **given, use_cache=True)
 
 
+def test_a_model_that_sees_what_comes_later_gives_no_cache(public, kit):
+    """As published: keys and values that were cached before a token was there would have to change with it."""
+    model = public("BertModel")(zoo.config("BertModel", **zoo.ENCODER), seed=1)
+    given = zoo.inputs("BertModel", model.config)
+    assert "past_key_values" not in kit.outline(model, **given, use_cache=True)
+
+
 @pytest.mark.parametrize("name", zoo.TEXT_CLASSES)
 def test_the_usual_loop_goes_on_from_the_cache_that_a_call_gives(public, kit, name):
     """`out = model(ids); model(next, past_key_values=out.past_key_values)` of whatever sees nothing of what comes later."""

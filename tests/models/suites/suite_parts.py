@@ -85,6 +85,14 @@ def test_a_model_without_a_head_is_its_own_base_model(load, class_name):
     assert model.base_model is model
 
 
+def test_a_class_says_what_it_is_made_for(load, public, kit, class_name):
+    model, spec = load(class_name), specs.of(class_name)
+    assert public(class_name).config_class is type(model.config)
+    assert (model.framework, model.main_input_name) == (kit.NAME, next(iter(zoo.inputs(class_name, model.config))))
+    with_head = [name for name in model.published_names().values() if name.startswith(f"{model.base_model_prefix}.")]
+    assert bool(with_head) == bool(spec.head)
+
+
 def test_the_halves_of_a_composite_have_names(load):
     model = load(zoo.COMPOSITE)
     assert (model.get_encoder(), model.get_decoder()) == (model.encoder, model.decoder)

@@ -55,6 +55,16 @@ def test_a_model_is_made_of_a_configuration_and_published_tensors(public, kit, c
         np.testing.assert_array_equal(array, saved(checkpoints[class_name])[name], err_msg=name)
 
 
+@pytest.mark.parametrize("class_name", MECHANISMS)
+def test_a_model_is_made_of_a_configuration_and_another_s_own_tensors(public, kit, class_name, loaded):
+    """`from_pretrained(None, config=model.config, state_dict=model.state_dict())`."""
+    other = loaded(class_name)
+    model = public(class_name).from_pretrained(None, config=other.config, state_dict=kit.shown(other))
+    expected = other.published_tensors()
+    for name, array in model.published_tensors().items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
 def test_no_checkpoint_needs_a_configuration_and_tensors(public):
     with pytest.raises(ValueError, match="config= and state_dict="):
         public("BertModel").from_pretrained(None)

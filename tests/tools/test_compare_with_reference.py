@@ -1,0 +1,113 @@
+"""The comparison with the reference notices what differs, and only a reviewed difference passes."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from differential import review  # noqa: E402
+from differential.caller import Caller  # noqa: E402
+from differential.comparison import Difference, differences  # noqa: E402
+from differential.job import Call  # noqa: E402
+
+CALL = Call("pt", "models", "BertModel", "plain", "model(**inputs)")
+VECTOR = np.array([1.0, -2.0, 3.0], np.float32)
+
+
+def found(ours, reference):
+    """What differs between the values of two pieces of code, as the caller describes them."""
+    answers, arrays = [], []
+    for code in (ours, reference):
+        caller = Caller("math", "neutral", ROOT)
+        answers.append(caller.answer("key", code, {"np": np, "v": VECTOR}))
+        arrays.append(caller.arrays)
+    return [(one.what, one.detail) for one in differences(CALL, *answers, tuple(arrays))]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "1", "'a'", "None", "[1, 'a', (2.5, None)]", "{'b': v, 'a': {'c': [1]}}", "v", "np.float32(3)", "{3, 1}", "object()",
+        "x = 2\nx + 1", "nothing.at.all", "v * np.nan", "np.array(['a'])",
+    ],
+)  # fmt: skip
+def test_the_same_answers_do_not_differ(code):
+    assert found(code, code) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "reference", "expected"),
+    [
+        ("1", "2", ("value", ": 1 / 2")),
+        ("1", "1.0", ("type", ": int 1 / float '1.0'")),
+        ("1", "True", ("type", ": int 1 / bool True")),
+        ("1.0", "1.001", ("value", ": '1.0' / '1.001'")),
+        ("(1,)", "[1]", ("type", ": tuple / list")),
+        ("[1, 2]", "[1]", ("length", ": 2 / 1")),
+        ("{'a': 1}", "{'b': 1}", ("only ours has", ".a")),
+        ("{'a': 1, 'b': 2}", "{'b': 2, 'a': 1}", ("order", ": a, b / b, a")),
+        ("{'a': [v]}", "{'a': [v * 1.0001]}", ("values", ".a[*]")),
+        ("v", "v[:, None]", ("shape", ": (3,) / (3, 1)")),
+        ("v", "v.astype(np.float64)", ("element type", ": float32 / float64")),
+        ("v.astype(np.float64)", "v * (1 + np.float64(1e-9))", ("values", "")),
+        ("v", "v * np.array([1, 1, np.nan], np.float32)", ("values", "")),
+        ("v.astype(int)", "v.astype(int) + 1", ("values", "")),
+        ("v", "1", ("type", ": ndarray / int 1")),
+        ("int('x')", "1", ("only ours raises", "ValueError: invalid literal for int() with base 10: 'x'")),
+        ("1", "{}['x']", ("only the reference raises", "KeyError: 'x'")),
+        ("{}['x']", "[][0]", ("another error", "KeyError: 'x' / IndexError: list index out of range")),
+    ],
+)
+def test_what_differs_is_named(ours, reference, expected):
+    assert expected in found(ours, reference)
+
+
+def test_float32_may_differ_by_its_rounding():
+    assert found("v", "v * np.float32(1 + 2e-7)") == []
+
+
+def test_where_both_raise_ours_may_be_a_value_error():
+    assert found("int('x')", "[][0]") == []
+    assert found("[][0]", "[][0]") == []
+
+
+ROW = {
+    "subjects": ("Bert*",), "calls": ("plain",), "what": "values", "detail": (".a[*]",), "verdict": "open", "reason": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"subjects": ("Gpt*",)}, {"calls": ("other",)}, {"what": "shape"}, {"detail": (".a*?b",)}, {"detail": (".a*",)},
+        {"frameworks": ("tf",)}, {"groups": ("loading",)}, {"detail": (".a[[*]",)},
+    ],
+)  # fmt: skip
+def test_a_row_covers_what_every_one_of_its_patterns_covers(changes):
+    one = Difference(CALL, "values", ".a[*]")
+    row = review.Reviewed(**{**ROW, **changes})
+    covered = changes in ({}, {"detail": (".a*",)})
+    assert row.covers(one) is covered
+    assert review.unreviewed([one], [row]) == ([] if covered else [one])
+    assert review.idle([one], [row]) == ([] if covered else [row])
+
+
+def test_the_page_counts_what_was_seen():
+    one = Difference(CALL, "values", ".a[*]")
+    page = review.page([one, one], [review.Reviewed(**ROW)], {("pt", "models"): 7})
+    assert "| 2 | pt: BertModel: plain | values | x |" in page
+    assert "| models | 7 | 7 |" in page
+
+
+def test_every_reviewed_row_has_a_verdict_and_a_reason(tmp_path):
+    rows = review.read(ROOT / "tools" / "differences.toml")
+    assert rows
+    assert len(set(rows)) == len(rows)
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[[difference]]\nsubjects="*"\ncalls="*"\nwhat="x"\ndetail="*"\nverdict="fine"\nreason="x"\n')
+    with pytest.raises(ValueError, match="with a verdict and a reason"):
+        review.read(bad)
