@@ -31,13 +31,11 @@ class AutoConfig:
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         """Read `config.json` of a folder or hub name; keywords are hub options or override fields."""
-        from multimodal import hub
         from multimodal.configs.base import PretrainedConfig
         from multimodal.configs.files import naming_file
 
         gives_back = kwargs.pop("return_unused_kwargs", False)
-        hub_options, overrides = hub.split_options(kwargs)
-        values = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+        values, overrides = PretrainedConfig.get_config_dict(name_or_path, **kwargs)
         unused = {}
         if "model_type" in values:
             with naming_file(name_or_path):

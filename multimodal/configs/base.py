@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from multimodal import hub
 from multimodal.configs.files import CONFIG_NAME, OTHER_TYPES, expect_data, naming_file, numbered_labels
 from multimodal.configs.heads import settle_pruned_heads
-from multimodal.configs.types import expect_types
+from multimodal.configs.types import expect_types, read_as
 from multimodal.files import read_json_object, write_text
 from multimodal.publishing import Publishable
 from multimodal.suggestions import did_you_mean
@@ -155,6 +155,16 @@ class PretrainedConfig(Publishable):
         return self.is_decoder
 
     @property
+    def attribute_map(self) -> dict[str, str]:
+        """{other published spelling: field}."""
+        return dict(self.aliases)
+
+    @property
+    def is_composition(self) -> bool:
+        """Whether it is made of the configurations of two halves."""
+        return bool(self.halves)
+
+    @property
     def use_return_dict(self) -> bool:
         """Whether a call gives an output by its fields' names, and no tuple."""
         return self.return_dict and not self.torchscript
@@ -201,12 +211,16 @@ class PretrainedConfig(Publishable):
         return overrides
 
     @classmethod
-    def get_config_dict(cls, name_or_path: str | Path, **hub_options: Any) -> dict[str, Any]:
-        """The content of the `config.json` of a folder or hub name. Errors: ValueError naming the file."""
+    def get_config_dict(cls, name_or_path: str | Path, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(content of the `config.json` of a folder or hub name, keywords that are no hub options).
+
+        Errors: ValueError naming the file.
+        """
+        hub_options, rest = hub.split_options(kwargs)
         path = hub.find_file(name_or_path, CONFIG_NAME, **hub_options)
         if path is None:
             raise hub.CheckpointNotFound(f"{name_or_path}: no {CONFIG_NAME} there")
-        return read_json_object(Path(path))
+        return read_json_object(Path(path)), rest
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Self:
@@ -216,11 +230,11 @@ class PretrainedConfig(Publishable):
         `return_unused_kwargs=True` those that mean nothing here are no error: they are given back, (config, unused).
         """
         gives_back = kwargs.pop("return_unused_kwargs", False)
-        hub_options, overrides = hub.split_options(kwargs)
+        values, overrides = cls.get_config_dict(name_or_path, **kwargs)
         unused = {
             name: overrides.pop(name) for name in list(overrides) if gives_back and name not in cls.accepted_names()
         }
-        config = cls.from_file(cls.get_config_dict(name_or_path, **hub_options), name_or_path, **overrides)
+        config = cls.from_file(values, name_or_path, **overrides)
         made: Any = (config, unused) if gives_back else config
         return made
 
@@ -307,6 +321,19 @@ class PretrainedConfig(Publishable):
         expect_types(self, OTHER_TYPES)
         self._normalise()
         self.validate()
+
+    def update_from_string(self, text: str) -> None:
+        """Set fields that there are from `name=value,name=value`, each as the type that it has; ValueError for any other."""
+        changes = {}
+        for part in text.split(","):
+            name, equals, value = part.partition("=")
+            old = getattr(self, name, None)
+            if not equals or not isinstance(old, bool | int | float | str):
+                raise ValueError(
+                    f"text: expected name=value of fields with a number, a text, true or false, got {part!r}"
+                )
+            changes[name] = read_as(name, type(old), value)
+        self.override(**changes)
 
     def update(self, values: dict[str, Any]) -> None:
         """Set several attributes at once."""

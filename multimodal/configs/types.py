@@ -84,3 +84,16 @@ def _words(wanted: Any) -> str:
 
 def _plural(wanted: Any) -> str:
     return {int: "integers", str: "texts", list: "lists"}.get(typing.get_origin(wanted) or wanted, "values")
+
+
+def read_as(name: str, kind: type, value: str) -> Any:
+    """The value that a text says, of a field of one type."""
+    if kind is bool:
+        read = {"true": True, "1": True, "y": True, "yes": True, "false": False, "0": False, "n": False, "no": False}
+        if value.lower() not in read:
+            raise ValueError(f"{name}: expected true or false, got {value!r}")
+        return read[value.lower()]
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected a value of type {kind.__name__}, got {value!r}") from error

@@ -58,7 +58,8 @@ class GenerationMixin:
         """`sequences`, token ids (batch, length), for images (batch, channels, height, width).
 
         A sequence is the prompt, what follows, pads. Keywords are settings (`GenerationConfig`), `decoder_input_ids` as
-        a prompt, `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
+        a prompt (the start token is put in front where no row begins with it; inside of a program it has to be there),
+        `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
         """
         settings, inputs = arguments.split(self, generation_config, kwargs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
@@ -66,6 +67,9 @@ class GenerationMixin:
         context = self._context(pixel_values, inputs, params)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
+        elif not isinstance(prompt, jax.core.Tracer) and arguments.lacks_start(np.asarray(prompt), settings):
+            prompt = np.pad(prompt, ((0, 0), (1, 0)), constant_values=settings.decoder_start_token_id)
+            mask = None if mask is None else np.pad(mask, ((0, 0), (1, 0)), constant_values=1)
         given = {"encoder_hidden_states": context}
         return generated(self.decoder, weights.part(params, "decoder"), given, prompt, mask, settings)
 

@@ -52,6 +52,11 @@ def hidden_id(settings: GenerationConfig) -> int | None:
     return None if settings.pad_token_id in settings.eos_token_ids else settings.pad_token_id
 
 
+def lacks_start(prompt: np.ndarray, settings: GenerationConfig) -> bool:
+    """Whether no row of a decoder's prompt begins with the start token, which is then put in front, as published."""
+    return bool(prompt.shape[1]) and not (prompt[:, 0] == settings.decoder_start_token_id).any()
+
+
 def longest(decoder: Any) -> int:
     """How many tokens a decoder, a public model, has positions for."""
     return decoder.spec.dimensions(decoder.config)["longest"]

@@ -83,7 +83,7 @@ def load_class(checkpoint: str | Path, backend: str) -> type:
 
 def specification(checkpoint: str | Path) -> specs.Specification:
     """What the class takes and gives that the `config.json` of `checkpoint` names in `architectures`."""
-    architectures = PretrainedConfig.get_config_dict(checkpoint).get("architectures")
+    architectures = PretrainedConfig.get_config_dict(checkpoint)[0].get("architectures")
     if not architectures:
         raise ValueError(f"{checkpoint}: expected config.json to name its class in architectures, got {architectures}")
     return specs.of(architectures[0])

@@ -24,8 +24,8 @@ class GenerationMixin:
     ) -> Tensor | GenerateOutput:
         """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
 
-        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt, `encoder_outputs`, and arguments of
-        the encoder. Exact ties go to the lowest id.
+        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt (the start token is put in front where
+        no row begins with it), `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
         """
         settings, inputs = arguments.split(self, generation_config, kwargs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
@@ -33,6 +33,9 @@ class GenerationMixin:
         if prompt is None:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
+        elif arguments.lacks_start(prompt.numpy(force=True), settings):
+            prompt = torch.nn.functional.pad(prompt, (1, 0), value=settings.decoder_start_token_id)
+            mask = None if mask is None else torch.nn.functional.pad(mask, (1, 0), value=1)
         return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any]):

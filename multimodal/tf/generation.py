@@ -23,14 +23,17 @@ class GenerationMixin:
     ) -> Tensor | GenerateOutput:
         """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
 
-        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt, `encoder_outputs`, and arguments of
-        the encoder. Exact ties go to the lowest id.
+        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt (the start token is put in front where
+        no row begins with it), `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
         """
         settings, inputs = arguments.split(self, generation_config, kwargs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         context = self._context(pixel_values, inputs)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
+        elif arguments.lacks_start(np.asarray(prompt), settings):
+            prompt = np.pad(prompt, ((0, 0), (1, 0)), constant_values=settings.decoder_start_token_id)
+            mask = None if mask is None else np.pad(mask, ((0, 0), (1, 0)), constant_values=1)
         return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
 
     def _context(self, pixel_values, inputs: dict[str, Any]):

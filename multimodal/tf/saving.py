@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from multimodal import registry, specs
+from multimodal.configs.base import PretrainedConfig
 from multimodal.generation.config import GenerationConfig
 from multimodal.specs import Specification
 from multimodal.tf.layers.encoder import Stack
@@ -77,8 +78,13 @@ class Saving(keras.Model):
         return json.loads(json.dumps(described))
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
-        """A fresh model of the architecture that `get_config` described; ValueError for another description."""
+    def from_config(cls, config: Mapping[str, Any] | PretrainedConfig, custom_objects: Any = None) -> Self:
+        """A fresh model of the architecture that `get_config` described, or of a configuration as published.
+
+        ValueError for another description.
+        """
+        if isinstance(config, PretrainedConfig):
+            return cls(config)
         missing = {"name", "dtype", "config", "generation_config", "options", "halves"} - config.keys()
         if missing:
             raise ValueError(f"{cls.__name__}: expected a description by get_config, got one without {min(missing)}")

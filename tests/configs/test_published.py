@@ -69,3 +69,22 @@ def test_a_tuple_is_given_where_the_configuration_says_so(made):
     assert not made.use_return_dict
     made.return_dict, made.torchscript = True, True
     assert not made.use_return_dict
+
+
+def test_fields_are_set_from_a_text_as_the_types_that_they_have(made):
+    changed = "embd_pdrop" if made.model_type == "gpt2" else "hidden_dropout_prob"
+    made.update_from_string(f"{changed}=0.125,output_attentions=true,name_or_path=there")
+    assert (getattr(made, changed), made.output_attentions, made.name_or_path) == (0.125, True, "there")
+    for text, word in (
+        ("nonsense=3", "nonsense=3"), ("output_attentions", "output_attentions"), ("output_attentions=maybe", "maybe"),
+        (f"{changed}=much", "much"), ("id2label=3", "id2label=3"), (f"{changed}=1.5", "1.5"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=word):
+            made.update_from_string(text)
+
+
+def test_what_a_configuration_says_of_its_class(made, tmp_path):
+    assert made.attribute_map == type(made).aliases
+    assert not made.is_composition
+    made.save_pretrained(tmp_path)
+    assert type(made).get_config_dict(tmp_path, local_files_only=True, foo=1) == (made.to_dict(), {"foo": 1})

@@ -62,7 +62,8 @@ def made(public, name, **changes):
             model._load([("head.bias", bias)])
     else:
         halves = {"encoder": zoo.half("vit", **wide), "decoder": zoo.half(name.removeprefix("VED-"), **wide)}
-        model = public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE, **halves), seed=2)
+        tokens = {"decoder_start_token_id": int(PROMPT[0, 0])}
+        model = public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE, **halves, **tokens), seed=2)
     return model.eval() if hasattr(model, "eval") else model
 
 
@@ -198,3 +199,21 @@ def test_every_causal_model_generates(kit, public):
     out = model.generate(max_length=4, decoder_start_token_id=5, pad_token_id=0, eos_token_id=NEVER)
     ids = kit.numpy(getattr(out, "sequences", out))
     assert (ids.shape, ids[0, 0]) == ((1, 4), 5)
+
+
+def test_the_start_token_comes_in_front_of_a_prompt_that_lacks_it(kit, public):
+    """Where no row begins with it, as published; its mask follows."""
+    model = made(public, "VED-gpt2")
+    given = {
+        name: array for name, array in zoo.inputs(zoo.COMPOSITE, model.config).items() if array.dtype == np.float32
+    }
+    start, rest = model.config.decoder_start_token_id, np.array([[7, 9, 11], [23, 40, 8]])
+    whole = np.insert(rest, 0, start, axis=1)
+    for mask in (None, np.ones((2, 3), int)):
+        longer = None if mask is None else np.ones((2, 4), int)
+        found, _ = generate(kit, model, rest, mask, given, eos_token_id=[NEVER, NEVER])
+        expected, _ = generate(kit, model, whole, longer, given, eos_token_id=[NEVER, NEVER])
+        np.testing.assert_array_equal(found, expected)
+    one_of_two = np.array([[start, 9, 11], [23, 40, 8]])
+    found, _ = generate(kit, model, one_of_two, None, given, eos_token_id=[NEVER, NEVER])
+    np.testing.assert_array_equal(found[:, :3], one_of_two)
