@@ -16,6 +16,7 @@ from multimodal import registry, specs
 from multimodal.configs.base import PretrainedConfig
 from multimodal.generation.config import GenerationConfig
 from multimodal.specs import Specification
+from multimodal.specs.dummies import required
 from multimodal.tf.layers.encoder import Stack
 from multimodal.tf.weights import named_layers, named_tensors
 
@@ -130,7 +131,7 @@ class Saving(keras.Model):
         spec, fixed = self.spec, self.spec.dimensions(self.config)
         fixed |= {symbol: fixed[dimension] for symbol, dimension in spec.sizes}
         arguments = [argument.of(self.config) for argument in spec.arrays()]
-        needed = {choice[0] for choice in (*spec.exactly_one, *spec.at_least_one)}
+        needed = {argument.name for argument in required(spec)}
         bound = {symbol for argument in arguments if argument.name in needed for symbol in argument.shape} | {"total"}
         served = [a for a in arguments if a.name in needed or (a.kind == "mask" and bound.issuperset(a.shape))]
         floating = "float64" if self.compute_dtype == "float64" else "float32"

@@ -392,3 +392,12 @@ def test_a_call_takes_every_option_of_the_constructor_for_itself_alone(name):
     np.testing.assert_array_equal(shifted, made(image_mean=0.25)(PICTURE, return_tensors="np").pixel_values)
     assert not np.array_equal(shifted, plain)
     np.testing.assert_array_equal(processor(PICTURE, return_tensors="np").pixel_values, plain)
+
+
+def test_an_image_processor_says_what_it_gives():
+    from multimodal import DeiTImageProcessor, ViTImageProcessor
+
+    for of in (ViTImageProcessor, DeiTImageProcessor):
+        processor = of(size=8)
+        assert processor.model_input_names == list(processor(np.zeros((9, 9, 3), np.uint8)))
+        assert "model_input_names" not in processor.to_dict()

@@ -53,6 +53,7 @@ class ImageProcessor(PretrainedProcessor):
     modes, which are a ValueError otherwise.
     """
 
+    model_input_names: ClassVar[list[str]] = ["pixel_values"]
     unpublished: ClassVar[tuple[str, ...]] = ("do_convert_rgb",)
     """Options that are not part of the published file where they are None."""
 
