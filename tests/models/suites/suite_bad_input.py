@@ -119,9 +119,12 @@ class TestComposite:
 
     def test_arguments_that_no_half_has_are_refused(self, kit, model):
         given = zoo.inputs(zoo.COMPOSITE, model.config)
-        refused(kit, model, "pixel_mask", "unknown argument", "interpolate_pos_encoding", **given, pixel_mask=zeros(1))
-        words = ("decoder_inputs", "unknown argument", "decoder_position_ids")
-        refused(kit, model, *words, **given, decoder_inputs=zeros(1))
+        refused(
+            kit, model, "pixel_mask", "unknown argument", "did you mean 'pixel_values'?", **given, pixel_mask=zeros(1)
+        )
+        words = ("decoder_ids", "unknown argument", "did you mean 'decoder_input_ids'?")
+        refused(kit, model, *words, **given, decoder_ids=zeros(1))
+        refused(kit, model, "'mystery'", "interpolate_pos_encoding", "decoder_position_ids", **given, mystery=zeros(1))
 
     def test_an_array_is_no_encoder_output(self, kit, model):
         states = np.zeros((2, 17, 16), np.float32)

@@ -26,6 +26,7 @@ class SmallConfig(PretrainedConfig):
     """Channels of the input, and of everything behind the first layer."""
 
     model_type: ClassVar[str] = "small"
+    stacks: ClassVar[tuple[str, ...]] = ()
 
     num_channels: int = 5
     width: int = 8
