@@ -55,16 +55,17 @@ def suites(request, tmp_path_factory):
     They run beside all other tests, from the first one on, where a test waits for them.
     """
     wanted = any(item.path.name == WAITING for item in request.session.items)
-    started = {backend: start_suites(backend, tmp_path_factory) for backend in BACKENDS} if wanted else {}
+    marks = request.config.getoption("markexpr")
+    started = {backend: start_suites(backend, marks, tmp_path_factory) for backend in BACKENDS} if wanted else {}
     yield started
     for process, _, _ in started.values():
         process.kill()
 
 
-def start_suites(backend, tmp_path_factory):
+def start_suites(backend, marks, tmp_path_factory):
     """Run the suites of tests/models in a process of one thread, for models are tiny; what it prints goes to a file."""
     folder, scratch = tmp_path_factory.mktemp(backend), tmp_path_factory.mktemp(f"{backend}_pytest")
-    command = [sys.executable, "-m", "pytest", str(TESTS / "models"), "--backend", backend, "-q"]
+    command = [sys.executable, "-m", "pytest", str(TESTS / "models"), "--backend", backend, "-q", "-m", marks]
     command += ["--artifacts", str(folder), "--junit-xml", str(scratch / "results.xml")]
     command += ["-p", "no:cacheprovider", "--basetemp", str(scratch / "tmp")]
     with (scratch / "printed.txt").open("w") as file:

@@ -20,8 +20,13 @@ def text_config(model):
     return getattr(model.config, "decoder", model.config)
 
 
-@pytest.mark.parametrize("name", RESIZABLE)
-@pytest.mark.parametrize("size", [zoo.VOCABULARY + 5, zoo.VOCABULARY - 9])
+SHRUNK = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE)
+
+
+@pytest.mark.parametrize(("name", "size"), [
+    *((name, zoo.VOCABULARY + 5) for name in RESIZABLE),
+    *(pytest.param(name, zoo.VOCABULARY - 9, marks=() if name in SHRUNK else pytest.mark.nightly) for name in RESIZABLE),
+])  # fmt: skip
 def test_resizing_keeps_the_tokens_that_stay_and_draws_new_ones(load, public, kit, name, size, tmp_path):
     model = load(name)
     before = kit.fetch(model)
@@ -121,7 +126,7 @@ def test_what_keeps_its_shape_stays_the_very_tensor_and_what_does_not_keeps_its_
             assert own.keys() == {key.partition(".")[2] for key in after if key.startswith(f"{part}.")}
 
 
-@pytest.mark.parametrize("name", RESIZABLE)
+@pytest.mark.parametrize("name", zoo.seldom(RESIZABLE))
 def test_a_vocabulary_of_the_size_that_it_has_changes_nothing(load, name):
     model = load(name)
     before = model.named_tensors()

@@ -24,6 +24,7 @@ def close(first, second):
     np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("class_name", zoo.seldom(zoo.CLASSES))  # beside suite_in_tf_sizes
 def test_a_model_compiles_with_xla(model, class_name):
     given = labelled(class_name, model.config)
     program = tf.function(lambda given: model(given), jit_compile=True)
@@ -98,6 +99,7 @@ def compiled(model, **options):
     return model
 
 
+@pytest.mark.parametrize("class_name", zoo.seldom(zoo.CLASSES))  # beside suite_in_tf_sizes
 def test_predict_answers_as_a_call_does(model, class_name):
     given = zoo.inputs(class_name, model.config)
     given = {name: np.concatenate([value, value[:1]]) for name, value in given.items()}  # three rows: 2 + 1
@@ -153,8 +155,12 @@ def test_a_change_of_architecture_keeps_every_layer_which_knows_its_sizes(load, 
 
 
 @pytest.mark.parametrize("make", [
-    lambda: keras.optimizers.Adam(0.01), lambda: keras.optimizers.Adafactor(0.01),
-    lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 9, 0.9), 0.9, use_ema=True),
+    lambda: keras.optimizers.Adam(0.01),
+    pytest.param(lambda: keras.optimizers.Adafactor(0.01), marks=pytest.mark.nightly),
+    pytest.param(
+        lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 9, 0.9), 0.9, use_ema=True),
+        marks=pytest.mark.nightly,
+    ),
     lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adagrad(0.01)),
 ], ids=["Adam", "Adafactor", "SGD", "LossScale"])  # fmt: skip
 def test_a_compiled_model_goes_on_after_a_change_with_its_optimiser_s_state(public, make):

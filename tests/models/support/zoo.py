@@ -5,12 +5,13 @@ No framework, and nothing of one family: what a tiny model of it has otherwise s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
+import pytest
 from safetensors.numpy import save_file
 
 from multimodal import registry, specs
@@ -28,6 +29,15 @@ SPECIAL = 2
 NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 CLASSES = tuple(specs.all_specifications())
 COMPOSITE = next(name for name in CLASSES if registry.config_class_of(specs.of(name).model_type).halves)
+
+
+ONE_OF_EACH = ("BertModel", "LxmertModel", "ViTModel", COMPOSITE)
+"""A text model, two towers, a vision model, two halves."""
+
+
+def seldom(names: Iterable[str], often: Collection[str] = ONE_OF_EACH) -> list:
+    """Classes for `parametrize`, of which those that are not in `often` wait for `make nightly`."""
+    return [name if name in often else pytest.param(name, marks=pytest.mark.nightly) for name in names]
 
 
 def _having(*wanted: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
