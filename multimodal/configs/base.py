@@ -69,6 +69,10 @@ class PretrainedConfig(Publishable):
     """Of a composite: {field that holds the configuration of a half: Auto class that builds it}."""
     stacks: ClassVar[tuple[str, ...]] = ("num_hidden_layers",)
     """Fields that count the layers of a stack."""
+    attribute_map: ClassVar[dict[str, str]] = {}
+    """`aliases`, by its published name."""
+    is_composition: ClassVar[bool] = False
+    """Whether it is made of the configurations of halves."""
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
@@ -97,6 +101,10 @@ class PretrainedConfig(Publishable):
     sep_token_id: int | None = None
     decoder_start_token_id: int | None = None
     name_or_path: str = ""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.attribute_map, cls.is_composition = cls.aliases, bool(cls.halves)
 
     def __init__(self, *args: Any, **kwargs: Any):
         fields = {f.name: f for f in dataclasses.fields(self)}
@@ -153,16 +161,6 @@ class PretrainedConfig(Publishable):
     def decodes(self) -> bool:
         """Whether nothing sees what comes later, so that keys and values can be cached."""
         return self.is_decoder
-
-    @property
-    def attribute_map(self) -> dict[str, str]:
-        """{other published spelling: field}."""
-        return dict(self.aliases)
-
-    @property
-    def is_composition(self) -> bool:
-        """Whether it is made of the configurations of two halves."""
-        return bool(self.halves)
 
     @property
     def use_return_dict(self) -> bool:
@@ -296,16 +294,18 @@ class PretrainedConfig(Publishable):
         return json.loads(json.dumps(values, default=_plain))
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """What of `to_dict()` is otherwise than in a configuration that is made without arguments, and the model_type."""
-        defaults = type(self)().to_dict() if not self.halves else {}
-        return {k: v for k, v in self.to_dict().items() if k == "model_type" or k not in defaults or defaults[k] != v}
+        """As `to_dict()`, under its published name: defaults of other architectures are left out."""
+        return self.to_dict()
 
-    def to_json_string(self, use_diff: bool = False) -> str:
-        """The text of `config.json`; of `to_diff_dict()` alone with `use_diff`."""
-        values = self.to_diff_dict() if use_diff else self.to_dict()
-        return json.dumps(values, indent=2, sort_keys=True) + "\n"
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """The text of `config.json`; with `use_diff=False` also every common field and published setting at its default."""
+        values = self.to_dict()
+        if not use_diff:
+            common = [field.name for field in dataclasses.fields(PretrainedConfig) if field.name != "name_or_path"]
+            values = {name: getattr(self, name) for name in (*common, *PUBLISHED_EXTRAS)} | values
+        return json.dumps(values, indent=2, sort_keys=True, default=_plain) + "\n"
 
-    def to_json_file(self, path: str | Path, use_diff: bool = False) -> None:
+    def to_json_file(self, path: str | Path, use_diff: bool = True) -> None:
         """Write the text into a file of any name."""
         write_text(Path(path), self.to_json_string(use_diff))
 
