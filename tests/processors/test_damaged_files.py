@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import multimodal
+
 FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.json", "vocab.json")
 SETTINGS = {
     "model_max_length": ["9", 0, -1, True, [], {}, float("nan"), float("inf"), 1.5],
@@ -148,3 +150,12 @@ def test_whatever_stands_in_a_file_it_loads_or_is_a_named_error(any_class, make,
     except ValueError as error:
         message = str(error)
     assert len(message) < len(str(tmp_path)) + 600
+
+
+def test_a_vocabulary_without_its_unknown_token_is_a_named_error(make, tmp_path):
+    make(multimodal.BertTokenizerFast).save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "tokenizer.json").read_text())
+    values["model"]["vocab"] = {}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=r"WordPiece error: Missing \[UNK\] token"):
+        multimodal.BertTokenizerFast.from_pretrained(tmp_path)("a cat")

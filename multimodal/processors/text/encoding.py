@@ -12,6 +12,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
+from multimodal.processors.shown import reason
 from multimodal.processors.text.inputs import Texts, explain_unencodable
 from multimodal.processors.text.truncation import Truncation
 
@@ -73,6 +74,8 @@ class Encoder:
                 )
             except TypeError as error:
                 raise ValueError(explain_unencodable(texts)) from error
+            except Exception as error:  # the engine raises plain Exception: its vocabulary may lack its unknown token
+                raise ValueError(f"text: expected a tokenizer that can encode it, got {reason(error)}") from error
 
     def _encode_pairs(
         self, texts: Texts, add_special_tokens: bool, truncation: Truncation, rooms: dict[bool, int]

@@ -250,7 +250,8 @@ class TestGenerationInPrograms:
         full = loaded(name)
         model = type(full)(copy.deepcopy(full.config), _do_init=False)
         given = zoo.inputs(model.spec.name, model.config)
-        if name == zoo.COMPOSITE:
+        if name == zoo.COMPOSITE:  # inside of a program the start token is not put in front
+            given["decoder_input_ids"][:, 0] = model.config.decoder_start_token_id
             given["decoder_attention_mask"] = masked(given["decoder_input_ids"])[1]
         settings = {"max_length": 12, "eos_token_id": [3, 98]}
         program = jax.jit(lambda params, given: model.generate(**given, params=params, **settings).sequences)
