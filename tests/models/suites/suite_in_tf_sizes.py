@@ -159,7 +159,7 @@ def test_one_trace_serves_every_size_as_a_program_of_xla(cases, class_name):
         agree(program(*values), expected)
 
 
-@pytest.mark.parametrize("class_name", zoo.seldom(zoo.CLASSES))
+@pytest.mark.parametrize("class_name", zoo.seldom(zoo.CLASSES, ("BertModel", "LxmertModel", "ViTModel")))
 def test_a_saved_program_serves_every_size(cases, class_name, tmp_path):
     made = cases(class_name)
     tf.saved_model.save(made.model, tmp_path, signatures=made.program.get_concrete_function())
