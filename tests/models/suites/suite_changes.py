@@ -21,10 +21,14 @@ def text_config(model):
 
 
 SHRUNK = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE)
+ALIKE = ("LxmertModel", "LxmertForQuestionAnswering", *(f"Data2VecTextFor{task}" for task in (
+    "SequenceClassification", "TokenClassification", "QuestionAnswering",
+)))  # fmt: skip
+"""Classes of networks that others of the family have too: every one of them in `make nightly`."""
 
 
 @pytest.mark.parametrize(("name", "size"), [
-    *((name, zoo.VOCABULARY + 5) for name in RESIZABLE),
+    *(pytest.param(name, zoo.VOCABULARY + 5, marks=pytest.mark.nightly if name in ALIKE else ()) for name in RESIZABLE),
     *(pytest.param(name, zoo.VOCABULARY - 9, marks=() if name in SHRUNK else pytest.mark.nightly) for name in RESIZABLE),
 ])  # fmt: skip
 def test_resizing_keeps_the_tokens_that_stay_and_draws_new_ones(load, public, kit, name, size, tmp_path):
@@ -108,7 +112,7 @@ def test_heads_that_cannot_be_pruned_are_refused(load, heads):
         load(zoo.COMPOSITE).prune_heads(heads)
 
 
-@pytest.mark.parametrize("name", CHANGEABLE)
+@pytest.mark.parametrize("name", zoo.seldom(CHANGEABLE, {*CHANGEABLE} - {*ALIKE}))
 def test_what_keeps_its_shape_stays_the_very_tensor_and_what_does_not_keeps_its_type(load, kit, name):
     model = kit.narrowed(load, name)
     for change in zoo.changes(name):
