@@ -1,10 +1,10 @@
 """`make bench`: base-size models in every backend, beside the machine's limits and, where it is at hand, the reference.
 
-    python benchmarks/bench.py [--models vit-gpt2,lxmert,data2vec-text] [--rounds 7] [--backends pt,tf,flax]
-                          [--tasks forward,backward,generate] [--reference build/reference/bin/python]
+    python benchmarks/bench.py [--models vit-gpt2,lxmert,data2vec-text,...] [--rounds 7] [--backends pt,tf,flax]
+                          [--tasks forward,eager,backward,generate] [--reference .venv-reference/bin/python]
 
 Writes `benchmarks/results/<date>-<model>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
-environment that `benchmarks/bench_reference.py` made, the two libraries are timed in turns: the ratio is that of the minima.
+environment that `make reference` made, the two libraries are timed in turns: the ratio is that of the minima.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def measure(model: str, backend: str, folder: Path, reference: str | None, round
 
 def environment() -> dict[str, str]:
     """Versions and the processor."""
-    packages = ("multimodal", "numpy", "torch", "tensorflow-cpu", "keras", "jax", "flax")
+    packages = ("multimodal-parity", "numpy", "torch", "tensorflow-cpu", "keras", "jax", "flax")
     cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "").split(":")[-1]
     versions = {name: metadata.version(name) for name in packages}
     return {"python": platform.python_version(), "processor": cpu.strip(), "cores": str(os.cpu_count()), **versions}
@@ -138,7 +138,7 @@ def show(results: dict) -> None:
 
 def bench(model: str, given: argparse.Namespace) -> dict:
     """The figures of one model."""
-    tasks = [task for task in SUBJECTS[model].tasks() if task in given.tasks.split(",")]
+    wanted = given.tasks.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_checkpoint(model, folder)
@@ -154,7 +154,10 @@ def bench(model: str, given: argparse.Namespace) -> dict:
                 "seconds_to_read": min(_seconds(file.read_bytes) for _ in range(3)),
             },
             "backends": {
-                backend: measure(model, backend, folder, given.reference, given.rounds, tasks)
+                backend: measure(
+                    *(model, backend, folder, given.reference, given.rounds),
+                    [task for task in SUBJECTS[model].tasks(backend) if task in wanted],
+                )
                 for backend in given.backends.split(",")
             },
         }
@@ -165,7 +168,7 @@ def main() -> None:
     arguments.add_argument("--models", default=",".join(SUBJECTS))
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--backends", default="pt,tf,flax")
-    arguments.add_argument("--tasks", default="forward,backward,generate")
+    arguments.add_argument("--tasks", default="forward,eager,backward,generate")
     arguments.add_argument("--reference", help="the Python of the reference's environment")
     given = arguments.parse_args()
     for model in given.models.split(","):

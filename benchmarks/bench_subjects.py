@@ -27,8 +27,9 @@ class Subject:
         """The same values in every process."""
         return self.inputs(np.random.Generator(np.random.PCG64(0)))
 
-    def tasks(self) -> tuple[str, ...]:
-        return ("forward", "backward", *(("generate",) if self.generate else ()))
+    def tasks(self, backend: str) -> tuple[str, ...]:
+        eager = ("eager",) if backend == "tf" else ()
+        return ("forward", *eager, "backward", *(("generate",) if self.generate else ()))
 
 
 def _image_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
@@ -49,6 +50,17 @@ def _text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     return {"input_ids": numbers.integers(4, 30522, (4, 128))}
 
 
+def _images(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"pixel_values": numbers.uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)}
+
+
+def _images_and_texts(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {
+        "input_ids": numbers.integers(4, 30522, (2, 64)),
+        "pixel_values": numbers.uniform(-1, 1, (2, 3, 289, 289)).astype(np.float32),
+    }
+
+
 SUBJECTS = {
     "vit-gpt2": Subject(
         "VisionEncoderDecoderModel",
@@ -63,4 +75,6 @@ SUBJECTS = {
     ),
     "lxmert": Subject("LxmertModel", "config = mm.LxmertConfig()", _question_and_regions, ("pt", "tf")),
     "data2vec-text": Subject("Data2VecTextModel", "config = mm.Data2VecTextConfig()", _text, ("pt",)),
+    "data2vec-vision": Subject("Data2VecVisionModel", "config = mm.Data2VecVisionConfig()", _images, ("pt", "tf")),
+    "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
 }

@@ -71,6 +71,7 @@ def tasks_tf(model, subject: Subject, library: str) -> dict:
 
     return {
         "forward": lambda: call().numpy().shape,
+        "eager": lambda: model(**arrays, training=False)[0].numpy().shape,
         "backward": lambda: float(step()[0]),
         "generate": lambda: model.generate(arrays["pixel_values"][:1], **subject.generate).shape,
     }
