@@ -87,6 +87,16 @@ FAMILIES: dict[str, Family] = {
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
     ),
     "deit": Family("DeiTConfig", "deit", {"AutoModel": "DeiTModel"}, image_processor="DeiTImageProcessor"),
+    "data2vec-vision": Family(
+        "Data2VecVisionConfig",
+        "data2vec_vision",
+        {
+            "AutoModel": "Data2VecVisionModel",
+            "AutoModelForImageClassification": "Data2VecVisionForImageClassification",
+            "AutoModelForSemanticSegmentation": "Data2VecVisionForSemanticSegmentation",
+        },
+    ),
+    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}),
 }
 
 PROCESSOR_MODULES = {
@@ -121,6 +131,8 @@ MODEL_AUTO = {
     "AutoModelForPreTraining": "The model with all pre-training heads",
     "AutoModelForQuestionAnswering": "The question answering model",
     "AutoModelForVision2Seq": "The image-to-text model",
+    "AutoModelForImageClassification": "The image classifier",
+    "AutoModelForSemanticSegmentation": "The classifier of pixels",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 
