@@ -115,3 +115,23 @@ class Dropout(nn.Dropout):
 
     def forward(self, x):
         return x * (1.0 - self.p) if self.training and is_replaced() else super().forward(x)
+
+
+class StochasticDepth(nn.Module):
+    """Zeroes whole examples of the batch with probability `rate` in training: Huang et al. (2016).
+
+    On the branch beside a residual connection it leaves the layer out for them; what it keeps is scaled to keep the mean.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        if not self.training or self.rate == 0.0:
+            return x
+        if is_replaced():
+            return x * (1.0 - self.rate)
+        examples = (x.shape[0], *(1,) * (x.ndim - 1))
+        kept = torch.rand(examples, device=x.device) >= self.rate
+        return torch.where(kept, x / (1.0 - self.rate), torch.zeros_like(x))
