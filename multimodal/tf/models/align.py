@@ -143,18 +143,18 @@ class AlignNetwork(Layer):
         self.text_projection = Linear(*widths, dtype=dtype, name="text_projection")
         self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
 
-    def read(self, weights=False, states=False, training=False, **inputs):  # -> output of the text tower, b d
+    def read(self, weights=False, states=False, training=False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states, training=training)
-        return output, self.text_projection(output.x[:, 0])
+        return output._replace(features=self.text_projection(output.x[:, 0]))
 
-    def see(self, pixel_values, states=False, training=False):  # -> output of the image tower, i d
+    def see(self, pixel_values, states=False, training=False) -> NetworkOutput:
         output = self.vision_model(pixel_values, states=states, training=training)
-        return output, output.pooled
+        return output._replace(features=output.pooled)
 
     def call(self, pixel_values, weights=False, states=False, training=False, **inputs) -> TwoTowerOutput:
-        text, texts = self.read(weights=weights, states=states, training=training, **inputs)
-        vision, images = self.see(pixel_values, states=states, training=training)
-        texts, images = normalised(texts), normalised(images)
+        text = self.read(weights=weights, states=states, training=training, **inputs)
+        vision = self.see(pixel_values, states=states, training=training)
+        texts, images = normalised(text.features), normalised(vision.features)
         logits = tf.matmul(texts, images, transpose_b=True) / tf.cast(self.temperature, texts.dtype)
         return TwoTowerOutput(text, vision, texts, images, logits, tf.transpose(logits))
 
@@ -302,7 +302,7 @@ class TFAlignModel(TwoTowers, TFPretrainedModel):
         }
         inputs = tensors(self.spec, inputs, self.dtype_policy)
         self._check_text(inputs)
-        return self.network.read(**inputs, training=training)[1]
+        return self.network.read(**inputs, training=training).features
 
     def get_image_features(
         self,
@@ -317,4 +317,4 @@ class TFAlignModel(TwoTowers, TFPretrainedModel):
         """
         inputs = tensors(self.spec, {"pixel_values": pixel_values}, self.dtype_policy)
         self._check_images(inputs)
-        return self.network.see(**inputs, training=training)[1]
+        return self.network.see(**inputs, training=training).features
