@@ -95,8 +95,29 @@ FAMILIES: dict[str, Family] = {
             "AutoModelForImageClassification": "Data2VecVisionForImageClassification",
             "AutoModelForSemanticSegmentation": "Data2VecVisionForSemanticSegmentation",
         },
+        image_processor="BeitImageProcessor",
     ),
-    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}),
+    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}, image_processor="BeitImageProcessor"),
+    "align": Family(
+        "AlignConfig",
+        "align",
+        {"AutoModel": "AlignModel", "AutoModelForZeroShotImageClassification": "AlignModel"},
+        tokenizers=("BertTokenizer", "BertTokenizerFast"),
+        image_processor="EfficientNetImageProcessor",
+        processor="AlignProcessor",
+    ),
+    "align_text_model": Family(
+        "AlignTextConfig",
+        "align",
+        {"AutoModel": "AlignTextModel"},
+        tokenizers=("BertTokenizer", "BertTokenizerFast"),
+    ),
+    "align_vision_model": Family(
+        "AlignVisionConfig",
+        "align",
+        {"AutoModel": "AlignVisionModel"},
+        image_processor="EfficientNetImageProcessor",
+    ),
 }
 
 PROCESSOR_MODULES = {
@@ -133,6 +154,7 @@ MODEL_AUTO = {
     "AutoModelForVision2Seq": "The image-to-text model",
     "AutoModelForImageClassification": "The image classifier",
     "AutoModelForSemanticSegmentation": "The classifier of pixels",
+    "AutoModelForZeroShotImageClassification": "The model that compares images with texts",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 

@@ -35,11 +35,10 @@ def check(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Any) -> Non
 
 
 def _check_layers(config: Any, tensors: int, where: Any) -> None:
-    one = _with(config, dict.fromkeys(config.stacks, 1))
-    first = _published(one)
-    for setting in config.stacks:
-        each = len(_published(_with(one, {setting: 2})) - first)
-        layers = getattr(config, setting)
+    first = _published(config.with_layers({}))
+    for setting, layers in config.layer_counts().items():
+        more = _published(config.with_layers({setting: 2})) - first
+        each = sum(part == "base" for _, part in more) or len(more)
         if layers * each > _TIMES * tensors + _TENSORS_BESIDE:
             raise CheckpointError(
                 f"{where}: {config.aliases.get(setting, setting)}: expected at most {tensors // each} (a layer has "
@@ -47,9 +46,10 @@ def _check_layers(config: Any, tensors: int, where: Any) -> None:
             )
 
 
-def _published(config: Any) -> set[str]:
+def _published(config: Any) -> set[tuple[str, str]]:
+    """{(published name, part)} of the family, heads included."""
     table = names.table(config)
-    return {row.published for row in (*table.base, *table.heads)}
+    return {(row.published, row.part) for row in (*table.base, *table.heads)}
 
 
 def _check_elements(config: Any, elements: int, where: Any) -> None:
@@ -81,14 +81,17 @@ def _sizes(config: Any) -> list[str]:
 
 
 def _usual(config: Any, setting: str) -> Any:
-    """A configuration with one setting as the architecture has it."""
-    return _with(config, {setting: getattr(type(config)(), setting, 1)})
+    """A configuration with one setting as the architecture has it, where it has as many numbers."""
+    usual, own = getattr(type(config)(), setting, 1), getattr(config, setting)
+    if isinstance(own, list | tuple) and len(usual) != len(own):
+        return _least(config, setting)
+    return _with(config, {setting: usual})
 
 
 def _least(config: Any, setting: str) -> Any:
-    """A configuration with one setting as small as it can be, or each of its sizes."""
-    value = getattr(config, setting)
-    return _with(config, {setting: [1] * len(value) if isinstance(value, list | tuple) else 1})
+    """A configuration with ones in a setting."""
+    own = getattr(config, setting)
+    return _with(config, {setting: [1] * len(own) if isinstance(own, list | tuple) else 1})
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:
