@@ -144,6 +144,7 @@ def test_reduced_labels_leave_the_background_to_be_ignored(plain):
     labels = np.array([[0, 1, 2, 150, 254, 255]] * 2, np.uint8)
     reduced = plain(PICTURE[:2, :6], labels, do_reduce_labels=True)["labels"][0]
     np.testing.assert_array_equal(reduced, [[255, 0, 1, 149, 253, 255]] * 2)
+    assert labels[0, 0] == 0  # what was handed in stays
     np.testing.assert_array_equal(plain(PICTURE[:2, :6], labels)["labels"][0], labels)
 
 

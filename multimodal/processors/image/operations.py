@@ -281,8 +281,9 @@ def resize(
     Whole numbers in 0..255 (of any dtype) come back as uint8. Fractions in 0..1 are rounded down to 8 bits for the
     resizing, as published, and come back as float32 in 0..1. Anything else is a ValueError.
     """
+    kind = checked_resample(resample)
     if isinstance(image, Image.Image):
-        return np.asarray(image.resize((width, height), resample=checked_resample(resample)))
+        return np.asarray(image.resize((width, height), kind))
     whole = image.dtype == np.uint8 or image.dtype.kind in "bui" or bool((image == np.floor(image)).all())
     low, high = (0, 255) if whole else (0, 1)
     if image.dtype != np.uint8 and (image.min() < low or image.max() > high):
@@ -292,8 +293,7 @@ def resize(
         )
     eight_bit = (image if whole else image * 255).astype(np.uint8, copy=False)
     picture = _picture(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
-    resized = np.asarray(picture.resize((width, height), resample=checked_resample(resample)))
-    resized = resized.reshape(height, width, -1)
+    resized = np.asarray(picture.resize((width, height), kind)).reshape(height, width, -1)
     return resized if whole else (resized / 255).astype(np.float32)
 
 
