@@ -109,7 +109,8 @@ class Parts:
             return self
         name = registry.model_name("AutoModel", self.config)
         part = self._part(registry.model_class(self.backend, name))
-        part.parts = tuple(name for name in self.parts if name in part.spec.parts)
+        heads = {row.part for row in names.table(self.config).heads}
+        part.parts = tuple(name for name in self.parts if name not in heads)
         part.inside_of = self.spec.name
         return part
 

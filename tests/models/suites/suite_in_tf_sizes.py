@@ -13,8 +13,7 @@ from multimodal.modeling.structures import cache_shapes
 from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.parity.run import flatten, nest
 from multimodal.specs.base import CROSS_ATTENTION
-from multimodal.tf.layers import attention
-from multimodal.tf.layers import resampling
+from multimodal.tf.layers import attention, resampling
 
 TWO_SIZES = (
     {"batch": 2, "length": 5, "total": 5, "context": 7, "objects": 6, "choices": 3, "height": 32, "width": 32},
