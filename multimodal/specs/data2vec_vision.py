@@ -67,10 +67,6 @@ MEANINGS = {
 }
 
 
-class Data2VecVisionModelOutputWithPooling(BaseModelOutputWithPooling):
-    """As every model with a pooling layer gives it."""
-
-
 def pixels_are_classified(call: Call) -> None:
     """A loss of pixels needs several classes."""
     if call.has("labels") and call.sizes["labels"] < 2:
@@ -107,8 +103,8 @@ Data2VecVisionModel = Specification(
     name="Data2VecVisionModel",
     model_type="data2vec-vision",
     arguments=(PIXELS, MASKED, HEAD_MASK, *ASKED),
-    output=Data2VecVisionModelOutputWithPooling,
-    fields=fields_of(Data2VecVisionModelOutputWithPooling, length="tokens"),
+    output=BaseModelOutputWithPooling,
+    fields=fields_of(BaseModelOutputWithPooling, length="tokens"),
     dimensions=dimensions,
     parts=("base", "mask_token"),
     switches={"mask_token": ("use_mask_token",)},
