@@ -63,8 +63,10 @@ MEANINGS = {
     "logits_height": "cells of the scores, four for each patch",
     "logits_width": "cells of the scores, four for each patch",
     "ignored": "config.semantic_loss_ignore_index",
-    "patches": "patches of an image",
 }
+
+
+POOLED = "the mean of the patches' last states, normalised, or with use_mean_pooling=False the class token's last state"
 
 
 def pixels_are_classified(call: Call) -> None:
@@ -104,7 +106,10 @@ Data2VecVisionModel = Specification(
     model_type="data2vec-vision",
     arguments=(PIXELS, MASKED, HEAD_MASK, *ASKED),
     output=BaseModelOutputWithPooling,
-    fields=fields_of(BaseModelOutputWithPooling, length="tokens"),
+    fields=tuple(
+        replace(field, meaning=POOLED) if field.name == "pooler_output" else field
+        for field in fields_of(BaseModelOutputWithPooling, length="tokens")
+    ),
     dimensions=dimensions,
     parts=("base", "mask_token"),
     switches={"mask_token": ("use_mask_token",)},
@@ -120,11 +125,6 @@ Data2VecVisionModel = Specification(
         ),
         "flax": ("pixel_values", "bool_masked_pos", *FLAX),
     },
-    meanings={
-        **MEANINGS,
-        "pooler_output": "the mean of the patches' last states, normalised, or with use_mean_pooling=False the class "
-        "token's last state",
-    },
 )
 
 
@@ -139,7 +139,6 @@ def _head(name: str, labels: Argument, output: type[ModelOutput], parts: tuple[s
         parts=("base", "mask_token", *parts),
         head="model",
         loss=loss,
-        meanings=MEANINGS,
         **more,
     )
 
@@ -172,6 +171,7 @@ Data2VecVisionForSemanticSegmentation = _head(
     switches={**Data2VecVisionModel.switches, "auxiliary_head": ("use_auxiliary_head",)},
     rules=(*RULES, image_has_coarse_cells, pixels_are_classified),
     targets=(Target("labels"),),
+    meanings=MEANINGS,
     positional={
         "tf": (
             *("pixel_values", "head_mask", "labels", "output_attentions", "output_hidden_states", "return_dict"),
