@@ -89,6 +89,11 @@ def image_has_coarse_cells(call: Call) -> None:
         )
 
 
+def maps_are_there(config) -> None:
+    """The segmentation head finds its maps of features among the states (see `stages`)."""
+    _ = config.stages
+
+
 RULES = (image_has_a_patch, image_has_the_configured_size, image_is_whole_patches, images_are_numbers)
 PIXELS = Argument("pixel_values", "float", ("batch", "channels", "height", "width"))
 MASKED = Argument("bool_masked_pos", "bool", ("batch", "patches"), needs=("mask_token", "config.use_mask_token=True"))
@@ -171,6 +176,7 @@ Data2VecVisionForSemanticSegmentation = _head(
     switches={**Data2VecVisionModel.switches, "auxiliary_head": ("use_auxiliary_head",)},
     rules=(*RULES, image_has_coarse_cells, pixels_are_classified),
     targets=(Target("labels"),),
+    fits=maps_are_there,
     meanings=MEANINGS,
     positional={
         "tf": (

@@ -20,6 +20,7 @@ from multimodal.checkpoints.layout import Kind
 from multimodal.parity import cases
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
+from multimodal.specs.rules import image_is_whole_patches, images_are_numbers
 
 BACKEND: str | None = None
 """The backend under test: `--backend`."""
@@ -272,6 +273,21 @@ def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[Ba
         name, "another channel count", {"pixel_values": channels},
         ("pixel_values", f"channels={count}", f"got {channels.shape}"),
     )  # fmt: skip
+    rules, good = specs.of(name).rules, rng.normal(size=(BATCH, count, IMAGE, IMAGE)).astype(np.float32)
+    if images_are_numbers in rules:
+        yield BadCall(name, "no image", {"pixel_values": good[:0]}, ("pixel_values", "at least one image", "got none"))
+        for value, shown_as in ((np.nan, "nan"), (np.inf, "inf")):
+            broken = good.copy()
+            broken.flat[-1] = value
+            yield BadCall(name, f"{value} among pixels", {"pixel_values": broken}, ("pixel_values", "finite", shown_as))
+    if image_is_whole_patches in rules:
+        cut = {"pixel_values": good[..., :-3], "interpolate_pos_encoding": True}
+        yield BadCall(
+            name,
+            "a part of a patch",
+            cut,
+            ("pixel_values", "whole number of patches of 8 x 8", f"got {IMAGE} x {IMAGE - 3}"),
+        )
     larger = rng.normal(size=(BATCH, count, IMAGE + 8, IMAGE)).astype(np.float32)
     yield BadCall(
         name, "another size", {"pixel_values": larger},
