@@ -1,4 +1,4 @@
-"""Bicubic resizing is PyTorch's, at the edges too.
+"""Bicubic resizing is PyTorch's, at the edges too; linear resizing and means of parts.
 
 `tests/golden/neutral/bicubic.json` has the weights of `torch.nn.functional.interpolate(mode="bicubic",
 align_corners=False, antialias=False)` in float64: what it makes of an identity matrix.
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multimodal.numeric.interpolation import bicubic_matrix
+from multimodal.numeric.interpolation import bicubic_matrix, bilinear_matrix, mean_matrix
 
 WEIGHTS = json.loads((Path(__file__).parent / "golden" / "neutral" / "bicubic.json").read_text())
 SIZES = [(3, 8), (8, 3), (14, 24), (5, 5), (1, 4), (7, 1)]
@@ -43,3 +43,28 @@ def test_resizing_the_mirror_image_is_mirroring_the_resized(before, after):
 @pytest.mark.parametrize("size", [1, 2, 5, 14])
 def test_the_same_size_changes_nothing(size):
     np.testing.assert_array_equal(bicubic_matrix(size, size), np.eye(size))
+
+
+def test_linear_weights_are_known_by_hand():
+    """Half-pixel centres: the first of four cells out of two lies beyond the first centre, and is that cell alone."""
+    np.testing.assert_allclose(bilinear_matrix(2, 4), [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    np.testing.assert_allclose(bilinear_matrix(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    np.testing.assert_allclose(bilinear_matrix(3, 2), [[0.75, 0.25, 0], [0, 0.25, 0.75]])
+
+
+def test_parts_of_a_mean_may_share_a_cell():
+    np.testing.assert_allclose(mean_matrix(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    np.testing.assert_allclose(mean_matrix(3, 2), [[0.5, 0.5, 0], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(mean_matrix(2, 3), [[1, 0], [0.5, 0.5], [0, 1]])
+    np.testing.assert_allclose(mean_matrix(5, 1), np.full((1, 5), 0.2))
+
+
+@pytest.mark.parametrize("matrix", [bilinear_matrix, mean_matrix])
+@pytest.mark.parametrize(("before", "after"), SIZES)
+def test_a_constant_and_the_mirror_image_stay_what_they_are(matrix, before, after):
+    weights = matrix(before, after)
+    assert weights.shape == (after, before)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-14)
+    np.testing.assert_allclose(weights[::-1, ::-1], weights, atol=1e-14)
+    np.testing.assert_array_equal(matrix(before, before), np.eye(before))

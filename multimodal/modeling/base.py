@@ -91,6 +91,8 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         if not isinstance(config, expected):
             raise ValueError(f"config: expected a {expected.__name__}, got {type(config).__name__}")
         settle_pruned_heads(config)  # it may have been set since the configuration was made
+        if self.spec.fits is not None:
+            self.spec.fits(config)
         self.config = config
         self.generation_config = GenerationConfig.from_model_config_values(config)
         self.parts = names.present_parts(config, self.spec, parts)

@@ -170,6 +170,8 @@ class Specification:
     """What arguments, fields and sizes mean that only this family has (see `specs.meanings`)."""
     switches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """{part: fields of the configuration that all have to be true for the class to have it}."""
+    fits: Callable[[Any], None] | None = None
+    """Raises ValueError for a configuration that is one of the family's and that the class cannot be made of."""
     towers: tuple[str, ...] = ("",)
     """What the names of each tower's states begin with, in the order of computation; caches and `cross_attentions` are the
     last one's."""

@@ -63,12 +63,10 @@ MEANINGS = {
     "logits_height": "cells of the scores, four for each patch",
     "logits_width": "cells of the scores, four for each patch",
     "ignored": "config.semantic_loss_ignore_index",
-    "patches": "patches of an image",
 }
 
 
-class Data2VecVisionModelOutputWithPooling(BaseModelOutputWithPooling):
-    """As every model with a pooling layer gives it."""
+POOLED = "the mean of the patches' last states, normalised, or with use_mean_pooling=False the class token's last state"
 
 
 def pixels_are_classified(call: Call) -> None:
@@ -91,6 +89,11 @@ def image_has_coarse_cells(call: Call) -> None:
         )
 
 
+def maps_are_there(config) -> None:
+    """The segmentation head finds its maps of features among the states (see `stages`)."""
+    _ = config.stages
+
+
 RULES = (image_has_a_patch, image_has_the_configured_size, image_is_whole_patches, images_are_numbers)
 PIXELS = Argument("pixel_values", "float", ("batch", "channels", "height", "width"))
 MASKED = Argument("bool_masked_pos", "bool", ("batch", "patches"), needs=("mask_token", "config.use_mask_token=True"))
@@ -107,8 +110,11 @@ Data2VecVisionModel = Specification(
     name="Data2VecVisionModel",
     model_type="data2vec-vision",
     arguments=(PIXELS, MASKED, HEAD_MASK, *ASKED),
-    output=Data2VecVisionModelOutputWithPooling,
-    fields=fields_of(Data2VecVisionModelOutputWithPooling, length="tokens"),
+    output=BaseModelOutputWithPooling,
+    fields=tuple(
+        replace(field, meaning=POOLED) if field.name == "pooler_output" else field
+        for field in fields_of(BaseModelOutputWithPooling, length="tokens")
+    ),
     dimensions=dimensions,
     parts=("base", "mask_token"),
     switches={"mask_token": ("use_mask_token",)},
@@ -124,11 +130,6 @@ Data2VecVisionModel = Specification(
         ),
         "flax": ("pixel_values", "bool_masked_pos", *FLAX),
     },
-    meanings={
-        **MEANINGS,
-        "pooler_output": "the mean of the patches' last states, normalised, or with use_mean_pooling=False the class "
-        "token's last state",
-    },
 )
 
 
@@ -143,7 +144,6 @@ def _head(name: str, labels: Argument, output: type[ModelOutput], parts: tuple[s
         parts=("base", "mask_token", *parts),
         head="model",
         loss=loss,
-        meanings=MEANINGS,
         **more,
     )
 
@@ -176,6 +176,8 @@ Data2VecVisionForSemanticSegmentation = _head(
     switches={**Data2VecVisionModel.switches, "auxiliary_head": ("use_auxiliary_head",)},
     rules=(*RULES, image_has_coarse_cells, pixels_are_classified),
     targets=(Target("labels"),),
+    fits=maps_are_there,
+    meanings=MEANINGS,
     positional={
         "tf": (
             *("pixel_values", "head_mask", "labels", "output_attentions", "output_hidden_states", "return_dict"),

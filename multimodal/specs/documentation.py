@@ -140,7 +140,7 @@ def _sizes(arguments: Iterable[Argument], fields: Iterable[Field]) -> list[str]:
     symbols: list = []
     for argument in arguments:
         for array in argument.inside or (argument,):
-            symbols += [*array.shape, *(array.other_shape or ()), array.low, array.high]
+            symbols += [*array.shape, *(array.other_shape or ()), array.low, array.high, array.besides]
     for field in fields:
         symbols += field.symbols()
     return list(dict.fromkeys(s for s in symbols if isinstance(s, str) and s and not s.isdigit()))

@@ -80,7 +80,7 @@ SIZES: dict[str, str] = {
     "channels": "colours of an image",
     "height": "of the image in pixels",
     "width": "of the image in pixels",
-    "patches": "patches of an image of the configured size",
+    "patches": "patches of an image",
     "tokens": "patches and the class token",
     "encoder_tokens": "positions of the encoder's output",
     "encoder_hidden": "the width of the encoder's states",

@@ -74,11 +74,33 @@ print(np.abs(found - expected).max() / np.abs(expected).max())
 """
 
 
+PICTURES_OF_PYTORCH = """
+import sys
+from pathlib import Path
+
+import examples
+import published
+
+[path] = examples.of("data2vec_vision", "pt_tf")
+print(*examples.run(path, published.data2vec_vision(Path(sys.argv[1])))["logits"].shape)
+"""
+
+
+def test_the_example_with_pytorch_s_pictures_and_tensorflow_s_model_runs(tmp_path):
+    """As documented, in a process of its own."""
+    assert in_a_process(PICTURES_OF_PYTORCH, tmp_path).split()[-4:] == ["1", "4", "56", "56"]
+
+
 def test_the_example_from_pytorch_to_tensorflow_runs_and_agrees(tmp_path):
     """The one example that names two frameworks, in a process of its own."""
+    assert float(in_a_process(FROM_PYTORCH, tmp_path).split()[-1]) < 1e-5
+
+
+def in_a_process(program, folder):
+    """What a program of two frameworks prints."""
     support = str(Path(__file__).parent / "support")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), support])}
-    command = [sys.executable, "-c", FROM_PYTORCH, str(tmp_path)]
+    command = [sys.executable, "-c", program, str(folder)]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-4000:]
-    assert float(process.stdout.split()[-1]) < 1e-5
+    return process.stdout

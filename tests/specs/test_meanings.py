@@ -17,7 +17,7 @@ def test_every_argument_field_and_size_has_a_meaning_and_no_meaning_is_left_over
     arguments, given = {a.name for a in ARRAYS}, {f.name for f in fields} | beside
     assert arguments - own == ARGUMENTS.keys() | {a.name for a in ARRAYS if a.meaning}
     assert given - own == FIELDS.keys() | {f.name for f in fields if f.meaning}
-    symbols = {s for a in ARRAYS for s in (*a.shape, *(a.other_shape or ()), a.low, a.high)}
+    symbols = {s for a in ARRAYS for s in (*a.shape, *(a.other_shape or ()), a.low, a.high, a.besides)}
     symbols |= {symbol for field in fields for symbol in field.symbols()}
     sizes = {s for s in symbols if isinstance(s, str) and s and not s.isdigit()}
     assert sizes - own == SIZES.keys()

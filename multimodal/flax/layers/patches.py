@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import PRECISION, Conv2D, Dropout
-from multimodal.numeric.interpolation import bicubic_matrix
+from multimodal.flax.layers.resampling import bicubic
 
 
 class PatchEmbeddings(nn.Module):
@@ -68,7 +68,7 @@ class PatchEmbeddings(nn.Module):
         if grid == self.grid:
             return self.positions
         rows, columns = (
-            jnp.asarray(bicubic_matrix(before, after), self.positions.dtype) for before, after in zip(self.grid, grid)
+            jnp.asarray(bicubic(before, after), self.positions.dtype) for before, after in zip(self.grid, grid)
         )
         table = self.positions[:, self.leading :].reshape(1, *self.grid, self.hidden_size)
         table = jnp.einsum("ij,xjkd,lk->xild", rows, table, columns, precision=PRECISION)

@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import PRECISION
-from multimodal.numeric.interpolation import bilinear_matrix
+from multimodal.flax.layers.resampling import bilinear
 from multimodal.numeric.windows import relative_index_with_token
 
 TOKENS = 3
@@ -34,14 +35,19 @@ class RelativePositionBias(nn.Module):
 
     def __call__(self, grid):  # -> 1 n q k
         table = jnp.asarray(self.resized(grid), self.dtype.computation)
-        return jnp.transpose(table[relative_index_with_token(*grid)], (2, 0, 1))[None]
+        return jnp.transpose(table[index(*grid)], (2, 0, 1))[None]
 
     def resized(self, grid):  # -> entries of the grid, n
         """The table for a grid of patches."""
         if grid == self.grid:
             return self.table
         before, after = ([2 * size - 1 for size in sizes] for sizes in (self.grid, grid))
-        rows, columns = (jnp.asarray(bilinear_matrix(*lengths), self.table.dtype) for lengths in zip(before, after))
+        rows, columns = (jnp.asarray(bilinear(*lengths), self.table.dtype) for lengths in zip(before, after))
         distances = self.table[:-TOKENS].reshape(*before, self.num_heads)
         distances = jnp.einsum("ij,jkn,lk->iln", rows, distances, columns, precision=PRECISION)
         return jnp.concatenate([distances.reshape(-1, self.num_heads), self.table[-TOKENS:]])
+
+
+def index(rows: int, columns: int) -> np.ndarray:
+    """`relative_index_with_token`."""
+    return relative_index_with_token(rows, columns)

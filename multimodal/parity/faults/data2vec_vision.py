@@ -21,23 +21,13 @@ def indexed(change: Callable[[Any], Any]) -> Callable[[str], contextlib.Abstract
 
 
 def resized_by(matrix: Any) -> Callable[[str], contextlib.AbstractContextManager]:
-    """Maps of features that are interpolated otherwise."""
+    """Maps of features, and tables of relative positions, that are interpolated otherwise."""
     return lambda backend: mock.patch.object(module_of(backend, "layers.resampling"), "bilinear_matrix", matrix)
 
 
 def pooled_by(matrix: Any) -> Callable[[str], contextlib.AbstractContextManager]:
     """Means of parts of a map that are taken otherwise."""
     return lambda backend: mock.patch.object(module_of(backend, "layers.resampling"), "mean_matrix", matrix)
-
-
-def table_by(matrix: Any) -> Callable[[str], contextlib.AbstractContextManager]:
-    """Tables of relative positions that are interpolated otherwise."""
-
-    def put_in(backend: str) -> contextlib.AbstractContextManager:
-        path = "layers.resampling" if backend == "tf" else "layers.relative"
-        return mock.patch.object(module_of(backend, path), "bilinear_matrix", matrix)
-
-    return put_in
 
 
 def nearest(before: int, after: int) -> np.ndarray:
@@ -136,8 +126,8 @@ FAULTS = (
         "a mean without the first patch", "data2vec-vision-masked",
         called("layers.heads", "MeanPooler", lambda old: lambda self, x: old(self, x[:, 1:])),
     ),
-    Fault("a table of relative positions by its nearest entries", "data2vec-vision-interpolated", table_by(nearest)),
-    Fault("a table of relative positions that keeps its corners", "data2vec-vision-interpolated", table_by(aligned)),
+    Fault("a table of relative positions by its nearest entries", "data2vec-vision-interpolated", resized_by(nearest)),
+    Fault("a table of relative positions that keeps its corners", "data2vec-vision-interpolated", resized_by(aligned)),
     Fault("the corners of maps kept", "data2vec-vision-pixels", resized_by(aligned)),
     Fault("nearest cells in the place of linear interpolation", "data2vec-vision-four-scales", resized_by(nearest)),
     Fault("parts of a pyramid of one cell each", "data2vec-vision-pixels", pooled_by(nearest)),

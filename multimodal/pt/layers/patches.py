@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.pt.layers.basic import Conv2D, Dropout
+from multimodal.pt.layers.resampling import bicubic
 
 
 class PatchEmbeddings(nn.Module):
@@ -54,9 +54,7 @@ class PatchEmbeddings(nn.Module):
         """The table of positions, interpolated to another grid of patches (section 3.2)."""
         if grid == self.grid:
             return self.positions
-        rows, columns = (
-            torch.from_numpy(bicubic_matrix(before, after)).to(self.positions) for before, after in zip(self.grid, grid)
-        )
+        rows, columns = (bicubic(before, after).to(self.positions) for before, after in zip(self.grid, grid))
         table = self.positions[:, self.leading :].unflatten(1, self.grid)
         table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)
         return torch.cat([self.positions[:, : self.leading], table], dim=1)

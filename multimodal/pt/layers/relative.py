@@ -6,8 +6,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.numeric.interpolation import bilinear_matrix
 from multimodal.numeric.windows import relative_index_with_token
+from multimodal.pt.layers.resampling import bilinear
 
 TOKENS = 3
 """Entries behind the distances: from the token, to the token, of the token to itself."""
@@ -26,15 +26,20 @@ class RelativePositionBias(nn.Module):
         self.table = nn.Parameter(torch.empty(entries, num_heads, dtype=dtype))
 
     def forward(self, grid):  # -> 1 n q k
-        index = torch.from_numpy(relative_index_with_token(*grid)).to(self.table.device)
-        return self.resized(grid)[index].permute(2, 0, 1)[None]
+        return self.resized(grid)[index(*grid).to(self.table.device)].permute(2, 0, 1)[None]
 
     def resized(self, grid):  # -> entries of the grid, n
         """The table for a grid of patches."""
         if grid == self.grid:
             return self.table
         before, after = ([2 * size - 1 for size in sizes] for sizes in (self.grid, grid))
-        rows, columns = (torch.from_numpy(bilinear_matrix(*lengths)).to(self.table) for lengths in zip(before, after))
+        rows, columns = (bilinear(*lengths).to(self.table) for lengths in zip(before, after))
         distances = self.table[:-TOKENS].unflatten(0, before)
         distances = torch.einsum("ij,jkn,lk->iln", rows, distances, columns).flatten(0, 1)
         return torch.cat([distances, self.table[-TOKENS:]])
+
+
+@torch.compiler.assume_constant_result  # torch.compile does not look into NumPy
+def index(rows: int, columns: int) -> torch.Tensor:
+    """`relative_index_with_token`."""
+    return torch.from_numpy(relative_index_with_token(rows, columns))

@@ -90,6 +90,37 @@ def test_an_image_smaller_than_a_patch_is_refused(loaded, kit):
     refused(kit, loaded("ViTModel"), *words, pixel_values=image, interpolate_pos_encoding=True)
 
 
+PIXELS = "Data2VecVisionForSemanticSegmentation"
+
+
+class TestPixels:
+    """What only a classifier of pixels can be given wrongly."""
+
+    @pytest.fixture
+    def given(self, loaded):
+        return zoo.inputs(PIXELS, loaded(PIXELS).config, 1, "labels")
+
+    def test_labels_of_another_size_are_refused(self, loaded, kit, given):
+        words = ("labels", "height=32, width=32", "got (2, 16, 32)")
+        refused(kit, loaded(PIXELS), *words, **given | {"labels": given["labels"][:, ::2]})
+
+    def test_one_number_outside_of_the_classes_is_ignored_and_every_other_refused(self, loaded, kit, given):
+        ignored, wrong = given["labels"].copy(), given["labels"].copy()
+        ignored[:, 0], wrong[:, 0] = 255, 254
+        assert np.isfinite(kit.numpy(kit.call(loaded(PIXELS), **given | {"labels": ignored}).loss))
+        refused(kit, loaded(PIXELS), "labels: expected values in [0, 4) or 255", "254", **given | {"labels": wrong})
+
+    def test_an_image_of_one_patch_has_no_coarse_map(self, public, kit):
+        model = public(PIXELS)(zoo.config(PIXELS, num_hidden_layers=3, out_indices=[1, 2, 3, 4]))
+        image = np.zeros((1, 3, 32, 8), np.float32)
+        words = ("pixel_values", "at least two patches", "16 x 16", "got 32 x 8")
+        refused(kit, model, *words, pixel_values=image, interpolate_pos_encoding=True)
+
+    def test_pixels_of_one_class_have_no_loss(self, public, kit, given):
+        model = public(PIXELS)(zoo.config(PIXELS, num_labels=1))
+        refused(kit, model, "labels", "at least two classes", "got one of 1", **given | {"labels": given["labels"] * 0})
+
+
 class TestComposite:
     """What only the composite can be given wrongly."""
 

@@ -154,6 +154,9 @@ DECODER = of_blocks("transformer", 2, BIASES)
 BOTH = ["cross.blocks.0.cross_attention.out.bias"]
 SITES = {
     "ViTModel": {"last_hidden_state": ["embeddings.positions", *of_blocks("transformer", 2, BIASES[::2])]},
+    "Data2VecVisionModel": {
+        "last_hidden_state": ["embeddings.positions", *of_blocks("transformer", 2, BIASES[::2])]
+    },
     "BertModel": {"last_hidden_state": ["embeddings.norm.bias", *DECODER]},
     "GPT2Model": {"last_hidden_state": ["embeddings.tokens.weight", *DECODER]},
     "Data2VecTextModel": {"last_hidden_state": ["embeddings.norm.bias", *DECODER]},
@@ -170,6 +173,8 @@ SITES = {
 }  # fmt: skip
 """{class: {field: tensors that end what each of its dropouts gets}}: site i adds 2^i wherever it does not drop."""
 RATES = {"GPT2Model": {"embd_pdrop": 0.25, "resid_pdrop": 0.5, "attn_pdrop": 0.5}}
+PLAIN = {"Data2VecVisionModel": {"use_absolute_position_embeddings": True, "layer_scale_init_value": 0.0}}
+"""Settings without which a class scales, or has no position, where it drops."""
 EVEN = {"hidden_dropout_prob": 0.5, "attention_probs_dropout_prob": 0.5}
 
 
@@ -182,7 +187,7 @@ class TestModel:
         few = {"l_layers": 1, "r_layers": 1, "x_layers": 1} if name == "LxmertModel" else {}
         wide = {"n_embd" if name == "GPT2Model" else "hidden_size": WIDTH}
         epsilon = {"layer_norm_epsilon" if name == "GPT2Model" else "layer_norm_eps": 1e8}
-        config = zoo.config(name, **wide, **epsilon, **few, **RATES.get(name, EVEN))
+        config = zoo.config(name, **wide, **epsilon, **few, **RATES.get(name, EVEN), **PLAIN.get(name, {}))
         made = kit.seeded(lambda: public(name)(config), 1)
         rows = ((row, self.tensor(name, row)) for row in made.rows())
         made._load((row.name, to_backend(value, row.kind, made.backend)) for row, value in rows)

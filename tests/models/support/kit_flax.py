@@ -13,9 +13,9 @@ from flax.traverse_util import flatten_dict
 
 import multimodal.flax
 from multimodal.dtypes import Types
+from multimodal.flax.weights import collections, named_tensors
 from multimodal.flax.weights import fetch as fetch_params
 from multimodal.flax.weights import load as load_params
-from multimodal.flax.weights import named_tensors
 
 NAME, PREFIX = "flax", "Flax"
 MODULE = multimodal.flax
@@ -66,18 +66,25 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     """(loss, {our name: gradient}), in training mode where a seed is given."""
     mode = {} if seed is None else {"train": True, "dropout_rng": jax.random.key(seed, impl="rbg")}  # compiles fastest
 
-    def loss(params, inputs):
-        return model(**inputs, params=params, **mode).loss
+    variables = collections(model.params)
 
-    value, found = jax.jit(jax.value_and_grad(loss))(model.params, inputs)
+    def loss(trained, inputs):
+        return _output(model(**inputs, params={**variables, "params": trained}, **mode)).loss
+
+    value, found = jax.jit(jax.value_and_grad(loss))(variables["params"], inputs)
     return float(value), fetch_params(found)
+
+
+def _output(answer: Any) -> Any:
+    """What a call gives, without the new state of a class with state in training."""
+    return answer[0] if type(answer) is tuple else answer
 
 
 def computations(model: Any, inputs: dict[str, Any]) -> float:
     """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
 
     def loss(params):
-        return model(**inputs, params=params, train=True, dropout_rng=jax.random.key(1)).loss
+        return _output(model(**inputs, params=params, train=True, dropout_rng=jax.random.key(1))).loss
 
     def activations(function):
         program = str(jax.make_jaxpr(function)(model.params))
@@ -91,7 +98,7 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
 
     def loss(params, inputs, key):
-        return model(**inputs, params=params, train=True, dropout_rng=key).loss
+        return _output(model(**inputs, params=params, train=True, dropout_rng=key)).loss
 
     program = jax.jit(loss)
     return [float(program(model.params, inputs, jax.random.key(seed, impl="rbg"))) for seed in seeds]
@@ -99,7 +106,7 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
 
 def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     """One call in training mode, with NumPy arguments and a seed."""
-    return model(**inputs, train=True, dropout_rng=jax.random.key(seed, impl="rbg"))
+    return _output(model(**inputs, train=True, dropout_rng=jax.random.key(seed, impl="rbg")))
 
 
 def layer(path: str) -> Any:

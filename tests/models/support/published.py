@@ -8,6 +8,7 @@ from pathlib import Path
 
 import zoo
 
+from multimodal.processors.beit import BeitImageProcessor
 from multimodal.processors.vit import ViTImageProcessor
 
 VOCABULARIES = Path(__file__).parents[2] / "golden" / "processors" / "vocab"
@@ -33,6 +34,23 @@ def vision_encoder_decoder(root: Path) -> Path:
     tokens = {"decoder_start_token_id": end, "pad_token_id": end, "eos_token_id": end}
     same_width = zoo.half("gpt2", **fields, n_embd=vit.hidden_size)  # so without a projection, as the published one is
     zoo.write(captioner, zoo.COMPOSITE, zoo.config(zoo.COMPOSITE, same_width, **tokens), seed=4)
+    return root
+
+
+def data2vec_vision(root: Path) -> Path:
+    """An encoder, and a classifier that knows one class by several numbers, for pictures of the documented size.
+
+    As many layers as published: the maps that a segmenter looks at are of layers up to the last.
+    """
+    classes = {
+        "facebook/data2vec-vision-base": "Data2VecVisionModel",
+        "facebook/data2vec-vision-base-ft1k": "Data2VecVisionForImageClassification",
+    }
+    for name, class_name in classes.items():
+        config = zoo.half("data2vec-vision", image_size=224, patch_size=16, num_hidden_layers=12)
+        config.out_indices, config.id2label = [3, 5, 7, 11], dict.fromkeys(range(4), "remote control, remote")
+        zoo.write(root / name, class_name, config)
+        BeitImageProcessor(size=224, crop_size=224).save_pretrained(root / name)
     return root
 
 

@@ -16,9 +16,11 @@ from safetensors.numpy import save_file
 
 from multimodal import registry, specs
 from multimodal.checkpoints import names
+from multimodal.checkpoints.layout import Kind
 from multimodal.parity import cases
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
+from multimodal.specs.rules import image_is_whole_patches, images_are_numbers
 
 BACKEND: str | None = None
 """The backend under test: `--backend`."""
@@ -108,8 +110,19 @@ def changes(name: str) -> Iterator[Callable[[Any], None]]:
 def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
     """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
     rng = np.random.default_rng(seed)
-    shapes = {row.published: row.published_shape for row in names.rows(of, specs.of(name))}
-    return {key: rng.normal(0.0, 0.4, shape).astype(np.float32) for key, shape in sorted(shapes.items())}
+    rows = {row.published: row for row in names.rows(of, specs.of(name))}
+    drawn = {key: rng.normal(0.0, 0.4, row.published_shape).astype(np.float32) for key, row in sorted(rows.items())}
+    return {key: _usable(rows[key], value) for key, value in drawn.items()}
+
+
+def _usable(row: names.Row, value: np.ndarray) -> np.ndarray:
+    """Variances are positive, and a convolution sums over so many values that they stay as large as of a linear layer."""
+    if row.kind is Kind.RUNNING_VARIANCE:
+        return np.exp(value)
+    if row.kind in (Kind.CONV2D, Kind.TRANSPOSED_CONV2D):
+        count = np.prod([row.shape[axis] for axis in row.kind.record.summed])
+        return value * np.float32(min(1.0, (SIZES["hidden_size"] / count) ** 0.5))
+    return value
 
 
 def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) -> Path:
@@ -260,6 +273,21 @@ def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[Ba
         name, "another channel count", {"pixel_values": channels},
         ("pixel_values", f"channels={count}", f"got {channels.shape}"),
     )  # fmt: skip
+    rules, good = specs.of(name).rules, rng.normal(size=(BATCH, count, IMAGE, IMAGE)).astype(np.float32)
+    if images_are_numbers in rules:
+        yield BadCall(name, "no image", {"pixel_values": good[:0]}, ("pixel_values", "at least one image", "got none"))
+        for value, shown_as in ((np.nan, "nan"), (np.inf, "inf")):
+            broken = good.copy()
+            broken.flat[-1] = value
+            yield BadCall(name, f"{value} among pixels", {"pixel_values": broken}, ("pixel_values", "finite", shown_as))
+    if image_is_whole_patches in rules:
+        cut = {"pixel_values": good[..., :-3], "interpolate_pos_encoding": True}
+        yield BadCall(
+            name,
+            "a part of a patch",
+            cut,
+            ("pixel_values", "whole number of patches of 8 x 8", f"got {IMAGE} x {IMAGE - 3}"),
+        )
     larger = rng.normal(size=(BATCH, count, IMAGE + 8, IMAGE)).astype(np.float32)
     yield BadCall(
         name, "another size", {"pixel_values": larger},
