@@ -5,6 +5,9 @@ from multimodal.auto import AutoFeatureExtractor as AutoFeatureExtractor
 from multimodal.auto import AutoImageProcessor as AutoImageProcessor
 from multimodal.auto import AutoProcessor as AutoProcessor
 from multimodal.auto import AutoTokenizer as AutoTokenizer
+from multimodal.configs.align import AlignConfig as AlignConfig
+from multimodal.configs.align import AlignTextConfig as AlignTextConfig
+from multimodal.configs.align import AlignVisionConfig as AlignVisionConfig
 from multimodal.configs.base import PretrainedConfig as PretrainedConfig
 from multimodal.configs.bert import BertConfig as BertConfig
 from multimodal.configs.data2vec_text import Data2VecTextConfig as Data2VecTextConfig
@@ -22,6 +25,10 @@ from multimodal.flax.auto import FlaxAutoModelForQuestionAnswering as FlaxAutoMo
 from multimodal.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
 from multimodal.flax.auto import FlaxAutoModelForTokenClassification as FlaxAutoModelForTokenClassification
 from multimodal.flax.auto import FlaxAutoModelForVision2Seq as FlaxAutoModelForVision2Seq
+from multimodal.flax.auto import FlaxAutoModelForZeroShotImageClassification as FlaxAutoModelForZeroShotImageClassification
+from multimodal.flax.models.align import FlaxAlignModel as FlaxAlignModel
+from multimodal.flax.models.align import FlaxAlignTextModel as FlaxAlignTextModel
+from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVisionModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
@@ -65,6 +72,10 @@ from multimodal.pt.auto import AutoModelForQuestionAnswering as AutoModelForQues
 from multimodal.pt.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from multimodal.pt.auto import AutoModelForTokenClassification as AutoModelForTokenClassification
 from multimodal.pt.auto import AutoModelForVision2Seq as AutoModelForVision2Seq
+from multimodal.pt.auto import AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification
+from multimodal.pt.models.align import AlignModel as AlignModel
+from multimodal.pt.models.align import AlignTextModel as AlignTextModel
+from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM
@@ -93,6 +104,10 @@ from multimodal.tf.auto import TFAutoModelForQuestionAnswering as TFAutoModelFor
 from multimodal.tf.auto import TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification
 from multimodal.tf.auto import TFAutoModelForTokenClassification as TFAutoModelForTokenClassification
 from multimodal.tf.auto import TFAutoModelForVision2Seq as TFAutoModelForVision2Seq
+from multimodal.tf.auto import TFAutoModelForZeroShotImageClassification as TFAutoModelForZeroShotImageClassification
+from multimodal.tf.models.align import TFAlignModel as TFAlignModel
+from multimodal.tf.models.align import TFAlignTextModel as TFAlignTextModel
+from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM

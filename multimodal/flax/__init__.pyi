@@ -9,6 +9,10 @@ from multimodal.flax.auto import FlaxAutoModelForQuestionAnswering as FlaxAutoMo
 from multimodal.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
 from multimodal.flax.auto import FlaxAutoModelForTokenClassification as FlaxAutoModelForTokenClassification
 from multimodal.flax.auto import FlaxAutoModelForVision2Seq as FlaxAutoModelForVision2Seq
+from multimodal.flax.auto import FlaxAutoModelForZeroShotImageClassification as FlaxAutoModelForZeroShotImageClassification
+from multimodal.flax.models.align import FlaxAlignModel as FlaxAlignModel
+from multimodal.flax.models.align import FlaxAlignTextModel as FlaxAlignTextModel
+from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVisionModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM

@@ -9,6 +9,10 @@ from multimodal.pt.auto import AutoModelForQuestionAnswering as AutoModelForQues
 from multimodal.pt.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from multimodal.pt.auto import AutoModelForTokenClassification as AutoModelForTokenClassification
 from multimodal.pt.auto import AutoModelForVision2Seq as AutoModelForVision2Seq
+from multimodal.pt.auto import AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification
+from multimodal.pt.models.align import AlignModel as AlignModel
+from multimodal.pt.models.align import AlignTextModel as AlignTextModel
+from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM

@@ -9,6 +9,10 @@ from multimodal.tf.auto import TFAutoModelForQuestionAnswering as TFAutoModelFor
 from multimodal.tf.auto import TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification
 from multimodal.tf.auto import TFAutoModelForTokenClassification as TFAutoModelForTokenClassification
 from multimodal.tf.auto import TFAutoModelForVision2Seq as TFAutoModelForVision2Seq
+from multimodal.tf.auto import TFAutoModelForZeroShotImageClassification as TFAutoModelForZeroShotImageClassification
+from multimodal.tf.models.align import TFAlignModel as TFAlignModel
+from multimodal.tf.models.align import TFAlignTextModel as TFAlignTextModel
+from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM
