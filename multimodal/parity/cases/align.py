@@ -17,6 +17,7 @@ IMAGE_TOWER = {
     "drop_connect_rate": RATES["drop_connect_rate"], "batch_norm_momentum": 0.9,
 }  # fmt: skip
 BOTH = {"model_type": "align", "text_config": TEXT_TOWER, "vision_config": IMAGE_TOWER, "projection_dim": 20}
+TINY = {"type_vocab_size": 2}
 PICTURE = {"height": 18, "width": 24}
 PAIRS = {**TEXT, **PICTURE, "images": 2}
 CASES = (
