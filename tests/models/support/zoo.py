@@ -5,6 +5,7 @@ No framework, and nothing of one family: what a tiny model of it has otherwise s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,6 +108,26 @@ def _has_heads(of: Any) -> bool:
     return hasattr(of, "num_attention_heads") and isinstance(of.num_hidden_layers, int)
 
 
+def text(of: Any) -> Any:
+    """The configuration that has a vocabulary: a half's, in a composite."""
+    return next((getattr(of, side) for side in ("decoder", "text_config") if side in of.halves), of)
+
+
+def shallow(name: str, **changes: Any) -> Any:
+    """A tiny configuration of few layers, with some fields of it, or of every half, changed: compiling gradients is slow."""
+    model_type = specs.of(name).model_type
+    if name == COMPOSITE:
+        encoder, decoder = half("vit", num_hidden_layers=1, **changes), half("gpt2", n_layer=1, **changes)
+        return config(name, decoder, encoder=encoder)
+    inside = {side: half(of, **_few(of), **changes) for side, of in cases.halves(model_type).items()}
+    return config(name, **_few(model_type), **changes, **inside)
+
+
+def _few(model_type: str) -> dict[str, int]:
+    fields = {field.name for field in dataclasses.fields(registry.config_class_of(model_type))}
+    return {name: 1 for name in ("num_hidden_layers", "n_layer", "l_layers", "r_layers", "x_layers") if name in fields}
+
+
 def changes(name: str) -> Iterator[Callable[[Any], None]]:
     """Every change of architecture that a class knows, as functions of a model."""
     if resizes(name):
@@ -119,14 +140,14 @@ def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
     """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
     rng = np.random.default_rng(seed)
     rows = {row.published: row for row in names.rows(of, specs.of(name))}
-    drawn = {key: rng.normal(0.0, 0.4, row.published_shape).astype(np.float32) for key, row in sorted(rows.items())}
+    drawn = {key: np.asarray(rng.normal(0.0, 0.4, row.published_shape), np.float32) for key, row in sorted(rows.items())}
     return {key: _usable(rows[key], value) for key, value in drawn.items()}
 
 
 def _usable(row: names.Row, value: np.ndarray) -> np.ndarray:
-    """Variances are positive, and a convolution sums over so many values that they stay as large as of a linear layer."""
-    if row.kind is Kind.RUNNING_VARIANCE:
-        return np.exp(value)
+    """Variances and temperatures are positive, and a convolution that sums over more values than a layer has smaller ones."""
+    if row.kind in (Kind.RUNNING_VARIANCE, Kind.SCALAR):
+        return np.asarray(np.exp(value))
     if row.kind in (Kind.CONV2D, Kind.TRANSPOSED_CONV2D):
         count = np.prod([row.shape[axis] for axis in row.kind.record.summed])
         return value * np.float32(min(1.0, (SIZES["hidden_size"] / count) ** 0.5))
@@ -190,6 +211,14 @@ def main_field(name: str) -> str:
     return next(field.name for field in specs.of(name).fields if field.name != "loss")
 
 
+def by_row(name: str) -> tuple[str, ...]:
+    """Fields of which each row is about one example alone: the main one, or where that compares examples what it compares."""
+    rows = [field for field in specs.of(name).fields if field.name != "loss"]
+    if {"batch", "images"}.issubset(rows[0].shape):
+        return tuple(field.name for field in rows if len({"batch", "images"}.intersection(field.shape)) == 1)
+    return (rows[0].name,)
+
+
 def main(out: Any) -> Any:
     """The value of that field."""
     return next(out[name] for name in out if name != "loss")
@@ -243,10 +272,10 @@ def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
 ) -> Iterator[BadCall]:
     value = good[argument.name]
-    deep = value[None]
+    deep, first = value[None], next(s for s in ("batch", "images", "heads") if s in argument.shape)
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
-        (shown(argument.name), "expected shape", next(s for s in ("batch", "images", "heads") if s in argument.shape), f"got {deep.shape}"),
+        (shown(argument.name), "expected shape", first, f"got {deep.shape}"),
     )  # fmt: skip
     if argument.kind not in ("int", "mask"):
         return
