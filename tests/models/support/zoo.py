@@ -140,7 +140,9 @@ def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
     """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
     rng = np.random.default_rng(seed)
     rows = {row.published: row for row in names.rows(of, specs.of(name))}
-    drawn = {key: np.asarray(rng.normal(0.0, 0.4, row.published_shape), np.float32) for key, row in sorted(rows.items())}
+    drawn = {
+        key: np.asarray(rng.normal(0.0, 0.4, row.published_shape), np.float32) for key, row in sorted(rows.items())
+    }
     return {key: _usable(rows[key], value) for key, value in drawn.items()}
 
 
