@@ -94,12 +94,19 @@ def open_tokenizer(folder: Path) -> None:
 
 
 def open_processor(folder: Path) -> None:
-    """An image processor and one small picture."""
+    """An image processor, with a tokenizer where there is one, one small picture and what they say of themselves."""
     import numpy as np
 
-    from multimodal.auto import AutoImageProcessor
+    from multimodal.auto import AutoImageProcessor, AutoProcessor
 
-    AutoImageProcessor.from_pretrained(folder)(np.zeros((20, 31, 3), np.uint8), return_tensors="np")
+    picture = np.zeros((20, 31, 3), np.uint8)
+    processor = AutoImageProcessor.from_pretrained(folder)
+    processor(picture, return_tensors="np")
+    processor.to_json_string()
+    if hasattr(processor, "do_reduce_labels"):
+        processor(picture, picture[..., 0], return_tensors="np")
+    if (folder / "tokenizer.json").exists():
+        AutoProcessor.from_pretrained(folder)(images=picture)
 
 
 def open_picture(folder: Path) -> None:
@@ -157,7 +164,7 @@ KINDS = {
         Kind("merges.txt", _in(("RobertaTokenizer",), "merges.txt"), mutations.of_lines, open_tokenizer),
         Kind(
             "preprocessor_config.json",
-            _in(("vit", "deit"), "preprocessor_config.json"),
+            _in(("vit", "deit", "beit", "align"), "preprocessor_config.json"),
             mutations.of_json,
             open_processor,
         ),
@@ -176,12 +183,13 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit"):
+        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "beit"):
             (good / name).mkdir()
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
         _write_pictures(good)
+        _write_align(good / "align")
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
 
 
@@ -231,12 +239,21 @@ def _write_pictures(good: Path) -> None:
     import numpy as np
     from PIL import Image
 
+    from multimodal.processors.beit import BeitImageProcessor
     from multimodal.processors.deit import DeiTImageProcessor
     from multimodal.processors.vit import ViTImageProcessor
 
     ViTImageProcessor(size=8).save_pretrained(good / "vit")
     DeiTImageProcessor().save_pretrained(good / "deit")
+    BeitImageProcessor(size=16, crop_size=8, do_reduce_labels=True).save_pretrained(good / "beit")
     rows, columns = np.mgrid[:24, :30]
     picture = Image.fromarray(np.stack([rows * 9, columns * 8, rows * columns % 256], -1).astype(np.uint8))
     picture.save(good / "png" / "picture.png")
     picture.save(good / "jpeg" / "picture.jpg")
+
+
+def _write_align(folder: Path) -> None:
+    import multimodal
+
+    tokenizer = multimodal.BertTokenizerFast(str(VOCABULARIES / "bert" / "vocab.txt"))
+    multimodal.AlignProcessor(multimodal.EfficientNetImageProcessor(size=16), tokenizer).save_pretrained(folder)
