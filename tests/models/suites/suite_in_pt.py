@@ -10,6 +10,7 @@ import zoo
 from safetensors.numpy import load_file
 from torch.utils import _pytree
 
+from multimodal import specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.source import CheckpointError
 
@@ -266,6 +267,7 @@ def test_what_a_published_state_dict_lacks_is_an_error_or_stays(load, checkpoint
     torch.testing.assert_close(model.published_state_dict()[lacking], before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("class_name", [c for c in zoo.CLASSES if "output_attentions" in specs.of(c).names()])
 def test_eager_attention_never_asks_the_fused_kernel_and_computes_the_same(
     public, checkpoints, kit, class_name, loaded
 ):

@@ -18,7 +18,7 @@ MECHANISMS = ("BertModel", "LxmertForPreTraining", zoo.COMPOSITE)
 
 
 BY_NUMBER = (
-    *("logit_fc.2.weight", "fpn1.1.weight", ".bn.weight"),  # norms
+    *("logit_fc.2.weight", "fpn1.1.weight", ".bn.weight", "_bn.weight"),  # norms
     *("lambda_1", "lambda_2", "running_mean", "running_var"),  # what is neither norm nor bias
 )
 """Endings of vectors that the published recipe does not spare."""

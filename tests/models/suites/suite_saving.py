@@ -237,7 +237,9 @@ class TestBadCheckpoints:
         path = folder / "model.safetensors"
         tensors = load_file(path)
         layers = sorted(
-            name for name in tensors if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight"))
+            name
+            for name in tensors
+            if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight", "project_conv.weight"))
         )
         missing, misshapen = layers[0], layers[-1]
         shape = tensors[misshapen].shape
