@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from multimodal import __version__, reading
+from multimodal import __version__
+from multimodal.tasks import reading
 
 GPT2 = Path(__file__).parent / "golden" / "checkpoints" / "ved-vit-gpt2" / "pt-bin"
 COMMAND = [sys.executable, "-c", "from multimodal.cli import main; main()"]

@@ -22,6 +22,13 @@ def bicubic_matrix(before: int, after: int) -> np.ndarray:
     return matrix
 
 
+@functools.lru_cache(maxsize=64)
+def bilinear_matrix(before: int, after: int) -> np.ndarray:
+    """(after, before) weights of linear resizing with half-pixel centres, clamped at the edges, without antialiasing."""
+    centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    return np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(before)))
+
+
 def _cubic(distance: np.ndarray) -> np.ndarray:
     near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
     far = ((distance - 5) * distance + 8) * distance * CUBIC - 4 * CUBIC

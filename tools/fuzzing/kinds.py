@@ -105,7 +105,7 @@ def open_processor(folder: Path) -> None:
 def open_picture(folder: Path) -> None:
     """A picture as the reader of texts takes it."""
     from multimodal.processors.vit import ViTImageProcessor
-    from multimodal.reading import open_picture as read
+    from multimodal.tasks import open_picture as read
 
     (path,) = folder.iterdir()
     ViTImageProcessor(size=8)(read(path), return_tensors="np")
