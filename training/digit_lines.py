@@ -72,6 +72,19 @@ def held_out(count: int = 1000, seed: int = 0) -> Lines:
     return compose(load_scans(TEST), count, np.random.default_rng(seed))
 
 
+def kept_back(groups: int, scans: Scans | None = None, seed: int = 0, size: int = 100) -> list[Lines]:
+    """Groups of lines that the search is measured on: of test scans (or of `scans`) as they are, only enlarged, and of
+    rows of digits that nothing was trained on, each once in a group."""
+    rng = np.random.default_rng(seed)
+    scans = load_scans(TEST) if scans is None else scans
+    found: list[Lines] = []
+    while len(found) < groups:
+        lines = compose(scans, 20 * size, rng)  # of which a tenth is kept back
+        first = {text: place for place, text in reversed(list(enumerate(lines.texts()))) if is_kept_back(text)}
+        found.append(lines.only(np.array(sorted(first.values())[:size])))
+    return found
+
+
 def compose(scans: Scans, count: int, rng: np.random.Generator, strength: float = 0.0) -> Lines:
     """`count` lines with random length, digits, spacing, shift and contrast; `strength` of the glyphs' distortion."""
     lengths = rng.integers(SHORTEST, LONGEST + 1, count)
