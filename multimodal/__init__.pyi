@@ -41,11 +41,15 @@ from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecod
 from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel
 from multimodal.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel
 from multimodal.generation.config import GenerationConfig as GenerationConfig
+from multimodal.processors.align import AlignProcessor as AlignProcessor
 from multimodal.processors.batch import BatchEncoding as BatchEncoding
 from multimodal.processors.batch import BatchFeature as BatchFeature
+from multimodal.processors.beit import BeitFeatureExtractor as BeitFeatureExtractor
+from multimodal.processors.beit import BeitImageProcessor as BeitImageProcessor
 from multimodal.processors.bert import BertTokenizer as BertTokenizer
 from multimodal.processors.bert import BertTokenizerFast as BertTokenizerFast
 from multimodal.processors.deit import DeiTImageProcessor as DeiTImageProcessor
+from multimodal.processors.efficientnet import EfficientNetImageProcessor as EfficientNetImageProcessor
 from multimodal.processors.gpt2 import GPT2Tokenizer as GPT2Tokenizer
 from multimodal.processors.gpt2 import GPT2TokenizerFast as GPT2TokenizerFast
 from multimodal.processors.lxmert import LxmertTokenizer as LxmertTokenizer

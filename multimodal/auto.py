@@ -54,8 +54,10 @@ class _AutoProcessorBase:
     """Finds a processor's class: by the name its own file gives, else by the checkpoint's model_type."""
 
     kind = ""
-    file = ""
+    files: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    """Of the names of the classes that it makes."""
 
     def __init__(self) -> None:
         raise ValueError(f"{type(self).__name__}: use {type(self).__name__}.from_pretrained(name_or_path)")
@@ -68,25 +70,23 @@ class _AutoProcessorBase:
         hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
         name = cls._variant(name, kwargs.get("use_fast", True))
-        module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
         kwargs.pop("use_fast", None)
-        return getattr(module, name).from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
 
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
         from multimodal import hub
         from multimodal.files import read_json_object
 
-        path = hub.find_file(name_or_path, cls.file, **hub_options)
-        if path is None:
-            return None
-        values = read_json_object(Path(path))
-        for key in cls.keys:
-            name = values.get(key)
-            if not isinstance(name, str | None):
-                raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
-            if name and cls._ours(name) in PROCESSOR_MODULES:
-                return cls._ours(name)
+        for file in cls.files:
+            path = hub.find_file(name_or_path, file, **hub_options)
+            values = {} if path is None else read_json_object(Path(path))
+            for key in cls.keys:
+                name = values.get(key)
+                if not isinstance(name, str | None):
+                    raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
+                if name and name.endswith(cls.endings) and cls._ours(name) in PROCESSOR_MODULES:
+                    return cls._ours(name)
         return None
 
     @staticmethod
@@ -116,7 +116,8 @@ class _AutoProcessorBase:
 class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
-    kind, file, keys = "tokenizer", "tokenizer_config.json", ("tokenizer_class",)
+    kind, files, keys = "tokenizer", ("tokenizer_config.json",), ("tokenizer_class",)
+    endings = ("Tokenizer", "TokenizerFast")
 
     @staticmethod
     def _ours(name: str) -> str:
@@ -136,28 +137,38 @@ class AutoTokenizer(_AutoProcessorBase):
 class AutoImageProcessor(_AutoProcessorBase):
     """The image processor of a checkpoint."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("image_processor_type", "feature_extractor_type")
 
 
 class AutoFeatureExtractor(_AutoProcessorBase):
     """The feature extractor of a checkpoint: its audio one, or its image processor under the older name."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("feature_extractor_type", "image_processor_type")
 
 
 class AutoProcessor(_AutoProcessorBase):
-    """The processor of a checkpoint: the one that its family combines, else its image processor, else its tokenizer."""
+    """The processor of a checkpoint: the one that its files name or its family combines, else its image processor, else
+    its tokenizer."""
 
-    kind = "processor"
+    kind, keys, endings = "processor", ("processor_class",), ("Processor",)
+    files = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         from multimodal import hub
 
-        config = AutoConfig.from_pretrained(name_or_path, **hub.split_options(kwargs)[0])
-        row = family(config.model_type)
-        if "image_processor" in row.halves or row.image_processor:
-            return AutoImageProcessor.from_pretrained(name_or_path, **kwargs)
-        return AutoTokenizer.from_pretrained(name_or_path, **kwargs)
+        hub_options, _ = hub.split_options(kwargs)
+        name = cls._named(name_or_path, hub_options)
+        if name is None:
+            row = family(AutoConfig.from_pretrained(name_or_path, **hub_options).model_type)
+            name = row.processor
+            if name is None:
+                auto = AutoImageProcessor if "image_processor" in row.halves or row.image_processor else AutoTokenizer
+                return auto.from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
+
+
+def _processor_class(name: str) -> Any:
+    return getattr(importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}"), name)

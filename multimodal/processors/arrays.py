@@ -67,6 +67,14 @@ def tensor_maker(return_tensors: str) -> Callable[[np.ndarray], Any]:
         ) from error
 
 
+def tensor_like(array: np.ndarray, other: Any) -> Any:
+    """A NumPy array as one of the framework, and for PyTorch on the device, of `other`."""
+    name = type(other).__module__.split(".")[0]
+    if name == "torch":
+        return tensor_maker("pt")(array).to(other.device)
+    return tensor_maker({"tensorflow": "tf", "keras": "tf", "jax": "jax", "jaxlib": "jax"}.get(name, "np"))(array)
+
+
 def _torch_maker() -> Callable[[np.ndarray], Any]:
     import torch
 

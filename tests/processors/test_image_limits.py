@@ -2,7 +2,8 @@
 
 import json
 import struct
-import tracemalloc
+import threading
+import time
 import zlib
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 import multimodal
 from multimodal import registry
 from multimodal.processors.image import operations as ops
+from multimodal.processors.image import parallel
 from multimodal.processors.vit import ViTFeatureExtractor, ViTImageProcessor
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
@@ -21,9 +23,9 @@ NAMES = [n for n in registry.PROCESSOR_MODULES if n.endswith(("ImageProcessor", 
 
 @pytest.fixture(params=NAMES)
 def processor(request):
-    """One of each class, that does not crop."""
+    """One of each class, that does not crop, and divides by `image_std` once."""
     made = getattr(multimodal, request.param)
-    return made(**({"do_center_crop": False} if "do_center_crop" in made.arguments() else {}))
+    return made(**{name: False for name in ("do_center_crop", "include_top") if name in made.arguments()})
 
 
 def _png(path, width, height, rows=None):
@@ -46,10 +48,15 @@ def test_the_steps_one_by_one_are_the_whole(processor):
     size = {"height": 9, "width": 7}
     image = processor.resize(PICTURE, size=size)
     assert (image.shape, image.dtype) == ((9, 7, 3), np.uint8)
-    image = processor.rescale(image, scale=1 / 255)
+    image = processor.rescale(image, scale=1 / 255, **_without_offset(processor))
     image = processor.normalize(image, mean=processor.image_mean, std=processor.image_std)
     whole = processor(PICTURE, size=size, return_tensors="np", data_format="channels_last").pixel_values[0]
     np.testing.assert_array_equal(image, whole)
+
+
+def _without_offset(processor):
+    """EfficientNet's `rescale` takes 1 away unless it is told not to, as published."""
+    return {"offset": False} if "rescale_offset" in processor.arguments() else {}
 
 
 def test_steps_keep_the_channel_order_unless_asked(processor):
@@ -150,17 +157,30 @@ def test_pictures_in_strips_are_pictures_at_once(monkeypatch, tmp_path):
         np.testing.assert_array_equal(ops.rescale(PICTURE, 0.5, -1.0), (PICTURE * 0.5 - 1).astype(np.float32))
 
 
-def test_pictures_are_read_one_after_the_other(tmp_path):
-    paths = [_png(tmp_path / f"{i}.png", 1500, 1500) for i in range(4)]
-    made = ViTImageProcessor(size=8)
-    made(paths[0])
-    peaks = []
-    for count in (1, 4):
-        tracemalloc.start()
-        made(paths[:count])
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0]
+def test_no_more_pictures_are_in_memory_than_there_are_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "threads", lambda: 3)
+    paths = [_png(tmp_path / f"{i}.png", 40, 30) for i in range(12)]
+    there, most, lock = 0, [], threading.Lock()
+    load, resize = ops.load_image, ops.resize
+
+    def loaded(*arguments):
+        nonlocal there
+        with lock:
+            there += 1
+            most.append(there)
+        return load(*arguments)
+
+    def resized(*arguments, **options):
+        nonlocal there
+        time.sleep(0.002)
+        with lock:
+            there -= 1
+        return resize(*arguments, **options)
+
+    monkeypatch.setattr(ops, "load_image", loaded)
+    monkeypatch.setattr(ops, "resize", resized)
+    assert len(ViTImageProcessor(size=8)(paths)["pixel_values"]) == 12
+    assert max(most) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Image operations for every image processor: NumPy arrays (height, width, channels), Pillow for files and resizing.
 
-A picture enters as a Pillow image, a path, or any framework's array in either channel order; `read_images` checks it
-and brings it into the one form that the operations work on.
+A picture enters as a Pillow image, a path, or any framework's array in either channel order; `read_image` checks it
+and brings it into a form that the operations work on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import os
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,26 +44,28 @@ _MODE_NAMES = {"L": "grey", "LA": "grey with alpha", "1": "black and white", "P"
 
 
 class Picture(NamedTuple):
-    """An image's values (height, width, channels) and the channel order it came in."""
+    """An image as it was read, an RGB image of Pillow or an array (height, width, channels), the channel order it came
+    in, and what a message calls it."""
 
-    values: np.ndarray
+    image: np.ndarray | Image.Image
     data_format: str
+    place: str
+
+    @property
+    def values(self) -> np.ndarray:
+        """The array (height, width, channels)."""
+        return as_values(self.image)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)"""
+        if isinstance(self.image, Image.Image):
+            return self.image.height, self.image.width
+        return self.image.shape[0], self.image.shape[1]
 
 
-def read_images(images: Any, input_data_format: str | None = None, convert_rgb: bool = False) -> Iterator[Picture]:
-    """One image or a batch of them (a list, or an array with a leading axis), checked; one after the other, so that
-    no more than one need be in memory.
-
-    Accepts Pillow images, paths, and arrays of NumPy, PyTorch, TensorFlow or JAX with 1 or 3 channels, first or last;
-    `input_data_format` says which where the shape leaves it open, and then 2 or 4 channels will do too. `convert_rgb`
-    makes RGB of other Pillow modes. Errors: ValueError that names `images`, what was expected and the actual value.
-    """
-    checked_format("input_data_format", input_data_format, (FIRST, LAST, None))
-    return (read_image(image, input_data_format, convert_rgb, place) for place, image in _listed(images))
-
-
-def _listed(images: Any) -> list[tuple[str, Any]]:
-    """Every single image with the place it has in the argument."""
+def listed(images: Any) -> list[tuple[str, Any]]:
+    """Every image of one or a batch (a list, or an array with a leading axis), with the place it has in the argument."""
     if isinstance(images, list | tuple):
         if not images:
             raise ValueError("images: expected at least one image, got an empty list")
@@ -76,16 +78,21 @@ def _listed(images: Any) -> list[tuple[str, Any]]:
 
 
 def read_image(image: Any, data_format: str | None = None, convert_rgb: bool = False, place: str = "image") -> Picture:
-    """One image as `read_images` reads it; `place` is what a message calls it."""
+    """One image, checked; `place` is what a message calls it.
+
+    Accepts a Pillow image, a path, or an array of NumPy, PyTorch, TensorFlow or JAX with 1 or 3 channels, first or last;
+    `data_format` says which where the shape leaves it open, and then 2 or 4 channels will do too. `convert_rgb` makes
+    RGB of other Pillow modes. Errors: ValueError that names the place, what was expected and the actual value.
+    """
     if isinstance(image, Image.Image | str | os.PathLike):
-        return Picture(_values(_as_rgb(load_image(image, place), convert_rgb, place)), LAST)
+        return Picture(_as_rgb(load_image(image, place), convert_rgb, place), LAST, place)
     if not is_array(image):
         raise ValueError(f"{place}: expected a Pillow image, a path or an array, got {type(image).__name__}")
     array = to_numpy(image)
     accepted = (1, 3) if data_format is None else (1, 2, 3, 4)
     data_format = data_format or infer_data_format(array, place)
     _check_array(array, data_format, accepted, place)
-    return Picture(array if data_format == LAST else array.transpose(1, 2, 0), data_format)
+    return Picture(array if data_format == LAST else array.transpose(1, 2, 0), data_format, place)
 
 
 def load_image(source: Any, place: str = "images") -> Image.Image:
@@ -130,8 +137,10 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _values(image: Image.Image) -> np.ndarray:
+def as_values(image: np.ndarray | Image.Image) -> np.ndarray:
     """The picture's values, copied in strips: Pillow's own way holds all of them twice more."""
+    if not isinstance(image, Image.Image):
+        return image
     width, height = image.size
     rows = max(1, _STRIP // max(1, width))
     if rows >= height:
@@ -244,17 +253,25 @@ def checked_resample(resample: Any) -> Image.Resampling:
     return Image.Resampling(resample)
 
 
-def resize(image: np.ndarray, height: int, width: int, resample: int = Image.Resampling.BILINEAR) -> np.ndarray:
-    """Resize (height, width, channels) with Pillow, which works on 8 bits.
+def resize(
+    image: np.ndarray | Image.Image,
+    height: int,
+    width: int,
+    resample: int = Image.Resampling.BILINEAR,
+    place: str = "images",
+) -> np.ndarray:
+    """Resize (height, width, channels), or an image of Pillow, with Pillow, which works on 8 bits.
 
     Whole numbers in 0..255 (of any dtype) come back as uint8. Fractions in 0..1 are rounded down to 8 bits for the
     resizing, as published, and come back as float32 in 0..1. Anything else is a ValueError.
     """
+    if isinstance(image, Image.Image):
+        return np.asarray(image.resize((width, height), resample=checked_resample(resample)))
     whole = image.dtype == np.uint8 or image.dtype.kind in "bui" or bool((image == np.floor(image)).all())
     low, high = (0, 255) if whole else (0, 1)
     if image.dtype != np.uint8 and (image.min() < low or image.max() > high):
         raise ValueError(
-            "images: expected whole numbers in 0..255 or fractions in 0..1 to resize, "
+            f"{place}: expected whole numbers in 0..255 or fractions in 0..1 to resize, "
             f"got {image.dtype} in {image.min()}..{image.max()}; pass do_resize=False for other values"
         )
     eight_bit = (image if whole else image * 255).astype(np.uint8, copy=False)
@@ -269,7 +286,7 @@ def _picture(values: np.ndarray) -> Image.Image:
     if values.size <= _STRIP:
         return Image.fromarray(values)
     picture = Image.new(Image.fromarray(values[:1]).mode, values.shape[1::-1])
-    for rows in _strips(values):
+    for rows in strips(values):
         picture.paste(Image.fromarray(values[rows]), (0, rows.start))
     return picture
 
@@ -287,7 +304,7 @@ def rescale(image: np.ndarray, factor: float, offset: float = 0.0) -> np.ndarray
     """`image * factor + offset`, as float32."""
     factor = checked_factor(factor)
     scaled = np.empty(image.shape, np.float32)
-    for rows in _strips(image):  # the products are float64: all at once they take eight times a picture
+    for rows in strips(image):  # the products are float64: all at once they take eight times a picture
         products = image[rows] * factor
         scaled[rows] = products + offset if offset else products
     return scaled
@@ -307,7 +324,7 @@ def _is_finite(number: Any) -> bool:
         return False
 
 
-def _strips(image: np.ndarray) -> Iterator[slice]:
+def strips(image: np.ndarray) -> Iterator[slice]:
     """The rows of an image, some at a time."""
     rows = max(1, _STRIP // max(1, image[0].size)) if len(image) else 1
     return (slice(top, top + rows) for top in range(0, len(image), rows))
@@ -341,10 +358,16 @@ def checked_channels(name: str, value: Any, channels: int | None = None) -> np.n
     return numbers.astype(np.float32)
 
 
-def warn_if_scaled(image: np.ndarray) -> None:
-    """Warn where rescaling would be the second time: floating values that are all in 0..1 already."""
-    if image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
-        warnings.warn(
-            "images: values are in 0..1 already and do_rescale=True scales them again; pass do_rescale=False",
-            stacklevel=3,
-        )
+def is_scaled(image: np.ndarray | Image.Image) -> bool:
+    """Whether values are in 0..1 already, so that rescaling would be the second time."""
+    return isinstance(image, np.ndarray) and image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1
+
+
+def step(
+    image: Any, data_format: str | None, input_data_format: str | None, function: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """One step on one image, back in the channel order it came in or the one that is asked for."""
+    for name, value in (("data_format", data_format), ("input_data_format", input_data_format)):
+        checked_format(name, value, (FIRST, LAST, None))
+    picture = read_image(image, input_data_format)
+    return to_data_format(function(picture.values), data_format or picture.data_format)
