@@ -87,6 +87,19 @@ FAMILIES: dict[str, Family] = {
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
     ),
     "deit": Family("DeiTConfig", "deit", {"AutoModel": "DeiTModel"}, image_processor="DeiTImageProcessor"),
+    "align": Family(
+        "AlignConfig",
+        "align",
+        {"AutoModel": "AlignModel", "AutoModelForZeroShotImageClassification": "AlignModel"},
+        tokenizers=("BertTokenizer", "BertTokenizerFast"),
+    ),
+    "align_text_model": Family(
+        "AlignTextConfig",
+        "align",
+        {"AutoModel": "AlignTextModel"},
+        tokenizers=("BertTokenizer", "BertTokenizerFast"),
+    ),
+    "align_vision_model": Family("AlignVisionConfig", "align", {"AutoModel": "AlignVisionModel"}),
 }
 
 PROCESSOR_MODULES = {
@@ -121,6 +134,7 @@ MODEL_AUTO = {
     "AutoModelForPreTraining": "The model with all pre-training heads",
     "AutoModelForQuestionAnswering": "The question answering model",
     "AutoModelForVision2Seq": "The image-to-text model",
+    "AutoModelForZeroShotImageClassification": "The model that compares images with texts",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 

@@ -35,11 +35,9 @@ def check(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Any) -> Non
 
 
 def _check_layers(config: Any, tensors: int, where: Any) -> None:
-    one = _with(config, dict.fromkeys(config.stacks, 1))
-    first = _base_names(one)
-    for setting in config.stacks:
-        each = len(_base_names(_with(one, {setting: 2})) - first)
-        layers = getattr(config, setting)
+    first = _base_names(config.with_layers({}))
+    for setting, layers in config.layer_counts().items():
+        each = len(_base_names(config.with_layers({setting: 2})) - first)
         if layers * each > _TIMES * tensors + _TENSORS_BESIDE:
             raise CheckpointError(
                 f"{where}: {config.aliases.get(setting, setting)}: expected at most {tensors // each} (a layer has "
@@ -56,9 +54,7 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
     needed = _elements(config)
     if needed <= most:
         return
-    setting = min(
-        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, {name: 1})))
-    )
+    setting = min(_sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_least(config, name))))
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "
         f"{getattr(config, setting)}, which makes them {needed}"
@@ -82,8 +78,17 @@ def _sizes(config: Any) -> list[str]:
 
 
 def _usual(config: Any, setting: str) -> Any:
-    """A configuration with one setting as the architecture has it."""
-    return _with(config, {setting: getattr(type(config)(), setting, 1)})
+    """A configuration with one setting as the architecture has it, where it has as many numbers."""
+    usual, own = getattr(type(config)(), setting, 1), getattr(config, setting)
+    if isinstance(own, list | tuple) and len(usual) != len(own):
+        return _least(config, setting)
+    return _with(config, {setting: usual})
+
+
+def _least(config: Any, setting: str) -> Any:
+    """A configuration with ones in a setting."""
+    own = getattr(config, setting)
+    return _with(config, {setting: [1] * len(own) if isinstance(own, list | tuple) else 1})
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

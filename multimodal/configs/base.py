@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -67,6 +67,8 @@ class PretrainedConfig(Publishable):
     """Other published spellings of a field: {alias: field}."""
     halves: ClassVar[dict[str, str]] = {}
     """Of a composite: {field that holds the configuration of a half: Auto class that builds it}."""
+    places: ClassVar[dict[str, str]] = {}
+    """{such a field: what the model, and the names of its tensors, call that half}, where it is not called alike."""
     stacks: ClassVar[tuple[str, ...]] = ("num_hidden_layers",)
     """Fields that count the layers of a stack."""
     attribute_map: ClassVar[dict[str, str]] = {}
@@ -313,6 +315,17 @@ class PretrainedConfig(Publishable):
         """Write `config.json` into `folder`, which is made where it does not exist."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_text(Path(folder) / CONFIG_NAME, self.to_json_string())
+
+    def layer_counts(self) -> dict[str, int]:
+        """{field of `stacks`: layers that it asks for}; of a field with a number for each stage the most of one."""
+        return {name: getattr(self, name) for name in self.stacks}
+
+    def with_layers(self, counts: Mapping[str, int]) -> Self:
+        """A copy, which nobody has validated, with other layers: one in each stack, or as many as `counts` says."""
+        changed = copy.copy(self)
+        for name in self.stacks:
+            setattr(changed, name, counts.get(name, 1))
+        return changed
 
     def override(self, **values: Any) -> None:
         """Set fields under any published spelling, and validate; ValueError for a keyword that means nothing here."""

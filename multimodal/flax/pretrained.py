@@ -22,7 +22,7 @@ from multimodal.flax import weights
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
 from multimodal.modeling.outputs import ModelOutput
-from multimodal.modeling.parts import expect_shape
+from multimodal.modeling.parts import INPUTS, expect_shape
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.specs.base import TEXT, Specification
 
@@ -210,10 +210,10 @@ class FlaxPretrainedModel(ModelBase):
     def _scorer(self, matrix: str, bias: str | None) -> jax.Array:
         return self._layer(matrix.removesuffix(".weight"))
 
-    def _part(self, model_class: type) -> Any:
-        part = model_class(self.config, dtype=self.dtype, param_dtype=self.param_dtype, _do_init=False)
+    def _part(self, model_class: type, config: Any, place: str) -> Any:
+        part = model_class(config, dtype=self.dtype, param_dtype=self.param_dtype, _do_init=False)
         part.recompute = self.recompute
-        part._parent = (self, self.spec.head)
+        part._parent = (self, place)
         return part
 
     def _is_trained(self, tensor: jax.Array) -> bool:
@@ -257,7 +257,7 @@ class FlaxPretrainedModel(ModelBase):
     def _embeddings(self) -> str:
         names = self.named_tensors()
         stem = f"{self.spec.head}.embeddings" if self.spec.head else "embeddings"
-        return next(name for name in (f"{stem}.tokens.weight", f"{stem}.patches.weight") if name in names)
+        return next(name for each in INPUTS if (name := f"{stem}.{each}.weight") in names)
 
     def gradient_checkpointing_enable(self) -> None:
         """Compute the blocks anew in the backward pass instead of keeping what is inside them."""

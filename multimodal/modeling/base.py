@@ -28,6 +28,7 @@ from multimodal.dtypes import dtype_name
 from multimodal.generation.config import CONFIG_NAME as GENERATION_CONFIG_NAME
 from multimodal.generation.config import GenerationConfig
 from multimodal.modeling.changes import Changeable
+from multimodal.modeling.outputs import ModelOutput
 from multimodal.modeling.parts import Parts
 from multimodal.modeling.published import PublishedNames, loading_info
 from multimodal.modeling.structures import Cache, checked_past_length, past_view
@@ -288,12 +289,9 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
 
         Fields that the network's output has under the same name fill themselves; `own` are all others.
         """
-        output_class = self.spec.output
-        found = network_output._asdict()
-        fields = {name: found.get(OTHER_NAMES.get(name, name)) for name in output_class.fields}
-        out = output_class(**{**fields, **own})
+        out = filled(self.spec.output, network_output, **own)
         out = out if (self.config.use_return_dict if return_dict is None else return_dict) else out.to_tuple()
-        state = found.get("state")
+        state = getattr(network_output, "state", None)
         return out if state is None else (out, state)
 
     def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
@@ -311,6 +309,13 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
     def can_generate(cls) -> bool:
         """Whether the class has `generate`."""
         return hasattr(cls, "generate")
+
+
+def filled(output_class: type[ModelOutput], network_output: Any, **own: Any) -> ModelOutput:
+    """An output whose fields are what a network gives under the same name, and `own`."""
+    found = network_output._asdict()
+    fields = {name: found.get(OTHER_NAMES.get(name, name)) for name in output_class.fields}
+    return output_class(**{**fields, **own})
 
 
 def _annotate(cls: Any) -> None:

@@ -144,11 +144,7 @@ class EncoderDecoderBase:
 
     def _fresh(self, rows: list[Row], seed: int = 0) -> FreshSource:
         """Each half is drawn as wide as its own configuration says, and what lies between them as the decoder's does."""
-        wide = {side: getattr(self.config, side).initializer_range for side in ("encoder", "decoder")}
-        scaled = [
-            replace(row, deviation=row.deviation * wide.get(row.name.split(".")[0], wide["decoder"])) for row in rows
-        ]
-        return FreshSource(scaled, seed, 1.0)
+        return fresh_halves(self.config, rows, seed, self.config.decoder.initializer_range)
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> Any:
         """Give the decoder's vocabulary another size."""
@@ -196,6 +192,13 @@ class EncoderDecoderBase:
         config = getattr(self.config, side)
         auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
         return registry.model_class(self.backend, registry.model_name(auto_class, config))
+
+
+def fresh_halves(config: Any, rows: list[Row], seed: int, otherwise: float) -> FreshSource:
+    """Fresh tensors of a composite: each half's as wide as its own configuration says, all others as `otherwise`."""
+    wide = {config.places.get(side, side): getattr(config, side).initializer_range for side in config.halves}
+    scaled = [replace(row, deviation=row.deviation * wide.get(row.name.split(".")[0], otherwise)) for row in rows]
+    return FreshSource(scaled, seed, 1.0)
 
 
 def given_encoding(encoder_outputs: Any, width: int) -> NetworkOutput:

@@ -22,14 +22,19 @@ Values: TypeAlias = Any
 """With `return_dict=False` a call gives the tuple of the values instead."""
 
 
-def tensor(*shape: Symbol, when: str = "always") -> Any:
+def tensor(*shape: Symbol, when: str = "always", **more: Any) -> Any:
     """A field of an output that is one tensor."""
-    return Field("", shape, when=when)
+    return Field("", shape, when=when, **more)
 
 
 def tensors(*shape: Symbol, each: Shape, when: str, **more: Any) -> Any:
     """A field that is a tuple of tensors, as many as the numbers in `each` add up to."""
     return Field("", shape, each, when, **more)
+
+
+def nested(*fields: Field) -> Any:
+    """A field that is an output itself, with these fields."""
+    return Field("", inside=fields)
 
 
 def beside() -> Any:
@@ -99,7 +104,8 @@ class ModelOutput(OrderedDict):
         return {**self, **self._beside}
 
     def to_tuple(self) -> tuple:
-        return tuple(self.values())
+        """The values; those that are outputs themselves as tuples too."""
+        return tuple(value.to_tuple() if isinstance(value, ModelOutput) else value for value in self.values())
 
 
 ASKED_STATES, ASKED_ATTENTIONS = "output_hidden_states", "output_attentions"

@@ -14,13 +14,17 @@ from multimodal.specs import Specification
 from multimodal.specs.dummies import dummy_inputs
 
 
+INPUTS = ("tokens", "patches", "stem")
+"""What the first layer of the embeddings of a text, of a sequence of patches, of an image is called."""
+
+
 class Parts:
     """The part of a public model that hands out what it is made of.
 
     Hooks: `_layer(name)` is what the framework's users work with of a layer that we call `name`: the layer itself, or its
     matrix where layers have no identity; `_put(name, value)` sets it; `_scorer(matrix, bias)` is what scores the tokens
-    with tensors that we call so; `_part(model_class)` is a public model around the base network; `_is_trained(tensor)`
-    and `_nbytes(tensor)` say what their names do.
+    with tensors that we call so; `_part(model_class, config, place)` is a public model around the network of that name inside
+    of ours; `_is_trained(tensor)` and `_nbytes(tensor)` say what their names do.
     """
 
     backend: ClassVar[str]
@@ -54,7 +58,7 @@ class Parts:
     def _scorer(self, matrix: str, bias: str | None) -> Any:
         raise NotImplementedError
 
-    def _part(self, model_class: type) -> Any:
+    def _part(self, model_class: type, config: Any, place: str) -> Any:
         raise NotImplementedError
 
     def _is_trained(self, tensor: Any) -> bool:
@@ -107,10 +111,20 @@ class Parts:
         """The network without a head, as a public model that shares its tensors with this one; itself, of one without."""
         if not self.spec.head:
             return self
-        name = registry.model_name("AutoModel", self.config)
-        part = self._part(registry.model_class(self.backend, name))
-        part.parts = tuple(name for name in self.parts if name in part.spec.parts)
+        part = self._public_part("AutoModel", self.config, self.spec.head)
         part.inside_of = self.spec.name
+        return part
+
+    def _half(self, side: str) -> Any:
+        """The half of a composite whose configuration lies in that field, as a public model that shares its tensors."""
+        return self._public_part(
+            self.config.halves[side], getattr(self.config, side), self.config.places.get(side, side)
+        )
+
+    def _public_part(self, auto_class: str, config: Any, place: str) -> Any:
+        model_class = registry.model_class(self.backend, registry.model_name(auto_class, config))
+        part = self._part(model_class, config, place)
+        part.parts = tuple(name for name in self.parts if name in part.spec.parts)
         return part
 
     @property
@@ -151,6 +165,11 @@ class Parts:
     def name_or_path(self) -> str:
         """Where the model was loaded from; empty for a fresh one."""
         return self.config.name_or_path
+
+
+def looked_up(embeddings: Any) -> str:
+    """The attribute of a module of embeddings that holds its first layer."""
+    return next(name for name in INPUTS if hasattr(embeddings, name))
 
 
 def expect_shape(name: str, shape: Any, expected: Any) -> None:

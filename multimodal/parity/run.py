@@ -156,7 +156,8 @@ def outputs_of(
         generated = harness.generate(model, given, dict(generate))
         return {key: np.asarray(value) for key, value in generated.items() if value is not None}
     known = model.spec.names()
-    arguments = {**given, **{name: True for name, wanted in flags.items() if wanted and name in known}}
+    flags = {"return_loss": True, **flags}
+    arguments = {**{name: True for name, wanted in flags.items() if wanted and name in known}, **given}
     wanted = None if cotangents is None else {name: _cast(value, dtype) for name, value in cotangents.items()}
     options = {"train": train, "cotangents": wanted}
     with by_mean(_is_mean(dropout)):

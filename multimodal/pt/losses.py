@@ -68,3 +68,13 @@ def inside(positions: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     """Positions as labels (batch,): -100 for those that `logits` (batch, length) do not have."""
     positions = positions.reshape(-1)
     return torch.where(positions >= logits.shape[1], -100, positions)
+
+
+def contrastive(logits: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
+
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
+    """
+    own = torch.arange(logits.shape[0], device=logits.device)
+    losses = [nn.functional.cross_entropy(scores, own, label_smoothing=smoothing) for scores in (logits, logits.T)]
+    return (losses[0] + losses[1]) / 2

@@ -17,7 +17,7 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.parts import expect_shape
+from multimodal.modeling.parts import expect_shape, looked_up
 from multimodal.modeling.published import is_published
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache, past_length
 from multimodal.pt import weights
@@ -124,9 +124,10 @@ class PretrainedModel(ModelBase, nn.Module):
         linear.bias = None if bias is None else tensors[bias]
         return linear
 
-    def _part(self, model_class: type) -> Any:
-        part = model_class(self.config, dtype=self.parameter_dtype, _do_init=False, _network=self._base_network())
-        part.train(self.training)
+    def _part(self, model_class: type, config: Any, place: str) -> Any:
+        network = getattr(self.network, place)
+        part = model_class(config, dtype=self.parameter_dtype, _do_init=False, _network=network)
+        part.training = network.training  # of modules inside that are in another mode, nothing changes
         return part
 
     def _base_network(self) -> Any:
@@ -183,12 +184,12 @@ class PretrainedModel(ModelBase, nn.Module):
     def get_input_embeddings(self) -> Any:
         """The token embeddings, or the patch embeddings of a vision model."""
         embeddings = self._embeddings()
-        return embeddings.tokens if hasattr(embeddings, "tokens") else embeddings.patches
+        return getattr(embeddings, looked_up(embeddings))
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Put another module in the place of the embeddings."""
         embeddings = self._embeddings()
-        setattr(embeddings, "tokens" if hasattr(embeddings, "tokens") else "patches", value)
+        setattr(embeddings, looked_up(embeddings), value)
 
     def _embeddings(self) -> Any:
         return self._base_network().embeddings

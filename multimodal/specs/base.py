@@ -71,6 +71,12 @@ class Field:
     """Where the tensors of a tuple differ in size: (config, sizes of the call, index) -> what symbols of `shape` are there."""
     beside: bool = False
     """Whether it is looked up by name alone: no item of the output, and no part of its tuple."""
+    inside: tuple[Field, ...] = ()
+    """Of a field that is an output itself, that one's fields."""
+
+    def leaves(self) -> tuple[Field, ...]:
+        """The field itself, or the fields inside of it by their dotted names: `text_model_output.pooler_output`."""
+        return tuple(replace(f, name=f"{self.name}.{f.name}") for f in self.inside) or (self,)
 
     @property
     def begins_with_input(self) -> bool:
@@ -96,7 +102,8 @@ class Field:
 
     def symbols(self) -> tuple[str, ...]:
         """Every symbol that it names."""
-        return tuple(symbol for symbol in (*self.shape, *self.each) if isinstance(symbol, str))
+        inside = [symbol for field in self.inside for symbol in field.symbols()]
+        return tuple(symbol for symbol in (*self.shape, *self.each, *inside) if isinstance(symbol, str))
 
 
 @dataclass(frozen=True)
@@ -143,14 +150,16 @@ class Specification:
     """Arguments that mean nothing one without the other."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
+    usual: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs of sizes that may be any: what one is where a call is made up."""
     derived: tuple[Derived, ...] = ()
     """Sizes that follow from those of arguments and of the configuration, each from what stands before it."""
     rules: tuple[Rule, ...] = ()
     """What else must hold of a call (see `specs.rules`), in the order in which it is checked."""
     loss: str = ""
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target, ...] | None = None
     """What the loss is made of; the first is what targets that are given apart are (`y` in Keras). Unless said otherwise,
-    `labels`, which are compared with the `logits` at the same place."""
+    `labels`, which are compared with the `logits` at the same place; none of a loss that takes no labels."""
     extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
     """What one backend's signature adds to the documented arguments."""
     positional: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -174,8 +183,8 @@ class Specification:
                 f"{self.name}: expected fields of {self.output.__name__} ({', '.join(names)}), got {unknown}"
             )
         object.__setattr__(self, "fields", self.fields or declared)
-        if self.loss and not self.targets:
-            object.__setattr__(self, "targets", (Target("labels", "logits"),))
+        if self.targets is None:
+            object.__setattr__(self, "targets", (Target("labels", "logits"),) if self.loss else ())
 
     def argument(self, name: str) -> Argument:
         """The argument, or by its dotted name an array inside one."""
@@ -185,6 +194,10 @@ class Specification:
         """Every array that a call can be given, those inside of structures by their dotted names."""
         plain = ("flag", "structure")
         return tuple(b for a in self.arguments for b in (a.inside or (() if a.kind in plain else (a,))))
+
+    def leaves(self) -> tuple[Field, ...]:
+        """Every field that is no output itself; those inside of such by their dotted names."""
+        return tuple(leaf for field in self.fields for leaf in field.leaves())
 
     @property
     def scores_tokens(self) -> bool:

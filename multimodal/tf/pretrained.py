@@ -17,7 +17,7 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.dtypes import dtype_name
 from multimodal.modeling import outputs
 from multimodal.modeling.base import ModelBase
-from multimodal.modeling.parts import expect_shape
+from multimodal.modeling.parts import expect_shape, looked_up
 from multimodal.modeling.structures import Cache, KeyValue, LayerCache
 from multimodal.tf import weights
 from multimodal.tf.inputs import bind, tensors
@@ -133,8 +133,9 @@ class TFPretrainedModel(ModelBase, Training, Saving):
     def _scorer(self, matrix: str, bias: str | None) -> keras.layers.Layer:
         return self._layer(matrix.removesuffix(".weight"))
 
-    def _part(self, model_class: type) -> Any:
-        part = model_class(self.config, dtype=self.parameter_dtype, _do_init=False, _network=self._base_network())
+    def _part(self, model_class: type, config: Any, place: str) -> Any:
+        network = getattr(self.network, place)
+        part = model_class(config, dtype=self.parameter_dtype, _do_init=False, _network=network)
         for owner in self._owners:
             part._owners.add(owner)
         self._owners.add(part)
@@ -158,13 +159,12 @@ class TFPretrainedModel(ModelBase, Training, Saving):
     def get_input_embeddings(self) -> keras.layers.Layer:
         """The token embeddings, or the patch embeddings of a vision model."""
         embeddings = self._embeddings()
-        return embeddings.tokens if hasattr(embeddings, "tokens") else embeddings.patches
+        return getattr(embeddings, looked_up(embeddings))
 
     def set_input_embeddings(self, value: keras.layers.Layer) -> None:
         """Put another layer in the place of the embeddings."""
         embeddings = self._embeddings()
-        name = "tokens" if hasattr(embeddings, "tokens") else "patches"
-        exchange(embeddings, name, value)
+        exchange(embeddings, looked_up(embeddings), value)
 
     def _embeddings(self) -> keras.layers.Layer:
         return self._base_network().embeddings

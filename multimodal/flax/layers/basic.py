@@ -219,3 +219,24 @@ class Dropout(nn.Module):
         dropout_rng = self.make_rng("dropout") if dropout_rng is None else dropout_rng
         kept = jax.random.bernoulli(dropout_rng, 1.0 - self.rate, x.shape)
         return jnp.where(kept, x / (1.0 - self.rate), jnp.zeros_like(x))
+
+
+class StochasticDepth(nn.Module):
+    """Zeroes whole examples of the batch with probability `rate` in training: Huang et al. (2016).
+
+    On the branch beside a residual connection it leaves the layer out for them; what it keeps is scaled to keep the mean.
+    Random numbers are those of `dropout_rng` or the stream "dropout".
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x, train: bool = False, dropout_rng=None):
+        if not train or self.rate == 0.0:
+            return x
+        if is_replaced():
+            return x * (1.0 - self.rate)
+        dropout_rng = self.make_rng("dropout") if dropout_rng is None else dropout_rng
+        examples = (x.shape[0], *(1,) * (x.ndim - 1))
+        kept = jax.random.bernoulli(dropout_rng, 1.0 - self.rate, examples)
+        return jnp.where(kept, x / (1.0 - self.rate), jnp.zeros_like(x))

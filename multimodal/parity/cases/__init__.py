@@ -18,7 +18,7 @@ _MODULES = {
     model_type: importlib.import_module(f"multimodal.parity.cases.{row.module}")
     for model_type, row in registry.FAMILIES.items()
 }
-CASES: tuple[Case, ...] = tuple(case for module in _MODULES.values() for case in module.CASES)
+CASES: tuple[Case, ...] = tuple(case for module in dict.fromkeys(_MODULES.values()) for case in module.CASES)
 
 
 def cases_of(class_name: str) -> list[Case]:

@@ -17,8 +17,8 @@ from multimodal.parity.faults.base import Fault
 
 FAULTS: tuple[Fault, ...] = tuple(
     fault
-    for row in registry.FAMILIES.values()
-    for fault in importlib.import_module(f"multimodal.parity.faults.{row.module}").FAULTS
+    for module in dict.fromkeys(row.module for row in registry.FAMILIES.values())
+    for fault in importlib.import_module(f"multimodal.parity.faults.{module}").FAULTS
 )
 
 

@@ -35,9 +35,10 @@ class Conv1D(nn.Conv1d):
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int = 1, padding: tuple[int, int] = (0, 0),
                  groups: int = 1, dilation: int = 1, bias: bool = True, dtype=None):  # fmt: skip
         super().__init__(
-            inputs, outputs, kernel, stride=stride, padding=0, dilation=dilation, groups=groups, bias=bias, dtype=dtype
-        )
-        self.margins = (padding,)
+            inputs, outputs, kernel, stride=stride, padding=even((padding,)), dilation=dilation, groups=groups, bias=bias,
+            dtype=dtype,
+        )  # fmt: skip
+        self.margins = uneven((padding,))
 
     def forward(self, x):
         return super().forward(padded(x, self.margins))
@@ -50,9 +51,10 @@ class Conv2D(nn.Conv2d):
                  padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), groups: int = 1,
                  dilation: tuple[int, int] = (1, 1), bias: bool = True):  # fmt: skip
         super().__init__(
-            inputs, outputs, kernel, stride=stride, padding=0, dilation=dilation, groups=groups, bias=bias, dtype=dtype
-        )
-        self.margins = padding
+            inputs, outputs, kernel, stride=stride, padding=even(padding), dilation=dilation, groups=groups, bias=bias,
+            dtype=dtype,
+        )  # fmt: skip
+        self.margins = uneven(padding)
 
     def forward(self, x):
         return super().forward(padded(x, self.margins))
@@ -65,12 +67,23 @@ class DepthwiseConv2D(nn.Conv2d):
                  padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)), dilation: int = 1,
                  bias: bool = True, dtype=None):  # fmt: skip
         super().__init__(
-            channels, channels, kernel, stride=stride, padding=0, dilation=dilation, groups=channels, bias=bias, dtype=dtype
+            channels, channels, kernel, stride=stride, padding=even(padding), dilation=dilation, groups=channels, bias=bias,
+            dtype=dtype,
         )  # fmt: skip
-        self.margins = padding
+        self.margins = uneven(padding)
 
     def forward(self, x):
         return super().forward(padded(x, self.margins))
+
+
+def even(margins: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    """Of zeros (before, behind) each axis as many as are on both sides: torch's convolutions add them without a copy."""
+    return tuple(min(margin) for margin in margins)
+
+
+def uneven(margins: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """The zeros (before, behind) that are left."""
+    return tuple((before - min(before, behind), behind - min(before, behind)) for before, behind in margins)
 
 
 def padded(x, margins: tuple[tuple[int, int], ...]):
@@ -115,3 +128,23 @@ class Dropout(nn.Dropout):
 
     def forward(self, x):
         return x * (1.0 - self.p) if self.training and is_replaced() else super().forward(x)
+
+
+class StochasticDepth(nn.Module):
+    """Zeroes whole examples of the batch with probability `rate` in training: Huang et al. (2016).
+
+    On the branch beside a residual connection it leaves the layer out for them; what it keeps is scaled to keep the mean.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        if not self.training or self.rate == 0.0:
+            return x
+        if is_replaced():
+            return x * (1.0 - self.rate)
+        examples = (x.shape[0], *(1,) * (x.ndim - 1))
+        kept = torch.rand(examples, device=x.device) >= self.rate
+        return torch.where(kept, x / (1.0 - self.rate), torch.zeros_like(x))

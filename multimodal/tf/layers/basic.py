@@ -202,6 +202,27 @@ class Dropout(Layer):
         return tf.nn.experimental.stateless_dropout(x, self.rate, seed=next_seed(self.seeds))
 
 
+class StochasticDepth(Layer):
+    """Zeroes whole examples of the batch with probability `rate` in training: Huang et al. (2016).
+
+    On the branch beside a residual connection it leaves the layer out for them; what it keeps is scaled to keep the mean.
+    """
+
+    def __init__(self, rate: float, dtype=None, name=None):
+        super().__init__(dtype=dtype, name=name)
+        self.rate = rate
+        self.seeds = keras.random.SeedGenerator() if rate else None
+
+    def call(self, x, training=False):
+        if not training or not self.rate:
+            return x
+        if is_replaced():
+            return x * (1.0 - self.rate)
+        examples = (sizes(x)[0], *(1,) * (x.shape.rank - 1))
+        kept = tf.random.stateless_uniform(examples, seed=next_seed(self.seeds)) >= self.rate
+        return tf.where(kept, x / (1.0 - self.rate), tf.zeros_like(x))
+
+
 _FIXED: list[list] = []  # [seed, how many were taken from it] of the innermost `fixed_seed`
 
 

@@ -10,6 +10,7 @@ import pytest
 import zoo
 
 from multimodal.checkpoints.layout import to_backend
+from multimodal.modeling.dropout import by_mean
 
 ATTENTIONS = ("SelfAttention", "CrossAttention", "RelativeKeyAttention", "RelativeKeyQueryAttention")
 
@@ -50,6 +51,40 @@ class TestLayer:
     def test_nothing_happens_in(self, kit, values, rate, seed):
         dropout = kit.layer("basic.Dropout")(rate)
         np.testing.assert_array_equal(kit.numpy(kit.run(dropout, no_tensors, values, seed=seed)), values)
+
+
+class TestStochasticDepth:
+    """The layer that leaves out a branch for whole examples."""
+
+    @pytest.fixture
+    def values(self):
+        return np.random.default_rng(0).uniform(1.0, 2.0, (1024, 3, 5)).astype(np.float32)
+
+    @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+    def test_whole_examples_are_zeroed_and_the_rest_is_scaled_to_keep_the_mean(self, kit, values, rate):
+        depth = kit.seeded(lambda: kit.layer("basic.StochasticDepth")(rate), 1)
+        out = kit.numpy(kit.run(depth, no_tensors, values, seed=1))
+        kept = (out != 0).any((1, 2))
+        np.testing.assert_allclose(out[kept], values[kept] / (1 - rate), rtol=1e-5)
+        assert not out[~kept].any()
+        assert_share(kept, 1 - rate)
+        assert_share(kept[::2] & kept[1::2], (1 - rate) ** 2)
+
+    def test_calls_draw_independently(self, kit, values):
+        depth = kit.seeded(lambda: kit.layer("basic.StochasticDepth")(0.5), 1)
+        first, second = (kit.numpy(kit.run(depth, no_tensors, values, seed=seed))[:, 0, 0] != 0 for seed in (1, 2))
+        assert_share(first & second, 0.25)
+
+    @pytest.mark.parametrize(("rate", "seed"), [(0.9, None), (0.0, 1)], ids=["inference", "rate of zero"])
+    def test_nothing_happens_in(self, kit, values, rate, seed):
+        depth = kit.layer("basic.StochasticDepth")(rate)
+        np.testing.assert_array_equal(kit.numpy(kit.run(depth, no_tensors, values, seed=seed)), values)
+
+    def test_without_chance_it_multiplies_by_its_mean(self, kit, values):
+        depth = kit.layer("basic.StochasticDepth")(0.25)
+        with by_mean():
+            out = kit.numpy(kit.run(depth, no_tensors, values, seed=1))
+        np.testing.assert_array_equal(out, values * np.float32(0.75))
 
 
 @pytest.mark.parametrize("path", ["as little as needed", "with weights", "with a head mask", "in chunks"])
