@@ -100,6 +100,16 @@ FAMILIES: dict[str, Family] = {
         tokenizers=("BertTokenizer", "BertTokenizerFast"),
     ),
     "align_vision_model": Family("AlignVisionConfig", "align", {"AutoModel": "AlignVisionModel"}),
+    "data2vec-vision": Family(
+        "Data2VecVisionConfig",
+        "data2vec_vision",
+        {
+            "AutoModel": "Data2VecVisionModel",
+            "AutoModelForImageClassification": "Data2VecVisionForImageClassification",
+            "AutoModelForSemanticSegmentation": "Data2VecVisionForSemanticSegmentation",
+        },
+    ),
+    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}),
 }
 
 PROCESSOR_MODULES = {
@@ -135,6 +145,8 @@ MODEL_AUTO = {
     "AutoModelForQuestionAnswering": "The question answering model",
     "AutoModelForVision2Seq": "The image-to-text model",
     "AutoModelForZeroShotImageClassification": "The model that compares images with texts",
+    "AutoModelForImageClassification": "The image classifier",
+    "AutoModelForSemanticSegmentation": "The classifier of pixels",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 

@@ -35,9 +35,9 @@ def check(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Any) -> Non
 
 
 def _check_layers(config: Any, tensors: int, where: Any) -> None:
-    first = _base_names(config.with_layers({}))
+    first = _published(config.with_layers({}))
     for setting, layers in config.layer_counts().items():
-        each = len(_base_names(config.with_layers({setting: 2})) - first)
+        each = len(_published(config.with_layers({setting: 2})) - first)
         if layers * each > _TIMES * tensors + _TENSORS_BESIDE:
             raise CheckpointError(
                 f"{where}: {config.aliases.get(setting, setting)}: expected at most {tensors // each} (a layer has "
@@ -45,8 +45,9 @@ def _check_layers(config: Any, tensors: int, where: Any) -> None:
             )
 
 
-def _base_names(config: Any) -> set[str]:
-    return {row.published for row in names.table(config).base if row.part == "base"}
+def _published(config: Any) -> set[str]:
+    table = names.table(config)
+    return {row.published for row in (*table.base, *table.heads)}
 
 
 def _check_elements(config: Any, elements: int, where: Any) -> None:
@@ -86,9 +87,9 @@ def _usual(config: Any, setting: str) -> Any:
 
 
 def _least(config: Any, setting: str) -> Any:
-    """A configuration with ones in a setting."""
-    own = getattr(config, setting)
-    return _with(config, {setting: [1] * len(own) if isinstance(own, list | tuple) else 1})
+    """A configuration with one setting as small as it can be, or each of its sizes."""
+    value = getattr(config, setting)
+    return _with(config, {setting: [1] * len(value) if isinstance(value, list | tuple) else 1})
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

@@ -2,13 +2,20 @@
 
 from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
 from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
+from multimodal.flax.auto import FlaxAutoModelForImageClassification as FlaxAutoModelForImageClassification
 from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
 from multimodal.flax.auto import FlaxAutoModelForMultipleChoice as FlaxAutoModelForMultipleChoice
 from multimodal.flax.auto import FlaxAutoModelForPreTraining as FlaxAutoModelForPreTraining
 from multimodal.flax.auto import FlaxAutoModelForQuestionAnswering as FlaxAutoModelForQuestionAnswering
+from multimodal.flax.auto import FlaxAutoModelForSemanticSegmentation as FlaxAutoModelForSemanticSegmentation
 from multimodal.flax.auto import FlaxAutoModelForSequenceClassification as FlaxAutoModelForSequenceClassification
 from multimodal.flax.auto import FlaxAutoModelForTokenClassification as FlaxAutoModelForTokenClassification
 from multimodal.flax.auto import FlaxAutoModelForVision2Seq as FlaxAutoModelForVision2Seq
+from multimodal.flax.auto import FlaxAutoModelForZeroShotImageClassification as FlaxAutoModelForZeroShotImageClassification
+from multimodal.flax.models.align import FlaxAlignModel as FlaxAlignModel
+from multimodal.flax.models.align import FlaxAlignTextModel as FlaxAlignTextModel
+from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVisionModel
+from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
@@ -18,6 +25,9 @@ from multimodal.flax.models.data2vec_text import FlaxData2VecTextForQuestionAnsw
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForSequenceClassification as FlaxData2VecTextForSequenceClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForTokenClassification as FlaxData2VecTextForTokenClassification
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextModel as FlaxData2VecTextModel
+from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForImageClassification as FlaxData2VecVisionForImageClassification
+from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForSemanticSegmentation as FlaxData2VecVisionForSemanticSegmentation
+from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionModel as FlaxData2VecVisionModel
 from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model

@@ -95,7 +95,7 @@ class Changeable:
         keep = {layer: [i for i, h in enumerate(there[layer]) if h not in heads] for layer, heads in pruned.items()}
 
         def remade(row: Row, array: np.ndarray) -> np.ndarray:
-            return _pruned(row, array, keep, self.config.hidden_size // count)
+            return _pruned(row, array, there, keep)
 
         self._change("pruned_heads", pruned, remade)
 
@@ -139,9 +139,14 @@ def _resized(row: Row, array: np.ndarray, fresh: Source, axis: str) -> np.ndarra
     return new
 
 
-def _pruned(row: Row, array: np.ndarray, keep: dict[int, list[int]], head_size: int) -> np.ndarray:
-    """The array of a row with only the heads `keep` (indices among those there) of its layer."""
+def _pruned(row: Row, array: np.ndarray, there: dict[int, list[int]], keep: dict[int, list[int]]) -> np.ndarray:
+    """The array of a row with only the heads `keep` (indices among those `there`) of its layer.
+
+    Of a projection a head has several values, of a bias of scores one.
+    """
     assert row.block is not None, row.name  # heads are of blocks
     _, layer = row.block
+    axis = row.axes.index("heads")
+    head_size = array.shape[axis] // len(there[layer])
     index = np.concatenate([np.arange(h * head_size, (h + 1) * head_size) for h in keep[layer]])
-    return np.take(array, index, axis=row.axes.index("heads"))
+    return np.take(array, index, axis=axis)

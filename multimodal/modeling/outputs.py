@@ -187,6 +187,20 @@ class TokenClassifierOutput(ModelOutput):
     attentions: Tensors | MaybeNone = ATTENTIONS
 
 
+class ImageClassifierOutput(ModelOutput):
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor("batch", "labels")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
+
+
+class SemanticSegmenterOutput(ModelOutput):
+    loss: Tensor | MaybeNone = LOSS
+    logits: Tensor = tensor("batch", "labels", "logits_height", "logits_width")
+    hidden_states: Tensors | MaybeNone = STATES
+    attentions: Tensors | MaybeNone = ATTENTIONS
+
+
 class QuestionAnsweringModelOutput(ModelOutput):
     loss: Tensor | MaybeNone = tensor(when="start_positions, end_positions")
     start_logits: Tensor = tensor(*TEXT)

@@ -29,6 +29,14 @@ def bilinear_matrix(before: int, after: int) -> np.ndarray:
     return np.maximum(0.0, 1.0 - np.abs(centres[:, None] - np.arange(before)))
 
 
+@functools.lru_cache(maxsize=64)
+def mean_matrix(before: int, after: int) -> np.ndarray:
+    """(after, before) weights of means over `after` parts that cover the axis: a cell that two parts share is in both."""
+    first, last = np.arange(after) * before // after, -(-(np.arange(after) + 1) * before // after)
+    inside = (np.arange(before) >= first[:, None]) & (np.arange(before) < last[:, None])
+    return inside / inside.sum(1, keepdims=True)
+
+
 def _cubic(distance: np.ndarray) -> np.ndarray:
     near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
     far = ((distance - 5) * distance + 8) * distance * CUBIC - 4 * CUBIC

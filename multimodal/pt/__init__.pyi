@@ -2,13 +2,20 @@
 
 from multimodal.pt.auto import AutoModel as AutoModel
 from multimodal.pt.auto import AutoModelForCausalLM as AutoModelForCausalLM
+from multimodal.pt.auto import AutoModelForImageClassification as AutoModelForImageClassification
 from multimodal.pt.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
 from multimodal.pt.auto import AutoModelForMultipleChoice as AutoModelForMultipleChoice
 from multimodal.pt.auto import AutoModelForPreTraining as AutoModelForPreTraining
 from multimodal.pt.auto import AutoModelForQuestionAnswering as AutoModelForQuestionAnswering
+from multimodal.pt.auto import AutoModelForSemanticSegmentation as AutoModelForSemanticSegmentation
 from multimodal.pt.auto import AutoModelForSequenceClassification as AutoModelForSequenceClassification
 from multimodal.pt.auto import AutoModelForTokenClassification as AutoModelForTokenClassification
 from multimodal.pt.auto import AutoModelForVision2Seq as AutoModelForVision2Seq
+from multimodal.pt.auto import AutoModelForZeroShotImageClassification as AutoModelForZeroShotImageClassification
+from multimodal.pt.models.align import AlignModel as AlignModel
+from multimodal.pt.models.align import AlignTextModel as AlignTextModel
+from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
+from multimodal.pt.models.beit import BeitModel as BeitModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM
@@ -18,6 +25,9 @@ from multimodal.pt.models.data2vec_text import Data2VecTextForQuestionAnswering 
 from multimodal.pt.models.data2vec_text import Data2VecTextForSequenceClassification as Data2VecTextForSequenceClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextForTokenClassification as Data2VecTextForTokenClassification
 from multimodal.pt.models.data2vec_text import Data2VecTextModel as Data2VecTextModel
+from multimodal.pt.models.data2vec_vision import Data2VecVisionForImageClassification as Data2VecVisionForImageClassification
+from multimodal.pt.models.data2vec_vision import Data2VecVisionForSemanticSegmentation as Data2VecVisionForSemanticSegmentation
+from multimodal.pt.models.data2vec_vision import Data2VecVisionModel as Data2VecVisionModel
 from multimodal.pt.models.deit import DeiTModel as DeiTModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from multimodal.pt.layers.resampling import upsampled
 from multimodal.specs.problems import REGRESSION, SINGLE
 
 
@@ -12,6 +13,13 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
     labels = torch.where(labels < 0, -100, labels)
     return nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=-100)
+
+
+def pixel_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, ignored: int) -> torch.Tensor:
+    """Mean over the labels that are not `ignored`; logits (batch, classes, height, width), interpolated to the size of the
+    labels (batch, height, width)."""
+    logits = upsampled(logits, labels.shape[1:])
+    return cross_entropy(logits.movedim(1, -1), torch.where(labels == ignored, -100, labels))
 
 
 def each_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,8 @@ class Argument:
     """(part of the model without which the argument means nothing, how a model comes by it)."""
     beyond: bool = False
     """Whether values from `high` on are taken too, and mean nothing."""
+    besides: Symbol | None = None
+    """A value outside of the range that is taken too, and means nothing: what a loss ignores."""
     note: str = ""
     """What a message about a wrong shape says beside it."""
     chosen: Callable[[Any, Any], Argument] | None = None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from multimodal.specs.base import Argument, Shape, Specification
 
 
@@ -19,6 +21,11 @@ class ArgumentError(ValueError):
 
 Extent = Callable[[Any], tuple[float, float] | None]
 """(smallest, largest) value of an array, None where it cannot be known."""
+
+
+def in_numpy(value: Any) -> np.ndarray:
+    """An array of a framework, with values (see `Extent`), as one of NumPy."""
+    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 
 from multimodal.dtypes import type_of
 from multimodal.specs.base import Argument, Shape, Specification
-from multimodal.specs.call import ArgumentError, Call, Extent, callers_level, describe, noted
+from multimodal.specs.call import ArgumentError, Call, Extent, callers_level, describe, in_numpy, noted
 
 
 def check(
@@ -160,7 +160,9 @@ def _check_values(call: Call, argument: Argument, value: Any) -> None:
     if found is None:
         return
     least, most = found
-    if argument.kind == "share":
+    if argument.besides is not None:
+        _check_counted(call, argument, value, low, high)
+    elif argument.kind == "share":
         if not (least >= 0 and most <= 1):
             raise ArgumentError(f"{name}: expected values in [0, 1], got values from {least} to {most}")
     elif argument.beyond:
@@ -168,6 +170,17 @@ def _check_values(call: Call, argument: Argument, value: Any) -> None:
             raise ArgumentError(f"{name}: expected values of at least {low}, got values from {least} to {most}")
     elif least < low or most >= high:
         raise ArgumentError(f"{name}: expected values in [{low}, {high}), got values from {least} to {most}")
+
+
+def _check_counted(call: Call, argument: Argument, value: Any, low: int, high: int) -> None:
+    """Values in the range, but for one outside of it that means nothing."""
+    besides, array = call.value(argument.besides), in_numpy(value)
+    counted = array[array != besides]
+    if counted.size and (counted.min() < low or counted.max() >= high):
+        raise ArgumentError(
+            f"{call.named(argument.name)}: expected values in [{low}, {high}) or {besides}, got values from "
+            f"{counted.min()} to {counted.max()}"
+        )
 
 
 def _advise(call: Call, argument: Argument, value: Any) -> None:

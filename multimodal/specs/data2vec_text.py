@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from multimodal.modeling.outputs import (
     MaskedLMOutput,
     ModelOutput,
@@ -17,7 +15,7 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.specs import bert
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification, Target
-from multimodal.specs.call import ArgumentError, Call
+from multimodal.specs.call import ArgumentError, Call, in_numpy
 from multimodal.specs.problems import SEQUENCE_LABELS
 
 PARTS = ("base", "cross_attention")
@@ -44,16 +42,12 @@ def tokens_fit_positions(call: Call) -> None:
         ids = call.given["input_ids"]
         if call.extent(ids) is None:
             return
-        name, tokens = "input_ids", int((_numpy(ids) != padding).sum(-1).max())
+        name, tokens = "input_ids", int((in_numpy(ids) != padding).sum(-1).max())
     if call.past_length + tokens > longest:
         raise ArgumentError(
             f"{call.named(name)}: expected at most {longest} tokens ({call.sizes['positions']} positions, of which those "
             f"up to the padding token's are taken), got {call.past_length + tokens}"
         )
-
-
-def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
 
 RULES = (tokens_fit_positions, *bert.BertModel.rules)

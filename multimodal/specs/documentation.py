@@ -87,7 +87,8 @@ def _kind(argument: Argument) -> str:
         return "a mapping of tuples" if argument.inside else "a structure"
     if argument.kind == "int":
         last = argument.high - 1 if isinstance(argument.high, int) else f"{argument.high} - 1"
-        return f"integers from {argument.low} to {last}{' (beyond: ignored)' if argument.beyond else ''}"
+        besides = "" if argument.besides is None else f", or {argument.besides}"
+        return f"integers from {argument.low} to {last}{besides}{' (beyond: ignored)' if argument.beyond else ''}"
     if argument.kind == "float" and argument.outside:
         return f"floats from {argument.low} to {argument.high}"
     if argument.kind == "flag":

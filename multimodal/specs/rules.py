@@ -5,6 +5,8 @@ A rule is a function of a `Call`, listed in `Specification.rules`. Where a size 
 
 from __future__ import annotations
 
+import math
+
 from multimodal.specs.call import ArgumentError, Call
 
 
@@ -47,6 +49,29 @@ def image_has_the_configured_size(call: Call) -> None:
         raise ArgumentError(
             f"{name}: expected images of {expected} pixels, got {got} (interpolate_pos_encoding=True takes other sizes)"
         )
+
+
+def image_is_whole_patches(call: Call) -> None:
+    """An image of another size than the configuration's has nothing beside its patches: it would not be looked at."""
+    patch, own = ("patch_height", "patch_width"), ("image_height", "image_width")
+    size = (call.size("height"), call.size("width"))
+    for pixels, each, configured in zip(size, patch, own):
+        if pixels is not None and pixels != call.sizes[configured] and pixels % call.sizes[each]:
+            expected, got = _times(*(call.sizes[name] for name in patch)), _times(*size)
+            name = call.named(call.argument_with("height"))
+            raise ArgumentError(f"{name}: expected a whole number of patches of {expected} pixels, got {got}")
+
+
+def images_are_numbers(call: Call) -> None:
+    """Every pixel (`pixel_values`) is a number, and there is at least one image."""
+    if not call.has("pixel_values"):
+        return
+    value, name = call.given["pixel_values"], call.named("pixel_values")
+    if call.size("batch") == 0:
+        raise ArgumentError(f"{name}: expected at least one image, got none")
+    found = call.extent(value)
+    if found is not None and not all(map(math.isfinite, found)):
+        raise ArgumentError(f"{name}: expected finite values, got values from {found[0]} to {found[1]}")
 
 
 def _times(*sizes: int | None) -> str:

@@ -2,13 +2,20 @@
 
 from multimodal.tf.auto import TFAutoModel as TFAutoModel
 from multimodal.tf.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
+from multimodal.tf.auto import TFAutoModelForImageClassification as TFAutoModelForImageClassification
 from multimodal.tf.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
 from multimodal.tf.auto import TFAutoModelForMultipleChoice as TFAutoModelForMultipleChoice
 from multimodal.tf.auto import TFAutoModelForPreTraining as TFAutoModelForPreTraining
 from multimodal.tf.auto import TFAutoModelForQuestionAnswering as TFAutoModelForQuestionAnswering
+from multimodal.tf.auto import TFAutoModelForSemanticSegmentation as TFAutoModelForSemanticSegmentation
 from multimodal.tf.auto import TFAutoModelForSequenceClassification as TFAutoModelForSequenceClassification
 from multimodal.tf.auto import TFAutoModelForTokenClassification as TFAutoModelForTokenClassification
 from multimodal.tf.auto import TFAutoModelForVision2Seq as TFAutoModelForVision2Seq
+from multimodal.tf.auto import TFAutoModelForZeroShotImageClassification as TFAutoModelForZeroShotImageClassification
+from multimodal.tf.models.align import TFAlignModel as TFAlignModel
+from multimodal.tf.models.align import TFAlignTextModel as TFAlignTextModel
+from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
+from multimodal.tf.models.beit import TFBeitModel as TFBeitModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM
@@ -18,6 +25,9 @@ from multimodal.tf.models.data2vec_text import TFData2VecTextForQuestionAnswerin
 from multimodal.tf.models.data2vec_text import TFData2VecTextForSequenceClassification as TFData2VecTextForSequenceClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextForTokenClassification as TFData2VecTextForTokenClassification
 from multimodal.tf.models.data2vec_text import TFData2VecTextModel as TFData2VecTextModel
+from multimodal.tf.models.data2vec_vision import TFData2VecVisionForImageClassification as TFData2VecVisionForImageClassification
+from multimodal.tf.models.data2vec_vision import TFData2VecVisionForSemanticSegmentation as TFData2VecVisionForSemanticSegmentation
+from multimodal.tf.models.data2vec_vision import TFData2VecVisionModel as TFData2VecVisionModel
 from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model

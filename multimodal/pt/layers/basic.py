@@ -86,6 +86,14 @@ def uneven(margins: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     return tuple((before - min(before, behind), behind - min(before, behind)) for before, behind in margins)
 
 
+class ConvTranspose2D(nn.ConvTranspose2d):
+    """The transpose of a convolution, without padding: images (batch, channels, height, width) become `stride` times as
+    large, and what a kernel adds beside that."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], *, dtype=None):
+        super().__init__(inputs, outputs, kernel, stride=stride, padding=0, output_padding=0, dtype=dtype)
+
+
 def padded(x, margins: tuple[tuple[int, int], ...]):
     """(batch, channels, ...) with zeros (before, behind) each of the last axes."""
     flat = [cells for margin in reversed(margins) for cells in margin]

@@ -92,11 +92,16 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.recompute = False  # gradient checkpointing
 
-    def forward(self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False) -> NetworkOutput:
-        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+    def forward(
+        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, **others
+    ) -> NetworkOutput:
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each.
+
+        `others` are what blocks of a family's own take beside it, the same for all.
+        """
         hidden, attentions = [x], []
         for block, own in zip(self.blocks, self.own(bias, head_mask)):
-            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights)
+            x, found, *_ = self.run(block, x, visible=visible, **own, **others, weights=weights)
             hidden.append(x)
             attentions.append(found)
         return NetworkOutput(

@@ -20,6 +20,17 @@ class Pooler(nn.Module):
         return torch.tanh(self.dense(x[:, 0]))
 
 
+class MeanPooler(nn.Module):
+    """The mean of all positions but the first, normalised: BEiT, as published."""
+
+    def __init__(self, hidden_size: int, epsilon: float, *, dtype=None):
+        super().__init__()
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
+
+    def forward(self, x):  # b s d -> b d
+        return self.norm(x[:, 1:].mean(1))
+
+
 class LanguageHead(nn.Module):
     """Scores of every token: the product with a matrix of its own or with the token embeddings."""
 

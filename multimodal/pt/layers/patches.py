@@ -12,19 +12,21 @@ from multimodal.pt.layers.basic import Conv2D, Dropout
 class PatchEmbeddings(nn.Module):
     """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1.
 
-    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3.
+    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3. Without `absolute` there is
+    no table of positions. With `hides_places` the mask token also stands for where a patch is: BEiT, as published.
     """
 
     def __init__(self, channels: int, *, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, masked: bool,
-                 distilled: bool = False, dropout_rate: float = 0.0, dtype=None):  # fmt: skip
+                 distilled: bool = False, absolute: bool = True, hides_places: bool = False, dropout_rate: float = 0.0,
+                 dtype=None):  # fmt: skip
         super().__init__()
-        self.grid, self.patch = grid, patch
+        self.grid, self.patch, self.hides_places = grid, patch, hides_places
         self.leading = 2 if distilled else 1
         one, entries = (1, 1, hidden_size), self.leading + grid[0] * grid[1]
         self.class_token = nn.Parameter(torch.empty(one, dtype=dtype))
         self.distillation_token = nn.Parameter(torch.empty(one, dtype=dtype)) if distilled else None
         self.mask_token = nn.Parameter(torch.empty(one, dtype=dtype)) if masked else None
-        self.positions = nn.Parameter(torch.empty(1, entries, hidden_size, dtype=dtype))
+        self.positions = nn.Parameter(torch.empty(1, entries, hidden_size, dtype=dtype)) if absolute else None
         self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
@@ -32,11 +34,21 @@ class PatchEmbeddings(nn.Module):
         x = self.patches(pixel_values.to(self.patches.weight.dtype))
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)
+        places = None if self.positions is None else self.resized_positions(grid)
+        if places is not None and self.hides_places:
+            x = x + places[:, self.leading :]
         if bool_masked_pos is not None:
             x = torch.where(bool_masked_pos[..., None].bool(), self.mask_token, x)
+        if places is not None and not self.hides_places:
+            x = x + places[:, self.leading :]
         tokens = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
-        x = torch.cat([*(token.expand(x.shape[0], -1, -1) for token in tokens), x], dim=1)
-        return self.dropout(x + self.resized_positions(grid))
+        tokens = torch.cat(tokens, dim=1)
+        tokens = tokens if places is None else tokens + places[:, : self.leading]
+        return self.dropout(torch.cat([tokens.expand(x.shape[0], -1, -1), x], dim=1))
+
+    def grid_of(self, pixel_values):
+        """(rows, columns) of patches in images."""
+        return tuple(pixels // each for pixels, each in zip(pixel_values.shape[2:], self.patch))
 
     def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""
