@@ -42,7 +42,7 @@ COLDEST = 0.01
 class Recipe:
     """What was chosen on the validation scans."""
 
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 96
     rate: float = 2e-3
     warmup: int = 100
@@ -198,7 +198,7 @@ def main(
     validate: Annotated[bool, typer.Option(help="Leave scans out and measure on them; nothing is written.")] = False,
     seed: Annotated[int, typer.Option(help="Of the fresh weights and the lines.")] = 0,
     steps: Annotated[int, typer.Option(help="Training steps.")] = Recipe.steps,
-    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 2,
+    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 1,
 ) -> None:
     """Train the search and write its checkpoint."""
     torch.set_num_threads(threads)
