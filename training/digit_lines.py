@@ -89,13 +89,25 @@ def compose(scans: Scans, count: int, rng: np.random.Generator, strength: float 
     """`count` lines with random length, digits, spacing, shift and contrast; `strength` of the glyphs' distortion."""
     lengths = rng.integers(SHORTEST, LONGEST + 1, count)
     used = np.arange(LONGEST) < lengths[:, None]
-    chosen = rng.integers(0, len(scans.ink), (count, LONGEST))
-    glyphs = np.zeros((count, LONGEST, GLYPH, GLYPH), np.float32)
+    return _composed(scans, rng.integers(0, len(scans.ink), (count, LONGEST)), used, rng, strength)
+
+
+def line_of(text: str, scans: Scans, rng: np.random.Generator) -> Lines:
+    """One line of these digits, of scans that are drawn among those of each."""
+    chosen = np.zeros((1, LONGEST), np.int64)
+    for place, digit in enumerate(text):
+        chosen[0, place] = rng.choice(np.flatnonzero(scans.digits == int(digit)))
+    return _composed(scans, chosen, np.arange(LONGEST)[None] < len(text), rng, 0.0)
+
+
+def _composed(scans: Scans, chosen: np.ndarray, used: np.ndarray, rng: np.random.Generator, strength: float) -> Lines:
+    """Lines of the scans that are chosen, (lines, LONGEST), where they are used."""
+    glyphs = np.zeros((*used.shape, GLYPH, GLYPH), np.float32)
     glyphs[used] = enlarge(scans.ink[chosen[used]], rng, strength)
     top, left = _places(used, rng)
     ink, owner = _placed(glyphs, used, top, left)
     digits = np.where(used, scans.digits[chosen], -1)
-    owned = np.take_along_axis(digits, owner.reshape(count, -1), axis=1).reshape(ink.shape)
+    owned = np.take_along_axis(digits, owner.reshape(len(used), -1), axis=1).reshape(ink.shape)
     masks = np.where(ink >= INKED, owned + 1, 0)
     return Lines(_shaded(ink, rng, strength), digits, left + GLYPH / 2, masks)
 

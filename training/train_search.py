@@ -183,12 +183,13 @@ def save(model: AlignModel, folder: Path) -> None:
     make_tokenizer().save_pretrained(folder)
 
 
-def save_images(folder: Path, count: int = 40) -> None:
-    """Some of the first group of held-out lines as PNG, and what stands in them, in words."""
+def save_images(folder: Path, count: int = 39) -> None:
+    """Some of the first group of held-out lines as PNG, behind them one of 314, and what stands in them, in words."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = digit_lines.kept_back(1)[0].only(slice(0, count))
-    labels = {f"{place:02}.png": phrase for place, phrase in enumerate(lines.phrases())}
-    for name, image in zip(labels, lines.images):
+    famous = digit_lines.line_of("314", digit_lines.load_scans(digit_lines.TEST), np.random.default_rng(0))
+    labels = {f"{place:02}.png": phrase for place, phrase in enumerate([*lines.phrases(), *famous.phrases()])}
+    for name, image in zip(labels, [*lines.images, *famous.images]):
         Image.fromarray(image).save(folder / name, optimize=True)
     (folder / "labels.json").write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
 

@@ -79,7 +79,7 @@ def test_a_checkpoint_of_another_kind_is_refused_by_what_the_task_needs(task, fo
 def test_a_live_model_of_another_class_is_refused(classifier):
     model = Data2VecVisionModel.from_pretrained(classifier)
     with pytest.raises(
-        ValueError, match="expected a Data2VecVisionForImageClassification .* got a Data2VecVisionModel"
+        ValueError, match=r"expected a Data2VecVisionForImageClassification .* got a Data2VecVisionModel"
     ):
         tasks.load(model, "image_classification")
 
