@@ -70,3 +70,16 @@ def inside(positions: jax.Array, logits: jax.Array) -> jax.Array:
     """Positions as labels (batch,): -100 for those that `logits` (batch, length) do not have."""
     positions = jnp.reshape(positions, -1)
     return jnp.where(positions >= logits.shape[1], -100, positions)
+
+
+def contrastive(logits: jax.Array, smoothing: float) -> jax.Array:
+    """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
+
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
+    """
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    losses = []
+    for scores in (wide, wide.T):
+        each = jax.nn.log_softmax(scores)
+        losses.append(-(1.0 - smoothing) * jnp.diagonal(each).mean() - smoothing * each.mean())
+    return (losses[0] + losses[1]) / 2

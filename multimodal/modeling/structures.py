@@ -40,6 +40,8 @@ class NetworkOutput(NamedTuple):
     attentions: tuple | None = None
     cross_attentions: tuple | None = None
     cache: Cache | None = None
+    features: Any = None
+    """What is compared with what another tower gives."""
     state: dict[str, Any] | None = None
     """Flax alone: the collections of state after a call in training (the other frameworks change theirs in place)."""
 

@@ -81,3 +81,17 @@ def inside(positions: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.where(
         positions >= tf.cast(tf.shape(logits)[1], positions.dtype), tf.cast(-100, positions.dtype), positions
     )
+
+
+def contrastive(logits: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
+
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
+    """
+    logits = wide(logits)
+    losses = []
+    for scores in (logits, tf.transpose(logits)):
+        each = tf.nn.log_softmax(scores)
+        own = tf.reduce_mean(tf.linalg.diag_part(each))
+        losses.append(-(1.0 - smoothing) * own - smoothing * tf.reduce_mean(each))
+    return (losses[0] + losses[1]) / 2

@@ -130,18 +130,18 @@ class AlignNetwork(nn.Module):
         self.text_projection = Linear(config.text_config.hidden_size, config.projection_dim, dtype=dtype)
         self.temperature = nn.Parameter(torch.empty((), dtype=dtype))
 
-    def read(self, weights=False, states=False, **inputs):  # -> output of the text tower, b d
+    def read(self, weights=False, states=False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states)
-        return output, self.text_projection(output.x[:, 0])
+        return output._replace(features=self.text_projection(output.x[:, 0]))
 
-    def see(self, pixel_values, states=False):  # -> output of the image tower, i d
+    def see(self, pixel_values, states=False) -> NetworkOutput:
         output = self.vision_model(pixel_values, states=states)
-        return output, output.pooled
+        return output._replace(features=output.pooled)
 
     def forward(self, pixel_values, weights=False, states=False, **inputs) -> TwoTowerOutput:
-        text, texts = self.read(weights=weights, states=states, **inputs)
-        vision, images = self.see(pixel_values, states=states)
-        texts, images = normalised(texts), normalised(images)
+        text = self.read(weights=weights, states=states, **inputs)
+        vision = self.see(pixel_values, states=states)
+        texts, images = normalised(text.features), normalised(vision.features)
         logits = texts @ images.T / self.temperature
         return TwoTowerOutput(text, vision, texts, images, logits, logits.T)
 
@@ -271,7 +271,7 @@ class AlignModel(TwoTowers, PretrainedModel):
             "inputs_embeds": inputs_embeds,
         }
         self._check_text(inputs)
-        return self.network.read(**inputs)[1]
+        return self.network.read(**inputs).features
 
     def get_image_features(
         self,
@@ -284,4 +284,4 @@ class AlignModel(TwoTowers, PretrainedModel):
         Arguments are the image tower's; the last two are published and change nothing.
         """
         self._check_images({"pixel_values": pixel_values})
-        return self.network.see(pixel_values)[1]
+        return self.network.see(pixel_values).features
