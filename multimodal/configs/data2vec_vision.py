@@ -82,12 +82,12 @@ class ImageTransformerConfig(PretrainedConfig):
         As published, one less than `out_indices` say. A 0 among these stands for none: the head then does without the
         coarsest map. ValueError for settings that the head cannot work with.
         """
-        if self.use_auxiliary_head and not (self.auxiliary_num_convs or self.auxiliary_concat_input):
-            if self.auxiliary_channels != self.hidden_size:
-                raise ValueError(
-                    f"auxiliary_channels: expected hidden_size ({self.hidden_size}) of an auxiliary head without "
-                    f"convolutions, got {self.auxiliary_channels}"
-                )
+        convolves = self.auxiliary_num_convs or self.auxiliary_concat_input
+        if self.use_auxiliary_head and not convolves and self.auxiliary_channels != self.hidden_size:
+            raise ValueError(
+                f"auxiliary_channels: expected hidden_size ({self.hidden_size}) of an auxiliary head without "
+                f"convolutions, got {self.auxiliary_channels}"
+            )
         chosen, most = tuple(self.out_indices or ()), self.num_hidden_layers + 1
         if len(chosen) != STAGES or list(chosen) != sorted(set(chosen)) or chosen[-1] > most:
             raise ValueError(

@@ -8,12 +8,21 @@ from __future__ import annotations
 import tensorflow as tf
 
 from multimodal.specs.problems import REGRESSION, SINGLE
+from multimodal.tf.layers.basic import sizes
+from multimodal.tf.layers.resampling import upsampled
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
     each = each_cross_entropy(logits, labels)
     return tf.reduce_sum(each) / tf.cast(tf.math.count_nonzero(labels >= 0), each.dtype)
+
+
+def pixel_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, ignored: int) -> tf.Tensor:
+    """Mean over the labels that are not `ignored`; logits (batch, classes, height, width), interpolated to the size of the
+    labels (batch, height, width)."""
+    logits = upsampled(tf.transpose(wide(logits), (0, 2, 3, 1)), sizes(labels)[1:])
+    return cross_entropy(logits, tf.where(tf.equal(labels, ignored), tf.cast(-100, labels.dtype), labels))
 
 
 def wide(x: tf.Tensor) -> tf.Tensor:

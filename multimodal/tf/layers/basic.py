@@ -134,6 +134,19 @@ class DepthwiseConv2D(layers.DepthwiseConv2D):
         return super().call(padded(x, self.margins))
 
 
+class ConvTranspose2D(layers.Conv2DTranspose):
+    """The transpose of a convolution, without padding: images (batch, height, width, channels) become `stride` times as
+    large, and what a kernel adds beside that."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], *, dtype=None,
+                 name=None):  # fmt: skip
+        super().__init__(
+            outputs, kernel, strides=stride, padding="valid", data_format="channels_last", kernel_initializer=unset,
+            dtype=dtype, name=name,
+        )  # fmt: skip
+        self.build((None, None, None, inputs))
+
+
 def padded(x, margins: tuple[tuple[int, int], ...]):
     """(batch, ..., channels) with zeros (before, behind) each of the axes between."""
     return tf.pad(x, ((0, 0), *margins, (0, 0))) if any(map(any, margins)) else x

@@ -96,12 +96,15 @@ class Stack(Layer):
         self.seeds = keras.random.SeedGenerator()
 
     def call(
-        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, training=False
+        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, training=False, **others
     ) -> NetworkOutput:
-        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each.
+
+        `others` are what blocks of a family's own take beside it, the same for all.
+        """
         hidden, attentions = [x], []
         for block, own in zip(self.blocks, self.own(bias, head_mask)):
-            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights, training=training)
+            x, found, *_ = self.run(block, x, visible=visible, **own, **others, weights=weights, training=training)
             hidden.append(x)
             attentions.append(found)
         return NetworkOutput(

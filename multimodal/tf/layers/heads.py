@@ -19,6 +19,17 @@ class Pooler(Layer):
         return tf.tanh(self.dense(x[:, 0]))
 
 
+class MeanPooler(Layer):
+    """The mean of all positions but the first, normalised: BEiT, as published."""
+
+    def __init__(self, hidden_size: int, epsilon: float, *, dtype=None, name="pooler"):
+        super().__init__(dtype=dtype, name=name)
+        self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
+
+    def call(self, x):  # b s d -> b d
+        return self.norm(tf.reduce_mean(x[:, 1:], 1))
+
+
 class LanguageHead(Layer):
     """Scores of every token: the product with a matrix of its own or with the token embeddings."""
 

@@ -1,0 +1,54 @@
+"""What the places of two patches relative to each other add to their scores: Liu et al., "Swin Transformer" (2021), section
+3.2; with a class token, Bao et al., BEiT (2022), as published."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from multimodal.numeric.windows import relative_index_with_token
+from multimodal.tf.layers.basic import Layer
+from multimodal.tf.layers.resampling import are_known, bilinear
+
+TOKENS = 3
+"""Entries behind the distances: from the token, to the token, of the token to itself."""
+
+
+class RelativePositionBias(Layer):
+    """A bias (1, heads, tokens, tokens) of scores, from a table with an entry for each distance of two patches.
+
+    For another grid than `grid` the map of distances is interpolated linearly.
+    """
+
+    def __init__(self, grid: tuple[int, int], *, num_heads: int, dtype=None, name="relative_bias"):
+        super().__init__(dtype=dtype, name=name)
+        self.grid = tuple(grid)
+        entries = (2 * grid[0] - 1) * (2 * grid[1] - 1) + TOKENS
+        self.table = self.add_weight(name="table", shape=(entries, num_heads), initializer="zeros")
+
+    def call(self, grid):  # -> 1 n q k
+        return tf.transpose(tf.gather(self.resized(grid), index(*grid)), (2, 0, 1))[None]
+
+    def resized(self, grid):  # -> entries of the grid, n
+        """The table for a grid of patches."""
+        table = tf.convert_to_tensor(self.table)
+        if are_known(*grid) and tuple(grid) == self.grid:
+            return table
+        before, after = ([2 * size - 1 for size in sizes] for sizes in (self.grid, grid))
+        rows, columns = (tf.cast(bilinear(*lengths), table.dtype) for lengths in zip(before, after))
+        distances = tf.reshape(table[:-TOKENS], (*before, table.shape[-1]))
+        distances = tf.einsum("ij,jkn,lk->iln", rows, distances, columns)
+        return tf.concat([tf.reshape(distances, (after[0] * after[1], table.shape[-1])), table[-TOKENS:]], axis=0)
+
+
+def index(rows, columns) -> tf.Tensor:
+    """`relative_index_with_token`, also for a grid that a trace does not know."""
+    if are_known(rows, columns):
+        return tf.constant(relative_index_with_token(rows, columns), tf.int32)
+    cells = tf.range(rows * columns)
+    down, right = cells // columns, cells % columns
+    vertical, horizontal = (place[:, None] - place for place in (down, right))
+    patches = (vertical + rows - 1) * (2 * columns - 1) + horizontal + columns - 1
+    behind = (2 * rows - 1) * (2 * columns - 1)
+    token = tf.fill((rows * columns, 1), behind)
+    first = tf.concat([tf.fill((1, 1), behind + 2), tf.transpose(token)], 1)
+    return tf.concat([first, tf.concat([token + 1, patches], 1)], 0)
