@@ -28,9 +28,10 @@ class Scores:
         return float(np.trace(self.counts[1:, 1:]) / self.counts[1:].sum())
 
     def mean_iou(self) -> float:
-        """Intersection over union, in the mean of the classes: Everingham et al. (2010), section 4.4."""
+        """Intersection over union, in the mean of the classes that are there: Everingham et al. (2010), section 4.4."""
         right = np.diag(self.counts)
-        return float((right / (self.counts.sum(0) + self.counts.sum(1) - right)).mean())
+        either = self.counts.sum(0) + self.counts.sum(1) - right
+        return float((right[either > 0] / either[either > 0]).mean())
 
     def __str__(self) -> str:
         return f"pixels {self.pixels():.2%}, of digits {self.inked():.2%}, mean IoU {self.mean_iou():.2%}"

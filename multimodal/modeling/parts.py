@@ -13,7 +13,6 @@ from multimodal.checkpoints.names import Row
 from multimodal.specs import Specification
 from multimodal.specs.dummies import dummy_inputs
 
-
 INPUTS = ("tokens", "patches", "stem")
 """What the first layer of the embeddings of a text, of a sequence of patches, of an image is called."""
 
