@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from multimodal.files import replacing
-from multimodal.processors.shown import reason
+from multimodal.processors.shown import reason, shown
 
 SUFFIX = ".search-index"
 _FORMAT = "multimodal search index 1"
@@ -86,22 +86,24 @@ def pictures_in(folder: Path) -> list[str]:
 def read(path: Path) -> PictureIndex:
     """The index in a file. Errors: ValueError that names it, where it is damaged or something else."""
     try:
-        metadata = safe_metadata(path)
-        if metadata.get("format") != _FORMAT:
-            raise ValueError(f"a file of the format {metadata.get('format')!r}")
-        vectors = load_file(path)["vectors"]
-        entries = [Entry(*map(_plain, row)) for row in json.loads(metadata["pictures"])]
-        index = PictureIndex(metadata["identity"], entries, vectors, int(metadata["written"]))
+        described = description(path)
+        if described.get("format") != _FORMAT:
+            raise ValueError(f"a file of the format {shown(described.get('format'))}")
+        entries = [Entry(*map(_plain, row)) for row in described["pictures"]]
+        index = PictureIndex(described["identity"], entries, load_file(path)["vectors"], _plain(described["written"]))
         _check(index)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected an index of pictures ({_FORMAT}), got {reason(error)}") from error
     return index
 
 
-def safe_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself. Errors: SafetensorError, OSError."""
+def description(path: Path) -> dict[str, Any]:
+    """What the file of an index says beside the vectors. Errors: SafetensorError, OSError, KeyError, TypeError, ValueError."""
     with safe_open(path, "np") as file:
-        return file.metadata() or {}
+        described = json.loads((file.metadata() or {})["index"])
+    if not isinstance(described, dict):
+        raise TypeError(f"a {type(described).__name__} for an object")
+    return described
 
 
 def _plain(value: Any) -> str | int:
@@ -119,6 +121,8 @@ def _check(index: PictureIndex) -> None:
         raise ValueError(
             f"{len(index.entries)} pictures and vectors of shape {index.vectors.shape}, {index.vectors.dtype}"
         )
+    if not isinstance(index.identity, str) or not isinstance(index.written, int):
+        raise ValueError("no model and no time")
     if not np.isfinite(index.vectors).all():
         raise ValueError("vectors that are not finite")
     if len({entry.name for entry in index.entries}) != len(index.entries):
@@ -127,12 +131,13 @@ def _check(index: PictureIndex) -> None:
 
 def write(index: PictureIndex, path: Path) -> None:
     """Put an index in the place of what is at `path`, whole or not at all. Errors: OSError."""
-    metadata = {
+    described = {
         "format": _FORMAT,
         "identity": index.identity,
-        "written": str(index.written),
-        "pictures": json.dumps(index.entries),
+        "written": index.written,
+        "pictures": [list(entry) for entry in index.entries],
     }
+    metadata = {"index": json.dumps(described)}  # one entry: the library writes several in any order
     with replacing(path) as temporary:
         save_file({"vectors": np.ascontiguousarray(index.vectors)}, temporary, metadata=metadata)
 

@@ -1,5 +1,6 @@
 """The index of a folder's pictures: it holds what is there now, and looks at no picture twice."""
 
+import json
 import os
 import shutil
 
@@ -179,39 +180,49 @@ def test_writing_and_reading_is_the_identity(photos, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "photos"]
 
 
+ROW = ["a.png", 1, 2, "x"]
+DESCRIBED = {
+    "another format": {"format": "another"},
+    "no model": {"identity": None},
+    "no time": {"written": "now"},
+    "no pictures": {"pictures": [1, 2, 3]},
+    "a short row": {"pictures": [["a.png", 1]]},
+    "another type": {"pictures": [["a.png", 1, 2, [3]]] * 3},
+    "a word for a number": {"pictures": [["a.png", "1", 2, "x"], *(["b.png", 1, 2, "x"], ["c.png", 1, 2, "x"])]},
+    "twice": {"pictures": [ROW, ROW, ["b.png", 1, 2, "x"]]},
+}
+"""What the file says beside the vectors of three pictures."""
+
+
 def damaged(path, kind):
-    vectors, metadata = load_file(path)["vectors"], indices.safe_metadata(path)
+    """Put something wrong into the file of an index."""
+    vectors, described = load_file(path)["vectors"], indices.description(path)
+    index = {"index": json.dumps(described)}
     changes = {
         "empty": lambda: path.write_bytes(b""),
         "cut off": lambda: path.write_bytes(path.read_bytes()[:-5]),
         "no safetensors": lambda: path.write_bytes(b"\xff" * 200),
-        "another format": lambda: save_file({"vectors": vectors}, path, {**metadata, "format": "another"}),
         "no metadata": lambda: save_file({"vectors": vectors}, path),
-        "fewer vectors": lambda: save_file({"vectors": vectors[1:]}, path, metadata),
-        "another tensor": lambda: save_file({"weights": vectors}, path, metadata),
-        "float64": lambda: save_file({"vectors": vectors.astype(np.float64)}, path, metadata),
-        "not finite": lambda: save_file({"vectors": vectors * np.float32("nan")}, path, metadata),
-        "no JSON": lambda: save_file({"vectors": vectors}, path, {**metadata, "pictures": "[["}),
-        "no pictures": lambda: save_file({"vectors": vectors}, path, {**metadata, "pictures": "[1, 2, 3]"}),
-        "a short row": lambda: save_file({"vectors": vectors}, path, {**metadata, "pictures": '[["a", 1]]'}),
-        "types": lambda: save_file(
-            {"vectors": vectors[:1]}, path, {**metadata, "pictures": '[["a", 1, 2, [3]]]'}
-        ),
-        "twice": lambda: save_file(
-            {"vectors": vectors[:2]}, path, {**metadata, "pictures": '[["a", 1, 2, "x"], ["a", 1, 2, "x"]]'}
-        ),
-        "no time": lambda: save_file({"vectors": vectors}, path, {**metadata, "written": "now"}),
-    }  # fmt: skip
-    changes[kind]()
+        "fewer vectors": lambda: save_file({"vectors": vectors[1:]}, path, index),
+        "another tensor": lambda: save_file({"weights": vectors}, path, index),
+        "float64": lambda: save_file({"vectors": vectors.astype(np.float64)}, path, index),
+        "not finite": lambda: save_file({"vectors": vectors * np.float32("nan")}, path, index),
+        "no JSON": lambda: save_file({"vectors": vectors}, path, {"index": "[["}),
+        "a list": lambda: save_file({"vectors": vectors}, path, {"index": "[]"}),
+    }
+    if kind in DESCRIBED:
+        save_file({"vectors": vectors}, path, {"index": json.dumps({**described, **DESCRIBED[kind]})})
+    else:
+        changes[kind]()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "empty", "cut off", "no safetensors", "another format", "no metadata", "fewer vectors", "another tensor", "float64",
-        "not finite", "no JSON", "no pictures", "a short row", "types", "twice", "no time",
-    ],
+BROKEN = (
+    "empty", "cut off", "no safetensors", "no metadata", "fewer vectors", "another tensor", "float64", "not finite",
+    "no JSON", "a list",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*BROKEN, *DESCRIBED])
 def test_a_damaged_index_is_an_error_with_its_name(photos, tmp_path, kind):
     indices.write(photos.index, tmp_path / "kept")
     damaged(tmp_path / "kept", kind)

@@ -111,6 +111,18 @@ def open_picture(folder: Path) -> None:
     ViTImageProcessor(size=8)(read(path), return_tensors="np")
 
 
+def open_search_index(folder: Path) -> None:
+    """What is known of a folder's pictures, and a search in it."""
+    import numpy as np
+
+    from multimodal.tasks import picture_index
+    from multimodal.tasks.searching import nearest
+
+    (path,) = folder.iterdir()
+    index = picture_index.read(path)
+    nearest(np.ones(index.vectors.shape[1], np.float32), index, folder, 3)
+
+
 _OF_MODELS = (
     "lxmert-pretraining/pt-safetensors", "ved-vit-bert/pt-safetensors", "ved-vit-gpt2/flax-msgpack",
     "data2vec-text-mlm/pt-safetensors", "ved-vit-bert/tf-h5",
@@ -163,6 +175,7 @@ KINDS = {
         ),
         Kind("png", _in(("png",), "picture.png"), mutations.of_png, open_picture),
         Kind("jpeg", _in(("jpeg",), "picture.jpg"), mutations.of_bytes, open_picture),
+        Kind("search-index", _in(("searched",), "photos.search-index"), mutations.of_safetensors, open_search_index),
     )
 }
 
@@ -176,12 +189,13 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit"):
+        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "searched"):
             (good / name).mkdir()
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
         _write_pictures(good)
+        _write_search_index(good / "searched" / "photos.search-index")
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
 
 
@@ -240,3 +254,13 @@ def _write_pictures(good: Path) -> None:
     picture = Image.fromarray(np.stack([rows * 9, columns * 8, rows * columns % 256], -1).astype(np.uint8))
     picture.save(good / "png" / "picture.png")
     picture.save(good / "jpeg" / "picture.jpg")
+
+
+def _write_search_index(path: Path) -> None:
+    import numpy as np
+
+    from multimodal.tasks import picture_index
+
+    entries = [picture_index.Entry(f"{i}.png", 100 + i, 10**18 + i, f"{i:064x}") for i in range(5)]
+    vectors = np.eye(5, 8, dtype=np.float32)
+    picture_index.write(picture_index.PictureIndex("a model", entries, vectors, 2 * 10**18), path)
