@@ -119,7 +119,7 @@ def measure(model: str, backend: str, folder: Path, reference: str | None, round
 
 def environment() -> dict[str, str]:
     """Versions and the processor."""
-    packages = ("multimodal", "numpy", "torch", "tensorflow-cpu", "keras", "jax", "flax")
+    packages = ("multimodal-parity", "numpy", "torch", "tensorflow-cpu", "keras", "jax", "flax")
     cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "").split(":")[-1]
     versions = {name: metadata.version(name) for name in packages}
     return {"python": platform.python_version(), "processor": cpu.strip(), "cores": str(os.cpu_count()), **versions}

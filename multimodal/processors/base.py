@@ -28,6 +28,9 @@ class PretrainedProcessor(Publishable):
     type_key: ClassVar[str] = "image_processor_type"
     """The key of the file that holds the class's name."""
 
+    older_names: ClassVar[dict[str, str]] = {}
+    """{name that an argument once had: its name}"""
+
     extra: dict[str, Any]
 
     @classmethod
@@ -37,9 +40,14 @@ class PretrainedProcessor(Publishable):
         return tuple(p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
 
     @classmethod
+    def by_present_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a file or a call, those by an older name under the present one."""
+        return {cls.older_names.get(name, name): value for name, value in values.items()}
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
         """The processor that `values`, the content of a file, describes; `overrides` are constructor arguments."""
-        known = cls.arguments()
+        known, values = cls.arguments(), cls.by_present_names(values)
         processor = cls(**{k: copy.deepcopy(v) for k, v in values.items() if k in known} | overrides)
         processor.extra = {k: v for k, v in values.items() if k not in known and k != cls.type_key}
         return processor
@@ -62,7 +70,7 @@ class PretrainedProcessor(Publishable):
 
     @classmethod
     def _from_file(cls, path: Path, **overrides: Any) -> Self:
-        values = read_json_object(path)
+        values = cls.by_present_names(read_json_object(path))
         try:
             return cls.from_dict(values, **overrides)
         except ValueError as error:

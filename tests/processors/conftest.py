@@ -1,6 +1,7 @@
 """Small vocabularies and the published outputs for them (`tests/golden/processors/`)."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from multimodal.processors.roberta import RobertaTokenizerFast
 from multimodal.registry import FAMILIES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
+sys.path.insert(0, str(GOLDEN))  # the calls as data: `combined`
 NAMES = dict.fromkeys(name for row in FAMILIES.values() for name in row.tokenizers or ())
 CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
 """Every tokenizer class of the registry, slow and fast."""
@@ -39,6 +41,12 @@ def golden():
 def published():
     """The texts, the pairs and the published outputs."""
     return json.loads((GOLDEN / "texts.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def combined_answers():
+    """The published answers to the calls of `combined`."""
+    return json.loads((GOLDEN / "combined.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

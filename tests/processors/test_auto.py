@@ -1,14 +1,16 @@
-"""The Auto classes of processors: which class a folder's files and `use_fast` mean."""
+"""The Auto classes of processors: which class a folder's files, its model's type and `use_fast` mean."""
 
 import json
 
 import pytest
 
 import multimodal
-from multimodal import AutoProcessor, AutoTokenizer, registry
+from multimodal import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor, AutoTokenizer, registry
 
-KINDS = list(dict.fromkeys(row.tokenizers for row in registry.FAMILIES.values() if row.tokenizers))
-CONFIGS = {row.tokenizers: model_type for model_type, row in registry.FAMILIES.items() if row.tokenizers}
+OF_TEXTS = {t: row for t, row in registry.FAMILIES.items() if row.tokenizers and not row.processor}
+KINDS = list(dict.fromkeys(row.tokenizers for row in OF_TEXTS.values()))
+CONFIGS = {row.tokenizers: model_type for model_type, row in OF_TEXTS.items()}
+PICTURED = [model_type for model_type, row in registry.FAMILIES.items() if row.image_processor]
 
 
 @pytest.mark.parametrize("named", ["slow", "fast", None])
@@ -24,6 +26,29 @@ def test_the_fast_class_comes_unless_the_slow_one_is_asked_for(slow, fast, make,
     assert type(AutoProcessor.from_pretrained(tmp_path, use_fast=False)).__name__ == slow
     with pytest.raises(ValueError, match="use_fast: expected True or False, got str"):
         AutoTokenizer.from_pretrained(tmp_path, use_fast="no")
+
+
+@pytest.mark.parametrize("model_type", PICTURED)
+def test_the_image_processor_is_that_of_the_model_s_type(model_type, tmp_path):
+    """Where the file of the settings does not say whose they are."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (tmp_path / "preprocessor_config.json").write_text('{"resample": 3}')
+    row = registry.FAMILIES[model_type]
+    for auto in (AutoImageProcessor, AutoFeatureExtractor, *([AutoProcessor] if row.processor is None else [])):
+        found = auto.from_pretrained(tmp_path)
+        assert type(found).__name__ == row.image_processor
+        assert found.resample == 3
+
+
+@pytest.mark.parametrize("key", ["image_processor_type", "feature_extractor_type"])
+@pytest.mark.parametrize("name", [n for n in registry.PROCESSOR_MODULES if n.endswith("ImageProcessor")])
+def test_the_image_processor_is_the_one_that_the_file_names(name, key, tmp_path):
+    named = name if key == "image_processor_type" else name.replace("ImageProcessor", "FeatureExtractor")
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({key: named, "resample": 3}))
+    for auto in (AutoImageProcessor, AutoFeatureExtractor):
+        found = auto.from_pretrained(tmp_path)
+        assert type(found).__name__ == name
+        assert found.resample == 3
 
 
 def test_a_tokenizer_of_no_family_is_the_plain_fast_one(bert, tmp_path):

@@ -201,6 +201,22 @@ def test_a_file_with_a_setting_of_another_kind_is_named_with_the_key(processor, 
     assert len(str(error.value)) < 300 + len(str(path))
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("BeitImageProcessor", "do_reduce_labels"), ("BeitImageProcessor", "do_center_crop"),
+        ("EfficientNetImageProcessor", "rescale_offset"), ("EfficientNetImageProcessor", "include_top"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [1, "yes", [True], {}])
+def test_a_switch_of_one_family_is_named_with_the_file(tmp_path, name, key, value):
+    path, made = tmp_path / "preprocessor_config.json", getattr(multimodal, name)
+    for written in [key] + [older for older, present in made.older_names.items() if present == key]:
+        path.write_text(json.dumps({written: value}))
+        with pytest.raises(ValueError, match=rf"preprocessor_config\.json: {key}: expected True or False, got"):
+            made.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("depth", [60, 900, 100_000])
 def test_a_deeply_nested_file_is_named(processor, tmp_path, depth):
     (tmp_path / "preprocessor_config.json").write_text('{"future": ' + "[" * depth + "]" * depth + "}")

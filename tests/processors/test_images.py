@@ -142,36 +142,9 @@ def test_fractions_stay_fractions():
         processor(PICTURE / 255)
 
 
-def test_other_modes_become_rgb_when_asked(processor):
-    grey = Image.fromarray(PICTURE).convert("L")
-    pixels = processor(grey, do_convert_rgb=True, return_tensors="np").pixel_values
-    assert (pixels[:, 0] == pixels[:, 1]).all()
-    for mode in ("RGBA", "P", "CMYK"):
-        picture = Image.fromarray(PICTURE).convert(mode)
-        assert processor(picture, do_convert_rgb=True)["pixel_values"][0].shape == (3, 16, 16)
-
-
 def test_one_channel_is_normalised_by_one_number():
     processor = ViTImageProcessor(size=16, image_mean=0.5, image_std=[0.5])
     assert processor(PICTURE[..., :1], return_tensors="np").pixel_values.shape == (1, 1, 16, 16)
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("L", "grey"), ("RGBA", "alpha"), ("P", "palette"), ("1", "black"), ("CMYK", "CMYK")]
-)
-def test_a_picture_that_is_not_rgb_is_named(processor, mode, expected):
-    with pytest.raises(
-        ValueError, match=rf"images: expected an RGB picture, got Pillow mode.*{expected}.*do_convert_rgb"
-    ):
-        processor(Image.fromarray(PICTURE).convert(mode))
-
-
-@pytest.mark.parametrize("convert", [False, True])
-def test_sixteen_bits_are_named(processor, convert):
-    with pytest.raises(ValueError, match="8 bits"):
-        processor(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), do_convert_rgb=convert)
-    with pytest.raises(ValueError, match=r"integers in 0\.\.255, got uint16"):
-        processor(PICTURE.astype(np.uint16) * 200)
 
 
 def test_a_damaged_file_is_named(processor, tmp_path):
@@ -358,13 +331,28 @@ def test_rescaling_and_normalising_are_done_channel_by_channel():
     assert found.dtype == ops.rescale(image, 1).dtype == np.float32
 
 
-def test_a_processor_of_nothing_has_the_published_settings():
-    expected = {
-        "do_resize": True, "size": {"height": 224, "width": 224}, "resample": 2, "do_rescale": True,
-        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
-        "image_processor_type": "ViTImageProcessor",
-    }  # fmt: skip
-    assert ViTImageProcessor().to_dict() == expected
+_SHARED = {
+    "do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("ViTImageProcessor", {"size": 224, "resample": 2}),
+        ("BeitImageProcessor", {
+            "size": 256, "crop_size": 224, "resample": 3, "do_center_crop": True, "do_reduce_labels": False,
+        }),
+        ("EfficientNetImageProcessor", {
+            "size": 346, "crop_size": 289, "resample": 0, "do_center_crop": False, "rescale_offset": False,
+            "include_top": True,
+        }),
+    ],
+)  # fmt: skip
+def test_a_processor_of_nothing_has_the_published_settings(name, own):
+    sizes = {key: {"height": own[key], "width": own[key]} for key in ("size", "crop_size") if key in own}
+    assert getattr(multimodal, name)().to_dict() == {**_SHARED, **own, **sizes, "image_processor_type": name}
 
 
 @settings(max_examples=60, deadline=None)
@@ -394,10 +382,8 @@ def test_a_call_takes_every_option_of_the_constructor_for_itself_alone(name):
     np.testing.assert_array_equal(processor(PICTURE, return_tensors="np").pixel_values, plain)
 
 
-def test_an_image_processor_says_what_it_gives():
-    from multimodal import DeiTImageProcessor, ViTImageProcessor
-
-    for of in (ViTImageProcessor, DeiTImageProcessor):
-        processor = of(size=8)
-        assert processor.model_input_names == list(processor(np.zeros((9, 9, 3), np.uint8)))
-        assert "model_input_names" not in processor.to_dict()
+@pytest.mark.parametrize("name", [name for name in registry.PROCESSOR_MODULES if name.endswith("ImageProcessor")])
+def test_an_image_processor_says_what_it_gives(name):
+    processor = getattr(multimodal, name)(size=8)
+    assert processor.model_input_names == list(processor(np.zeros((9, 9, 3), np.uint8)))
+    assert "model_input_names" not in processor.to_dict()

@@ -22,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
+import types
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -217,7 +218,9 @@ def tokenizer_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
 
 
 def image_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
-    """`make(**options)` makes an image processor; `picture(height, width, channels, dtype)` a smooth picture."""
+    """`make(**options)` makes an image processor; `picture(height, width, channels, dtype)` a smooth picture;
+    `labels()` are those of the pixels of `picture(40, 60)`, `scores()` an output with logits."""
+    import torch
     from PIL import Image
 
     cls = getattr(caller.library, subject["class"])
@@ -228,10 +231,23 @@ def image_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
         pixels = np.clip(127.5 + 120 * waves, 0, 255).astype(np.uint8)
         return (pixels / 255).astype(dtype) if dtype.startswith("float") else pixels.astype(dtype)
 
+    def scores() -> Any:
+        waves = np.sin(np.arange(2 * 5 * 8 * 9) * 1.7).reshape(2, 5, 8, 9)
+        return types.SimpleNamespace(logits=torch.from_numpy(waves.astype("float32")))
+
     return {
-        "make": cls, "cls": cls, "p": cls(), "picture": picture, "Image": Image, "np": np, "os": os, "json": json,
-        "library": caller.library,
+        "make": cls, "cls": cls, "p": cls(), "picture": picture,
+        "Image": Image, "np": np, "os": os, "json": json, "library": caller.library,
+        "labels": lambda: picture(40, 60)[..., 0] // 40, "scores": scores,
     }  # fmt: skip
+
+
+def processor_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
+    """`p` is a processor of small pictures and texts; `picture` as for images."""
+    names = image_names(caller, {"class": "EfficientNetImageProcessor"})
+    tokenizer = caller.library.BertTokenizerFast(str(GOLDEN / "vocab" / "bert" / "vocab.txt"))
+    cls = getattr(caller.library, subject["class"])
+    return {**names, "cls": cls, "p": cls(names["make"](size={"height": 20, "width": 30}), tokenizer)}
 
 
 def config_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
@@ -241,6 +257,7 @@ def config_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
 
 KINDS: dict[str, Callable[[Caller, dict[str, Any]], dict[str, Any]]] = {
     "model": model_names, "tokenizer": tokenizer_names, "images": image_names, "config": config_names,
+    "processor": processor_names,
 }  # fmt: skip
 
 

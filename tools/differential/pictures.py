@@ -120,9 +120,79 @@ CALLS = {
 }  # fmt: skip
 
 
+OWN_CALLS = {
+    "BeitImageProcessor": {
+        "labels": "p(picture(40, 60), labels(), resample=0, return_tensors='np')",
+        "labels of PIL": "p(picture(40, 60), Image.fromarray(labels()), resample=0, return_tensors='np')",
+        "labels by name": "p(images=picture(40, 60), segmentation_maps=labels(), resample=0, return_tensors='np')",
+        "labels as a list": "v = p(picture(40, 60), labels(), resample=0)['labels']\n[type(v).__name__, v[0].shape, str(v[0].dtype)]",
+        "labels as tensors": "p([picture(40, 60)] * 2, [labels()] * 2, resample=0, return_tensors='pt')",
+        "labels, reduced": "p(picture(40, 60), labels(), resample=0, do_reduce_labels=True, return_tensors='np')",
+        "labels, not resized": "p(picture(40, 60), labels(), do_resize=False, do_center_crop=False, return_tensors='np')",
+        "labels, cropped": "p(picture(40, 60), labels(), do_resize=False, crop_size={'height': 20, 'width': 31}, return_tensors='np')",
+        "labels as pictures are": "p(picture(40, 60), labels(), return_tensors='np')['labels'].shape",
+        "labels of another size": "p(picture(40, 60), labels()[:20], return_tensors='np')",
+        "labels of one of two": "p([picture(40, 60)] * 2, [labels()], return_tensors='np')",
+        "labels of three channels": "p(picture(40, 60), picture(40, 60), return_tensors='np')",
+        "labels, many": "p(picture(40, 60), labels().astype('int64') + 300, do_resize=False, do_reduce_labels=True, return_tensors='np')",
+        "made with the older name": "make(reduce_labels=True).do_reduce_labels",
+        "read with the older name": "cls.from_dict({'reduce_labels': True}).do_reduce_labels",
+        "segmented": "p.post_process_semantic_segmentation(scores())",
+        "segmented, larger": "p.post_process_semantic_segmentation(scores(), [(40, 60), (33, 21)])",
+        "segmented, smaller": "p.post_process_semantic_segmentation(scores(), target_sizes=[(5, 6), (1, 1)])",
+        "segmented, one size for two": "p.post_process_semantic_segmentation(scores(), [(40, 60)])",
+        "segmented, type": "m = p.post_process_semantic_segmentation(scores())\n[type(m).__name__, type(m[0]).__name__, str(m[0].dtype)]",
+    },
+    "EfficientNetImageProcessor": {
+        "with an offset": "p(picture(40, 60), rescale_factor=1 / 127.5, rescale_offset=True, return_tensors='np')",
+        "without a top": "p(picture(40, 60), include_top=False, return_tensors='np')",
+        "a top alone": "p(picture(40, 60), do_rescale=False, do_normalize=False, return_tensors='np')",
+        "an offset without rescaling": "p(picture(40, 60), do_rescale=False, rescale_offset=True, return_tensors='np')",
+        "made for ALIGN": "make(include_top=False, rescale_offset=True, rescale_factor=1 / 127.5, do_normalize=False, do_center_crop=True, resample=2)(picture(400, 360), return_tensors='np')",
+        "rescale without an offset": "p.rescale(picture(40, 60), 1 / 255, offset=False)",
+        "rescale by name": "p.rescale(image=picture(40, 60), scale=1 / 127.5, offset=True)",
+    },
+}  # fmt: skip
+
+BOTH = {
+    "both": "p(text=['a cat', 'two dogs'], images=picture(40, 60), return_tensors='np')",
+    "by place": "p(['a cat', 'two dogs'], picture(40, 60), return_tensors='np')",
+    "pictures by place": "p(picture(40, 60))",
+    "texts": "p(text=['a cat', 'two dogs'], return_tensors='np')",
+    "pictures": "p(images=[picture(40, 60), picture(30, 20)], return_tensors='np')",
+    "one text": "p('a cat')",
+    "type of the answer": "[type(v).__name__ for v in (p('a cat', picture(40, 60)), p('a cat'), p(images=picture(40, 60)))]",
+    "nothing": "p()",
+    "keys": "list(p('a cat', picture(40, 60)))",
+    "another length": "p('a cat', max_length=9)",
+    "longest": "p(['a cat', 'two dogs and a bird'], padding=True)",
+    "as they are": "p(['a cat', 'two dogs and a bird'], padding='do_not_pad')",
+    "not padded": "p('a cat', padding=False)",
+    "long": "p('a cat ' * 60)",
+    "long, cut": "p('a cat ' * 60, truncation=True)",
+    "long, not padded": "p('a cat ' * 60, padding=False)",
+    "unknown option": "p('a cat', nonsense=1)",
+    "option of a dictionary": "p('a cat', text_kwargs={'max_length': 9})",
+    "decode": "p.decode(p('a cat')['input_ids'])",
+    "decode, skipping": "p.batch_decode(p(['a cat', 'two dogs'])['input_ids'], skip_special_tokens=True)",
+    "model_input_names": "p.model_input_names",
+    "files": "p.save_pretrained(out)\nsorted(os.listdir(out))",
+    "class in the files": "p.save_pretrained(out)\n[json.load(open(out + '/' + f))['processor_class'] for f in ('preprocessor_config.json', 'tokenizer_config.json')]",
+    "saved and loaded": "p.save_pretrained(out)\ncls.from_pretrained(out)(['a cat'], picture(40, 60), return_tensors='np')",
+    "loaded by AutoProcessor": "p.save_pretrained(out)\ntype(library.AutoProcessor.from_pretrained(out)).__name__",
+    "parts": "[type(p.image_processor).__name__, type(p.tokenizer).__name__]",
+    "made of numbers": "cls(1, 2)",
+    "made of one": "cls(p.image_processor)",
+    "loaded from an empty folder": "cls.from_pretrained(out)",
+}  # fmt: skip
+
+
 def add_pictures(job: Job) -> None:
-    """Every call of every image processor."""
-    for row in registry.FAMILIES.values():
-        if row.image_processor:
-            job.subjects[row.image_processor] = {"kind": "images", "class": row.image_processor}
-            job.add(NEUTRAL, "images", row.image_processor, CALLS)
+    """Every call of every image processor, and of what combines one with a tokenizer."""
+    for name in registry.PROCESSOR_MODULES:
+        if name.endswith("ImageProcessor"):
+            job.subjects[name] = {"kind": "images", "class": name}
+            job.add(NEUTRAL, "images", name, CALLS | OWN_CALLS.get(name, {}))
+        elif name.endswith("Processor"):
+            job.subjects[name] = {"kind": "processor", "class": name}
+            job.add(NEUTRAL, "processors", name, BOTH)

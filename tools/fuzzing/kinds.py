@@ -94,12 +94,19 @@ def open_tokenizer(folder: Path) -> None:
 
 
 def open_processor(folder: Path) -> None:
-    """An image processor and one small picture."""
+    """An image processor, with a tokenizer where there is one, one small picture and what they say of themselves."""
     import numpy as np
 
-    from multimodal.auto import AutoImageProcessor
+    from multimodal.auto import AutoImageProcessor, AutoProcessor
 
-    AutoImageProcessor.from_pretrained(folder)(np.zeros((20, 31, 3), np.uint8), return_tensors="np")
+    picture = np.zeros((20, 31, 3), np.uint8)
+    processor = AutoImageProcessor.from_pretrained(folder)
+    processor(picture, return_tensors="np")
+    processor.to_json_string()
+    if hasattr(processor, "do_reduce_labels"):
+        processor(picture, picture[..., 0], return_tensors="np")
+    if (folder / "tokenizer.json").exists():
+        AutoProcessor.from_pretrained(folder)(images=picture)
 
 
 def open_picture(folder: Path) -> None:
@@ -169,7 +176,7 @@ KINDS = {
         Kind("merges.txt", _in(("RobertaTokenizer",), "merges.txt"), mutations.of_lines, open_tokenizer),
         Kind(
             "preprocessor_config.json",
-            _in(("vit", "deit"), "preprocessor_config.json"),
+            _in(("vit", "deit", "beit", "align"), "preprocessor_config.json"),
             mutations.of_json,
             open_processor,
         ),
@@ -189,13 +196,15 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "searched"):
+        names = ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "beit", "searched")
+        for name in names:
             (good / name).mkdir()
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
         _write_pictures(good)
         _write_search_index(good / "searched" / "photos.search-index")
+        _write_align(good / "align")
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
 
 
@@ -245,11 +254,13 @@ def _write_pictures(good: Path) -> None:
     import numpy as np
     from PIL import Image
 
+    from multimodal.processors.beit import BeitImageProcessor
     from multimodal.processors.deit import DeiTImageProcessor
     from multimodal.processors.vit import ViTImageProcessor
 
     ViTImageProcessor(size=8).save_pretrained(good / "vit")
     DeiTImageProcessor().save_pretrained(good / "deit")
+    BeitImageProcessor(size=16, crop_size=8, do_reduce_labels=True).save_pretrained(good / "beit")
     rows, columns = np.mgrid[:24, :30]
     picture = Image.fromarray(np.stack([rows * 9, columns * 8, rows * columns % 256], -1).astype(np.uint8))
     picture.save(good / "png" / "picture.png")
@@ -264,3 +275,10 @@ def _write_search_index(path: Path) -> None:
     entries = [picture_index.Entry(f"{i}.png", 100 + i, 10**18 + i, f"{i:064x}") for i in range(5)]
     vectors = np.eye(5, 8, dtype=np.float32)
     picture_index.write(picture_index.PictureIndex("a model", entries, vectors, 2 * 10**18), path)
+
+
+def _write_align(folder: Path) -> None:
+    import multimodal
+
+    tokenizer = multimodal.BertTokenizerFast(str(VOCABULARIES / "bert" / "vocab.txt"))
+    multimodal.AlignProcessor(multimodal.EfficientNetImageProcessor(size=16), tokenizer).save_pretrained(folder)

@@ -155,18 +155,34 @@ def as_values(image: np.ndarray | Image.Image) -> np.ndarray:
 def _as_rgb(image: Image.Image, convert: bool, place: str) -> Image.Image:
     if image.mode == "RGB":
         return image
-    if image.mode.startswith("I") or image.mode == "F":
+    sixteen = image.mode.startswith("I;16")
+    if image.mode in ("I", "F") or (sixteen and not convert):
+        hint = "do_convert_rgb=True makes 8 bits of 16" if sixteen else "scale the values to 0..255 first"
         raise ValueError(
             f"{place}: expected 8 bits for each of red, green and blue, got Pillow mode {image.mode!r} "
-            "(16 or 32 bits: scale the values to 0..255 first)"
+            f"({'16' if sixteen else '32'} bits: {hint})"
         )
     if convert:
-        return image.convert("RGB")
+        return _converted(image, place)
     kind = f" ({_MODE_NAMES[image.mode]})" if image.mode in _MODE_NAMES else ""
     raise ValueError(
         f"{place}: expected an RGB picture, got Pillow mode {image.mode!r}{kind}; "
         'image.convert("RGB") or do_convert_rgb=True makes one'
     )
+
+
+def _converted(image: Image.Image, place: str) -> Image.Image:
+    """RGB of another mode: grey repeated, a palette's colours, 65535 of 16 bits as 255, and no alpha."""
+    if image.mode.startswith("I;16"):
+        # Pillow itself would make white of all that is above 255.
+        values = as_values(image).astype(np.uint32)
+        image = _picture(((values + 128) // 257).astype(np.uint8))
+    if isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # of what is transparent in a palette Pillow warns otherwise
+    try:
+        return image.convert("RGB")
+    except ValueError as error:
+        raise ValueError(f"{place}: expected a picture that Pillow makes RGB of, got mode {image.mode!r}") from error
 
 
 def _check_array(array: np.ndarray, data_format: str, accepted: Sequence[int], place: str) -> None:
@@ -265,8 +281,9 @@ def resize(
     Whole numbers in 0..255 (of any dtype) come back as uint8. Fractions in 0..1 are rounded down to 8 bits for the
     resizing, as published, and come back as float32 in 0..1. Anything else is a ValueError.
     """
+    kind = checked_resample(resample)
     if isinstance(image, Image.Image):
-        return np.asarray(image.resize((width, height), resample=checked_resample(resample)))
+        return np.asarray(image.resize((width, height), kind))
     whole = image.dtype == np.uint8 or image.dtype.kind in "bui" or bool((image == np.floor(image)).all())
     low, high = (0, 255) if whole else (0, 1)
     if image.dtype != np.uint8 and (image.min() < low or image.max() > high):
@@ -276,8 +293,7 @@ def resize(
         )
     eight_bit = (image if whole else image * 255).astype(np.uint8, copy=False)
     picture = _picture(eight_bit[..., 0] if eight_bit.shape[-1] == 1 else eight_bit)
-    resized = np.asarray(picture.resize((width, height), resample=checked_resample(resample)))
-    resized = resized.reshape(height, width, -1)
+    resized = np.asarray(picture.resize((width, height), kind)).reshape(height, width, -1)
     return resized if whole else (resized / 255).astype(np.float32)
 
 
@@ -301,12 +317,13 @@ def center_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def rescale(image: np.ndarray, factor: float, offset: float = 0.0) -> np.ndarray:
-    """`image * factor + offset`, as float32."""
+    """`image * factor` as float32, plus `offset`."""
     factor = checked_factor(factor)
     scaled = np.empty(image.shape, np.float32)
     for rows in strips(image):  # the products are float64: all at once they take eight times a picture
-        products = image[rows] * factor
-        scaled[rows] = products + offset if offset else products
+        scaled[rows] = image[rows] * factor
+    if offset:
+        scaled += np.float32(offset)
     return scaled
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,12 +71,10 @@ class ImageProcessor(PretrainedProcessor):
     """Options that are not part of the published file where they are None."""
     converts: ClassVar[bool] = False
     """Whether pictures in other modes than RGB are converted where `do_convert_rgb` is None."""
-    older_names: ClassVar[dict[str, str]] = {}
-    """{name that an option once had: its name}"""
 
     def __init__(self, kwargs: dict[str, Any], **options: Any):
         """`kwargs`: what the family's constructor was given beside its arguments; `options`: its arguments."""
-        kwargs = self._by_present_names(kwargs)
+        kwargs = self._given(kwargs)
         options |= {name: kwargs.pop(name) for name in list(kwargs) if name in options}
         reject_unknown(type(self).__name__, kwargs, self.arguments())
         self.extra = {}
@@ -87,16 +85,12 @@ class ImageProcessor(PretrainedProcessor):
         super().__init_subclass__(**kwargs)
         cls.preprocess = _signed(cls)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
-        return super().from_dict({cls.older_names.get(name, name): v for name, v in values.items()}, **overrides)
-
-    def _by_present_names(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options that code gives, those by an older name under the present one, with a warning."""
+    def _given(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options that code gives; for an older name there is a warning."""
         for name in self.older_names.keys() & options.keys():
-            present = self.older_names[name]
-            warnings.warn(f"{name}: {present} is the option's name now", DeprecationWarning, stacklevel=4)
-        return {self.older_names.get(name, name): value for name, value in options.items()}
+            message = f"{name}: {self.older_names[name]} is the option's name now"
+            warnings.warn(message, DeprecationWarning, stacklevel=4)
+        return self.by_present_names(options)
 
     def to_dict(self) -> dict[str, Any]:
         values = super().to_dict()
@@ -128,7 +122,7 @@ class ImageProcessor(PretrainedProcessor):
     def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
         """What a call goes by: its own options over the constructor's."""
         own = self.arguments()
-        options = self._by_present_names(options)
+        options = self._given(options)
         unknown = [name for name in options if name not in own]
         reject_unknown(f"{type(self).__name__}.preprocess", unknown, (*own, *_CALL_ARGUMENTS))
         given = {name: value for name, value in options.items() if value is not None}
