@@ -16,10 +16,11 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/layers/basic.py", "+ *_seed(*)"): "tf.recompute_grad does not restore random numbers; torch and JAX do",
     ("tf/layers/encoder.py", "+ recomputed(*)"): "tf.recompute_grad takes and gives flat lists of tensors",
     ("tf/layers/basic.py", "+ sizes(x)"): "only TensorFlow traces programs whose sizes are open",
-    (
-        "tf/layers/patches.py",
-        "+ resizing_matrix(before, after)",
-    ): "only TensorFlow traces programs whose sizes are open",
+    **{
+        ("tf/layers/resampling.py", f"+ {name}(*)"): "only TensorFlow traces programs whose sizes are open"
+        for name in ("are_known", "bicubic", "bilinear", "mean", "centres")
+    },
+    ("tf/layers/relative.py", "+ index(rows, columns)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
     ("*/layers/basic.py", "+ BatchNorm.moments(x)"): "torch has nn.functional.batch_norm",
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",

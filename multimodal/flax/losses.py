@@ -5,12 +5,20 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from multimodal.flax.layers.resampling import upsampled
 from multimodal.specs.problems import REGRESSION, SINGLE
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Mean over the labels that are not negative; logits (..., classes), labels (...)."""
     return each_cross_entropy(logits, labels).sum() / (labels >= 0).sum()
+
+
+def pixel_cross_entropy(logits: jax.Array, labels: jax.Array, ignored: int) -> jax.Array:
+    """Mean over the labels that are not `ignored`; logits (batch, classes, height, width), interpolated to the size of the
+    labels (batch, height, width)."""
+    logits = upsampled(jnp.transpose(logits, (0, 2, 3, 1)), labels.shape[1:])
+    return cross_entropy(logits, jnp.where(labels == ignored, -100, labels))
 
 
 def each_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:

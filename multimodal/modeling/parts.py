@@ -111,6 +111,8 @@ class Parts:
         if not self.spec.head:
             return self
         part = self._public_part("AutoModel", self.config, self.spec.head)
+        heads = {row.part for row in names.table(self.config).heads}
+        part.parts = tuple(name for name in self.parts if name not in heads)
         part.inside_of = self.spec.name
         return part
 

@@ -25,7 +25,7 @@ Extent = Callable[[Any], tuple[float, float] | None]
 
 def in_numpy(value: Any) -> np.ndarray:
     """An array of a framework, with values (see `Extent`), as one of NumPy."""
-    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 @dataclass

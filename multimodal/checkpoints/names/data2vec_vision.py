@@ -126,7 +126,7 @@ def auxiliary(config) -> list[Row]:
         rows += normed_conv(f"auxiliary.convs.{i}", f"{place}.convs.{i}", last, inner, 3, part)
         last = inner
     if config.auxiliary_concat_input:
-        rows += normed_conv("auxiliary.joined", f"{place}.conv_cat", width + last, inner, 3, part)
+        rows += normed_conv("auxiliary.joiner", f"{place}.conv_cat", width + last, inner, 3, part)
     return [
         *rows,
         *conv("auxiliary.out", f"{place}.classifier", inner, config.num_labels, (1, 1), bias=True, part=part),

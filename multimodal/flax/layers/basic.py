@@ -163,6 +163,31 @@ class DepthwiseConv2D(nn.Module):
         return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
 
 
+class ConvTranspose2D(nn.Module):
+    """The transpose of a convolution, without padding: images (batch, height, width, channels) become `stride` times as
+    large, and what a kernel adds beside that."""
+
+    inputs: int
+    outputs: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        shape = (*self.kernel, self.outputs, self.inputs)
+        self.weight = self.param("weight", nn.initializers.zeros, shape, self.dtype.parameters)
+        self.offset = self.param("bias", nn.initializers.zeros, (self.outputs,), self.dtype.parameters)
+
+    def __call__(self, x):
+        x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
+        x = jax.lax.conv_transpose(
+            x, weight, self.stride, "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=True,
+            precision=PRECISION,
+        )  # fmt: skip
+        return x + jnp.asarray(self.offset, self.dtype.computation)
+
+
 class BatchNorm(nn.Module):
     """Normalisation of each channel of (batch, ..., channels) over all else: Ioffe & Szegedy (2015), algorithms 1 and 2.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
 
+import jax
 from flax import linen as nn
 
 from multimodal.dtypes import Types
@@ -100,12 +101,15 @@ class Stack(nn.Module):
     recompute: bool = False  # gradient checkpointing
 
     def __call__(
-        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, train: bool = False
+        self, x, *, visible=None, bias=None, head_mask=None, weights=False, states=False, train: bool = False, **others
     ) -> NetworkOutput:
-        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each."""
+        """`bias` of the self-attentions: one array for all blocks, or a tuple or list with one for each.
+
+        `others` are what blocks of a family's own take beside it, the same for all.
+        """
         hidden, attentions = [x], []
         for block, own in zip(self.blocks, self.own(bias, head_mask)):
-            x, found, *_ = self.run(block, x, visible=visible, **own, weights=weights, train=train)
+            x, found, *_ = self.run(block, x, visible=visible, **own, **others, weights=weights, train=train)
             hidden.append(x)
             attentions.append(found)
         return NetworkOutput(
@@ -121,11 +125,16 @@ class Stack(nn.Module):
     def run(self, block, x, *, weights=False, train: bool = False, **inputs) -> tuple:
         """What a block makes of its inputs. Every stack calls its blocks here: parity feeds them and looks at them."""
 
-        def call(block, x, inputs):
-            return block(x, **inputs, weights=weights, train=train)
+        fixed = {
+            name: value for name, value in inputs.items() if all(isinstance(n, int) for n in jax.tree.leaves(value))
+        }
+        arrays = {name: value for name, value in inputs.items() if name not in fixed}
+
+        def call(block, x, arrays):
+            return block(x, **arrays, **fixed, weights=weights, train=train)
 
         call = nn.remat(call) if self.recompute else call  # in JAX a gradient needs no training mode
-        return call(block, x, inputs)
+        return call(block, x, arrays)
 
 
 class DecoderStack(Stack):

@@ -26,6 +26,21 @@ class Pooler(nn.Module):
         return jnp.tanh(self.dense(x[:, 0]))
 
 
+class MeanPooler(nn.Module):
+    """The mean of all positions but the first, normalised: BEiT, as published."""
+
+    hidden_size: int
+    epsilon: float
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        self.norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
+
+    def __call__(self, x):  # b s d -> b d
+        return self.norm(x[:, 1:].mean(1))
+
+
 class LanguageHead(nn.Module):
     """Scores of every token: the product with a matrix of its own or with the token embeddings."""
 

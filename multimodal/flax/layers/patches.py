@@ -15,7 +15,8 @@ from multimodal.numeric.interpolation import bicubic_matrix
 class PatchEmbeddings(nn.Module):
     """An image as a sequence of projected patches behind a class token: Dosovitskiy et al. (2021), equation 1.
 
-    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3.
+    With `distilled` a second token stands behind the first: Touvron et al. (2021), section 3. Without `absolute` there is
+    no table of positions. With `hides_places` the mask token also stands for where a patch is: BEiT, as published.
     """
 
     channels: int
@@ -25,17 +26,19 @@ class PatchEmbeddings(nn.Module):
     hidden_size: int
     masked: bool
     distilled: bool = False
+    absolute: bool = True
+    hides_places: bool = False
     dropout_rate: float = 0.0
     dtype: Types = Types()
 
     def setup(self):
         self.leading = 2 if self.distilled else 1
-        one, entries = (1, 1, self.hidden_size), self.leading + self.grid[0] * self.grid[1]
+        one, whole = (1, 1, self.hidden_size), (1, self.leading + self.grid[0] * self.grid[1], self.hidden_size)
         zeros, dtype = nn.initializers.zeros, self.dtype.parameters
         self.class_token = self.param("class_token", zeros, one, dtype)
         self.distillation_token = self.param("distillation_token", zeros, one, dtype) if self.distilled else None
         self.mask_token = self.param("mask_token", zeros, one, dtype) if self.masked else None
-        self.positions = self.param("positions", zeros, (1, entries, self.hidden_size), dtype)
+        self.positions = self.param("positions", zeros, whole, dtype) if self.absolute else None
         self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
@@ -43,12 +46,22 @@ class PatchEmbeddings(nn.Module):
         x = self.patches(jnp.transpose(pixel_values, (0, 2, 3, 1)))
         grid = x.shape[1:3]
         x = x.reshape(x.shape[0], grid[0] * grid[1], self.hidden_size)
+        places = None if self.positions is None else jnp.asarray(self.resized_positions(grid), x.dtype)
+        if places is not None and self.hides_places:
+            x = x + places[:, self.leading :]
         if bool_masked_pos is not None:
             x = jnp.where(jnp.asarray(bool_masked_pos, bool)[..., None], jnp.asarray(self.mask_token, x.dtype), x)
+        if places is not None and not self.hides_places:
+            x = x + places[:, self.leading :]
         tokens = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
-        shape = (x.shape[0], 1, self.hidden_size)
-        x = jnp.concatenate([*(jnp.broadcast_to(jnp.asarray(token, x.dtype), shape) for token in tokens), x], axis=1)
-        return self.dropout(x + jnp.asarray(self.resized_positions(grid), x.dtype), train)
+        tokens = jnp.asarray(jnp.concatenate(tokens, axis=1), x.dtype)
+        tokens = tokens if places is None else tokens + places[:, : self.leading]
+        tokens = jnp.broadcast_to(tokens, (x.shape[0], self.leading, self.hidden_size))
+        return self.dropout(jnp.concatenate([tokens, x], axis=1), train)
+
+    def grid_of(self, pixel_values):
+        """(rows, columns) of patches in images."""
+        return tuple(pixels // each for pixels, each in zip(pixel_values.shape[2:], self.patch))
 
     def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""

@@ -46,8 +46,9 @@ class Case:
     def parts(self) -> tuple[str, ...]:
         """Parts that the constructor's keywords leave."""
         parts = list(self.spec.parts)
-        if not self.options.get("add_pooling_layer", True):
-            parts.remove("pooler")
+        pools = self.options.get("add_pooling_layer", "pooler" in parts)
+        if pools != ("pooler" in parts):
+            parts.remove("pooler") if "pooler" in parts else parts.append("pooler")
         if self.options.get("use_mask_token"):
             parts.append("mask_token")
         return tuple(parts)
@@ -74,7 +75,8 @@ def value(argument: specs.Argument, dimensions: dict[str, int], seed: int, scale
         values = draw.integers(seed, argument.name, shape, low, _number(argument.high, dimensions))
         if argument.name.endswith("input_ids") and dimensions.get("padding", -1) >= 0:
             values[-1, ..., _hidden(shape, padding)] = dimensions["padding"]
-        return _partly_ignored(values, seed) if argument.low == -100 else values
+        ignored = -100 if argument.besides is None else _number(argument.besides, dimensions)
+        return _partly_ignored(values, seed, ignored) if ignored != -100 or argument.low == -100 else values
     if argument.name.endswith("head_mask"):
         return (draw.uniform(seed, argument.name, shape) > -0.5).astype(np.float64)
     values = draw.uniform(seed, argument.name, shape)
@@ -86,10 +88,10 @@ def _hidden(shape: tuple[int, ...], padding: int) -> slice:
     return slice(shape[-1] - min(padding, shape[-1] - 1), None)
 
 
-def _partly_ignored(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Every third label is -100, from a drawn position on."""
+def _partly_ignored(labels: np.ndarray, seed: int, ignored: int) -> np.ndarray:
+    """Every third label is `ignored`, from a drawn position on."""
     positions = np.arange(labels.size).reshape(labels.shape)
-    return np.where((positions + seed) % 3 == 0, -100, labels)
+    return np.where((positions + seed) % 3 == 0, ignored, labels)
 
 
 def _number(symbol: str | int, dimensions: dict[str, int]) -> int:

@@ -94,11 +94,11 @@ class FCNHead(nn.Module):
         super().__init__()
         inputs = [width, *([channels] * depth)]
         self.convs = nn.ModuleList([NormedConv(each, channels, 3, dtype=dtype) for each in inputs[:-1]])
-        self.joined = NormedConv(width + inputs[-1], channels, 3, dtype=dtype) if joined else None
+        self.joiner = NormedConv(width + inputs[-1], channels, 3, dtype=dtype) if joined else None
         self.out = Conv2D(channels, labels_count, (1, 1), (1, 1), dtype=dtype)
 
     def forward(self, maps):
         seen = x = maps[AUXILIARY]
         for conv in self.convs:
             x = conv(x)
-        return self.out(x if self.joined is None else self.joined(torch.cat([seen, x], 1)))
+        return self.out(x if self.joiner is None else self.joiner(torch.cat([seen, x], 1)))

@@ -100,11 +100,11 @@ class FCNHead(Layer):
         self.convs = [
             NormedConv(each, channels, 3, dtype=dtype, name=f"convs_{i}") for i, each in enumerate(inputs[:-1])
         ]
-        self.joined = NormedConv(width + inputs[-1], channels, 3, dtype=dtype, name="joined") if joined else None
+        self.joiner = NormedConv(width + inputs[-1], channels, 3, dtype=dtype, name="joiner") if joined else None
         self.out = Conv2D(channels, labels_count, (1, 1), (1, 1), dtype=dtype, name="out")
 
     def call(self, maps, training=False):
         seen = x = maps[AUXILIARY]
         for conv in self.convs:
             x = conv(x, training)
-        return self.out(x if self.joined is None else self.joined(tf.concat([seen, x], -1), training))
+        return self.out(x if self.joiner is None else self.joiner(tf.concat([seen, x], -1), training))

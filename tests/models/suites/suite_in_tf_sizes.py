@@ -13,8 +13,7 @@ from multimodal.modeling.structures import cache_shapes
 from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.parity.run import flatten, nest
 from multimodal.specs.base import CROSS_ATTENTION
-from multimodal.tf.layers import attention
-from multimodal.tf.layers.patches import resizing_matrix
+from multimodal.tf.layers import attention, resampling
 
 TWO_SIZES = (
     {"batch": 2, "length": 5, "total": 5, "context": 7, "objects": 6, "choices": 3, "height": 32, "width": 32},
@@ -309,6 +308,6 @@ def test_queries_are_taken_in_chunks_where_their_number_is_known_and_at_once_whe
 
 def test_weights_of_resizing_are_the_same_where_a_trace_does_not_know_the_size():
     signature = [tf.TensorSpec((None,))]
-    program = tf.function(lambda x: resizing_matrix(5, tf.shape(x)[0]), input_signature=signature)
+    program = tf.function(lambda x: resampling.bicubic(5, tf.shape(x)[0]), input_signature=signature)
     for after in (1, 3, 5, 7, 20):
         np.testing.assert_allclose(program(np.zeros(after)), bicubic_matrix(5, after), rtol=0, atol=1e-15)
