@@ -37,12 +37,12 @@ class Recipe:
     """What was chosen on the validation scans."""
 
     steps: int = 1200
-    batch: int = 24
+    batch: int = 16
     rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 0.05
     strength: float = 0.6
-    width: int = 64
+    width: int = 48
     layers: int = 4
     deviation: float = 0.08
     """Of fresh matrices: the published 0.02 is for far wider models."""
