@@ -111,7 +111,7 @@ def labels_of(decoder_input_ids: np.ndarray) -> np.ndarray:
 def read_and_follow(backend: str, names: list[str], inputs: dict[str, Arrays]) -> tuple[list[str], dict[str, Arrays]]:
     """The texts of the embedded pictures, and `states` in float32."""
     texts = image_to_text(EMBEDDED, [IMAGES / name for name in names], backend=backend)
-    return [text or "" for text in texts], states(backend, "float32", inputs)
+    return texts, states(backend, "float32", inputs)
 
 
 def states(backend: str, dtype: str, inputs: dict[str, Arrays]) -> dict[str, Arrays]:

@@ -55,7 +55,7 @@ def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str]
     start = time.perf_counter()
     pictures = [Image.fromarray(image) for image in digit_lines.held_out(count).images]
     texts = image_to_text(reader, pictures, batch_size=100)
-    return [text or "" for text in texts], time.perf_counter() - start
+    return texts, time.perf_counter() - start
 
 
 def in_own_process(function: Callable[..., Any], backend: str, *arguments: Any) -> Any:

@@ -31,7 +31,7 @@ def masks(backend: str, checkpoint: Path, count: int) -> np.ndarray:
     """(count, height, width) of uint8: the classes that the segmentation gives the pixels of held-out lines."""
     pictures = [Image.fromarray(image) for image in digit_lines.held_out(count).images]
     found = segmentation(checkpoint, pictures, backend=backend, batch_size=50)
-    return np.stack([one.mask for one in found if one is not None]).astype(np.uint8)
+    return np.stack([one.mask for one in found]).astype(np.uint8)
 
 
 def main(

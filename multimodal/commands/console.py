@@ -70,9 +70,12 @@ def status(what: str) -> contextlib.AbstractContextManager:
 
 def loaded(checkpoint: str, task: str, backend: str | None) -> Loaded:
     """What a task works with; a sign is shown meanwhile."""
-    from multimodal.tasks import load
+    from multimodal import banner
+    from multimodal.tasks import installed_backends, load
 
-    with status("loading the model"):
+    backend = backend or next(iter(installed_backends()), "pt")
+    with status(f"loading the model in {backend}"):
+        banner.start(backend)
         return load(checkpoint, task, backend)
 
 

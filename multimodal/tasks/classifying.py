@@ -29,7 +29,7 @@ def image_classification(
     progress: Progress | None = None,
     on_error: OnError | None = None,
     top_k: int = 5,
-) -> list[list[Label] | None]:
+) -> list[list[Label]]:
     """The `top_k` most likely classes of each picture, the best first; arguments and errors as `multimodal.tasks` says.
 
     A score is the probability among all classes, with `problem_type` "multi_label_classification" each class's own, and

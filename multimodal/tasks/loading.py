@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multimodal import banner, registry
+from multimodal import registry
 from multimodal.auto import AutoConfig, AutoImageProcessor, AutoTokenizer
 from multimodal.processors.shown import shown
 
@@ -60,7 +60,6 @@ def load(model_or_name: Any, task: str, backend: str | None = None) -> Loaded:
 def _from_name(name: str | os.PathLike, task: str, backend: str) -> Loaded:
     class_name = _class_for(AutoConfig.from_pretrained(name), task, name)
     image_processor, tokenizer = _processors(name, task)
-    banner.start(backend)
     model = registry.model_class(backend, class_name).from_pretrained(name)
     drawn = [*model.load_report.fresh, *model.load_report.mismatched]
     if drawn:

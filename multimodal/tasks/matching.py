@@ -33,7 +33,7 @@ def zero_shot_classification(
     batch_size: int = 16,
     progress: Progress | None = None,
     on_error: OnError | None = None,
-) -> list[list[Label] | None]:
+) -> list[list[Label]]:
     """Every label with its probability among all of them, the best first, for each picture; arguments and errors as
     `multimodal.tasks` says.
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -25,6 +24,14 @@ from multimodal.files import replacing
 from multimodal.processors.shown import reason, shown
 
 SUFFIX = ".search-index"
+ENDINGS = frozenset(
+    [
+        *(".apng", ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm"),
+        *(".tga", ".tif", ".tiff", ".webp"),
+    ]
+)
+"""How the names of pictures end. Pillow knows many more, of which some are no pictures or need programs of their own."""
+
 _FORMAT = "multimodal search index 1"
 _UNSURE = 2 * 10**9
 """Nanoseconds before an index was written in which a file may have changed again without another time of change."""
@@ -71,12 +78,10 @@ def pictures_in(folder: Path) -> list[str]:
         raise ValueError(
             f"folder: expected a folder of pictures, got {'a file' if folder.exists() else 'none'}: {folder}"
         )
-    Image.init()
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN} - {".pdf"}
     found = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        names = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in endings]
+        names = [name for name in files if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS]
         found += [(Path(place) / name).relative_to(folder).as_posix() for name in names]
     if not found:
         raise ValueError(f"folder: expected at least one picture (.png, .jpg, ...) in {folder}, got none")

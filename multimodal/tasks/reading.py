@@ -26,7 +26,7 @@ def image_to_text(
     progress: Progress | None = None,
     on_error: OnError | None = None,
     max_length: int | None = None,
-) -> list[str | None]:
+) -> list[str]:
     """The text of each picture; arguments and errors as `multimodal.tasks` says.
 
     `max_length`: the most tokens of a text.

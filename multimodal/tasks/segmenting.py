@@ -34,7 +34,7 @@ def segmentation(
     batch_size: int = 8,
     progress: Progress | None = None,
     on_error: OnError | None = None,
-) -> list[Segmentation | None]:
+) -> list[Segmentation]:
     """The mask of each picture; arguments and errors as `multimodal.tasks` says.
 
     The model sees the whole picture: where its processor would crop the middle, the picture is resized to the crop's size
