@@ -5,9 +5,9 @@
 `model_or_name` is a checkpoint's folder or name, a model of any backend that `from_pretrained` gave, or what `load` gave
 for the task. `inputs` is a list, and so is the result, in the same order, of plain Python and NumPy values. `backend` is
 pt, tf or flax, left out the first that is installed; `progress` is called with (done, in all) after each batch;
-`on_error` is called with (place in the list, ValueError) for an input that cannot be used, in whose result's place is then
-None, which the types do not say; without it the error is raised. Errors: ValueError that says what was expected and what came, ImportError where the
-backend is not installed.
+`on_error` is called with (place in the list, ValueError) for an input that cannot be used, in whose result's place is
+then None, which the types do not say; without it the error is raised. Errors: ValueError that says what was expected and
+what came, ImportError where the backend is not installed.
 
 A task's file is not called like its function, which would be hidden by it. Functions are resolved when they are first
 used, so that importing this package loads no framework.
