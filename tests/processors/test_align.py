@@ -41,9 +41,11 @@ def test_published_answers_are_met(processor, combined_answers, name):
             assert found[field] == answer
 
 
-def test_the_documented_call(processor):
+def test_the_documented_call(processor, tmp_path, monkeypatch):
     """As in the documentation: options of each kind in a dictionary of their own."""
-    inputs = processor(
+    processor.save_pretrained(tmp_path / "kakaobrain" / "align-base")
+    monkeypatch.setenv("MULTIMODAL_CHECKPOINTS", str(tmp_path))
+    inputs = AlignProcessor.from_pretrained("kakaobrain/align-base")(
         images=Image.fromarray(PICTURE),
         text=["What is that?"],
         images_kwargs={"crop_size": {"height": 224, "width": 224}},

@@ -172,6 +172,11 @@ def test_the_older_name_of_reducing_is_read_and_told(tmp_path):
 TALL = LABELS.T.copy()
 
 
+def _by_message(value):
+    """Names of cases without the arrays in them."""
+    return value if isinstance(value, str) else type(value).__name__
+
+
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
@@ -188,7 +193,7 @@ TALL = LABELS.T.copy()
         ("no.png", r"segmentation_maps: expected a whole picture in no\.png, but the file does not exist"),
         (["no.png"], r"segmentation_maps\[0\]: expected a whole picture in no\.png"),
     ],
-    ids=str,
+    ids=_by_message,
 )
 def test_labels_that_do_not_fit_are_named(plain, maps, message):
     with pytest.raises(ValueError, match=message):
@@ -219,7 +224,7 @@ def test_labels_outside_of_bytes_are_not_reduced(plain, value):
         (LOGITS, [(3, 4), (5.5, 2)], r"target_sizes\[1\]: expected positive integers"),
         (LOGITS, [(3, 4), (9_000_000, 2)], r"target_sizes\[1\]: expected at most"),
     ],
-    ids=str,
+    ids=_by_message,
 )
 def test_outputs_that_are_no_segmentation_are_named(plain, outputs, sizes, message):
     with pytest.raises(ValueError, match=message):

@@ -37,6 +37,9 @@ def _channels(name: str) -> Callable[[Any], Any]:
     return check
 
 
+Pixels = np.ndarray | list[np.ndarray]
+"""All pictures of a call: one array where they fit together."""
+
 _FLAGS = (
     *(f"do_{name}" for name in ("resize", "rescale", "normalize", "center_crop", "convert_rgb", "reduce_labels")),
     "rescale_offset",
@@ -54,16 +57,14 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 """Options that are brought into one form when they are given, to the constructor or to a call."""
 
 
-Pixels = np.ndarray | list[np.ndarray]
-
-
 class ImageProcessor(PretrainedProcessor):
     """Pictures to `pixel_values` (batch, channels, height, width), float32: resize, crop, rescale, normalise.
 
     A family's class has a constructor that hands its arguments on; each of them can be overridden in a call. `size` and
     `crop_size` are `{"height": h, "width": w}`, or one number for a square; `resample` a PIL.Image.Resampling;
-    `image_mean` and `image_std` one number or one for each channel. `do_convert_rgb` makes RGB of Pillow images in other
-    modes, which are a ValueError otherwise.
+    `image_mean` and `image_std` one number or one for each channel. `do_convert_rgb` makes RGB of files and Pillow images
+    in other modes (grey, palette, 16 bits; alpha is left out), which are a ValueError where it is False; None is what the
+    class does by itself. Files and Pillow images are turned upright as their EXIF orientation says.
     """
 
     model_input_names: ClassVar[list[str]] = ["pixel_values"]
