@@ -92,6 +92,8 @@ FAMILIES: dict[str, Family] = {
         "align",
         {"AutoModel": "AlignModel", "AutoModelForZeroShotImageClassification": "AlignModel"},
         tokenizers=("BertTokenizer", "BertTokenizerFast"),
+        image_processor="EfficientNetImageProcessor",
+        processor="AlignProcessor",
     ),
     "align_text_model": Family(
         "AlignTextConfig",
@@ -99,7 +101,9 @@ FAMILIES: dict[str, Family] = {
         {"AutoModel": "AlignTextModel"},
         tokenizers=("BertTokenizer", "BertTokenizerFast"),
     ),
-    "align_vision_model": Family("AlignVisionConfig", "align", {"AutoModel": "AlignVisionModel"}),
+    "align_vision_model": Family(
+        "AlignVisionConfig", "align", {"AutoModel": "AlignVisionModel"}, image_processor="EfficientNetImageProcessor"
+    ),
     "data2vec-vision": Family(
         "Data2VecVisionConfig",
         "data2vec_vision",

@@ -26,7 +26,16 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
+    **{
+        (
+            "*/layers/basic.py",
+            f"- {name}(margins)",
+        ): "torch's convolutions add by themselves what is alike on both sides"
+        for name in ("even", "uneven")
+    },
     # Families
+    ("*/models/align.py", "+ channels_first(x)"): "torch's images are channels first inside too",
+    ("flax/models/align.py", "+ *._features(*)"): "linen's new state comes beside what a call gives",
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",
     **{

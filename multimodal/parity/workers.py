@@ -238,7 +238,7 @@ def _outputs(
             )
         models[key].load_source(MemorySource(weights))
         tensors = models[key].published_tensors() if options.pop("held", True) else {}
-        held = {f"weight.{name}": array for name, array in tensors.items()}
+        held = {f"weight.{name}": np.array(array) for name, array in tensors.items()}  # training changes state in place
         nothing = contextlib.nullcontext({})
         with nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
             return {**outputs_of(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}

@@ -19,7 +19,7 @@ from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import bert
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Field, Sizes, Specification, fields_of, flag
 from multimodal.specs.call import ArgumentError, Call
-from multimodal.specs.rules import sequence_fits_positions
+from multimodal.specs.rules import images_are_numbers, sequence_fits_positions
 
 
 def text_dimensions(config) -> dict[str, int]:
@@ -172,7 +172,7 @@ AlignVisionModel = Specification(
     exactly_one=(("pixel_values",),),
     usual=USUAL,
     derived=GRID,
-    rules=(image_is_large_enough,),
+    rules=(images_are_numbers, image_is_large_enough),
     meanings=MEANINGS,
     extra=EXTRA,
 )
@@ -193,7 +193,7 @@ AlignModel = Specification(
     exactly_one=(("input_ids", "inputs_embeds"), ("pixel_values",)),
     usual=USUAL,
     derived=GRID,
-    rules=(sequence_fits_positions, image_is_large_enough, texts_belong_to_images),
+    rules=(sequence_fits_positions, images_are_numbers, image_is_large_enough, texts_belong_to_images),
     loss="the mean of two cross entropies, of each text's logits with its image and of each image's with its text, for "
     "which a tenth of the right answer is spread over all (label smoothing): section 4.1",
     targets=(),

@@ -67,7 +67,7 @@ def images_are_numbers(call: Call) -> None:
     if not call.has("pixel_values"):
         return
     value, name = call.given["pixel_values"], call.named("pixel_values")
-    if call.size("batch") == 0:
+    if call.size(str(call.spec.argument("pixel_values").shape[0])) == 0:
         raise ArgumentError(f"{name}: expected at least one image, got none")
     found = call.extent(value)
     if found is not None and not all(map(math.isfinite, found)):

@@ -220,6 +220,7 @@ class BatchNorm(nn.Module):
         """(mean, biased variance) of each channel of `x`, which the running statistics follow."""
         axes = tuple(range(x.ndim - 1))
         mean = x.mean(axes)
+        mean += jax.lax.stop_gradient((x - mean).mean(axes))  # what rounding left: a spread may be far smaller
         variance = jnp.square(x - mean).mean(axes)
         count = x.size // x.shape[-1]
         if count < 2:

@@ -28,20 +28,39 @@ def cases_of(class_name: str) -> list[Case]:
 
 def rates(model_type: str) -> tuple[str, ...]:
     """The fields of an architecture's configuration that switch its kinds of dropout on."""
-    return tuple(getattr(_MODULES[model_type], "RATES", ()))
+    fields = _fields(registry.config_class_of(model_type))
+    return tuple(name for name in getattr(_MODULES[model_type], "RATES", ()) if name in fields)
 
 
 def tiny(model_type: str, usual: Mapping[str, Any], **changes: Any) -> Any:
     """A configuration as the first case of an architecture has it, in the `usual` sizes and without dropout.
 
     A size that the architecture does not have is passed over; what it has otherwise, its file of cases says in `TINY`.
+    The halves of a composite are made tiny too.
     """
-    config_class, module = registry.config_class_of(model_type), _MODULES[model_type]
-    names = {field.name: field.name for field in dataclasses.fields(config_class)} | config_class.aliases
-    sizes = {names[name]: size for name, size in usual.items() if name in names}
+    config = next(case.config for case in _MODULES[model_type].CASES if case.config["model_type"] == model_type)
+    return registry.config_class_of(model_type).from_dict(_tiny(config, usual), **changes)
+
+
+def halves(model_type: str) -> dict[str, str]:
+    """{field: architecture} of the halves of a composite, as its first case has them."""
+    config = next(case.config for case in _MODULES[model_type].CASES if case.config["model_type"] == model_type)
+    return {side: config[side]["model_type"] for side in registry.config_class_of(model_type).halves}
+
+
+def _tiny(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    model_type = config["model_type"]
+    config_class = registry.config_class_of(model_type)
+    names = _fields(config_class)
+    own = getattr(_MODULES[model_type], "TINY", {})
+    sizes = {names[name]: size for name, size in (*usual.items(), *own.items()) if name in names}
     still = dict.fromkeys(rates(model_type), 0.0)
-    values = {**module.CASES[0].config, **sizes, **still, **getattr(module, "TINY", {})}
-    return config_class.from_dict(values, **changes)
+    return {**config, **sizes, **still, **{side: _tiny(config[side], usual) for side in config_class.halves}}
+
+
+def _fields(config_class: Any) -> dict[str, str]:
+    """{published spelling: field}."""
+    return {field.name: field.name for field in dataclasses.fields(config_class)} | config_class.aliases
 
 
 def usual_sizes(class_name: str) -> dict[str, int]:

@@ -17,10 +17,26 @@ IMAGE_TOWER = {
     "drop_connect_rate": RATES["drop_connect_rate"], "batch_norm_momentum": 0.9,
 }  # fmt: skip
 BOTH = {"model_type": "align", "text_config": TEXT_TOWER, "vision_config": IMAGE_TOWER, "projection_dim": 20}
+TINY = {"type_vocab_size": 2}
 PICTURE = {"height": 18, "width": 24}
 PAIRS = {**TEXT, **PICTURE, "images": 2}
+OTHERWISE = {
+    **IMAGE_TOWER, "pooling_type": "max", "hidden_act": "gelu", "depthwise_padding": [2], "expand_ratios": [2, 1, 3],
+    "squeeze_expansion_ratio": 0.1, "batch_norm_eps": 1e-2, "num_block_repeats": [2, 1, 1], "num_channels": 2,
+}  # fmt: skip
 CASES = (
     Case("align", "AlignModel", BOTH, (*TOKENS, "pixel_values"), PAIRS),
+    Case(
+        "align-more-images", "AlignModel", {**BOTH, "temperature_init_value": 0.5},
+        ("inputs_embeds", "attention_mask", "token_type_ids", "head_mask", "pixel_values"), {**PAIRS, "images": 3},
+        {"return_loss": False},
+    ),
     Case("align-text", "AlignTextModel", TEXT_TOWER, (*TOKENS, "token_type_ids"), TEXT),
+    Case(
+        "align-text-relative", "AlignTextModel",
+        {**TEXT_TOWER, "position_embedding_type": "relative_key_query", "hidden_act": "silu", "pruned_heads": {"1": [2]}},
+        ("inputs_embeds", "attention_mask", "position_ids", "head_mask"), TEXT, options={"add_pooling_layer": False},
+    ),
     Case("align-vision", "AlignVisionModel", IMAGE_TOWER, ("pixel_values",), PICTURE),
-)
+    Case("align-vision-max", "AlignVisionModel", OTHERWISE, ("pixel_values",), {"height": 21, "width": 14}),
+)  # fmt: skip

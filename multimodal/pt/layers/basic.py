@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from multimodal.modeling.dropout import is_replaced
+from multimodal.modeling.recomputation import is_again
 
 
 class Linear(nn.Linear):
@@ -120,10 +121,10 @@ class BatchNorm(nn.Module):
     def forward(self, x):
         if self.training and x.numel() == x.shape[1]:
             raise ValueError("x: expected more than one value of each channel in training, got one")
-        wide = self.mean.dtype
+        wide, kept = self.mean.dtype, 1.0 if is_again() else self.momentum
         normed = nn.functional.batch_norm(
             x.to(wide), self.mean, self.variance, self.weight.to(wide), self.bias.to(wide),
-            training=self.training, momentum=1.0 - self.momentum, eps=self.epsilon,
+            training=self.training, momentum=1.0 - kept, eps=self.epsilon,
         )  # fmt: skip
         return normed.to(x.dtype)
 

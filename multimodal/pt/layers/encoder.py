@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from multimodal.modeling.recomputation import again
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
 from multimodal.pt.layers.basic import Dropout, LayerNorm
 from multimodal.pt.layers.masks import per_layer, shared
@@ -117,8 +120,13 @@ class Stack(nn.Module):
     def run(self, block, x, *, weights=False, **inputs) -> tuple:
         """What a block makes of its inputs. Every stack calls its blocks here: parity feeds them and looks at them."""
         if self.recompute and self.training:
-            return checkpoint(block, x, weights=weights, **inputs, use_reentrant=False)
+            return checkpoint(block, x, weights=weights, **inputs, use_reentrant=False, context_fn=first_and_again)
         return block(x, weights=weights, **inputs)
+
+
+def first_and_again() -> tuple[contextlib.AbstractContextManager, contextlib.AbstractContextManager]:
+    """What surrounds the first and the second computation of a block."""
+    return contextlib.nullcontext(), again()
 
 
 class DecoderStack(Stack):

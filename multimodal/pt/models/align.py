@@ -36,7 +36,7 @@ class ImageStem(nn.Module):
             config.num_channels, config.stem_channels, (STEM_KERNEL,) * 2, (STEM_STRIDE,) * 2,
             padding=(STEM_PADDING,) * 2, bias=False, dtype=dtype,
         )  # fmt: skip
-        self.norm = norm(config, config.stem_channels, dtype)
+        self.norm = BatchNorm(config.stem_channels, **norm(config, dtype))
 
     def forward(self, pixel_values):  # b c h w -> b d y x
         return self.activation(self.norm(self.stem(pixel_values.to(self.stem.weight.dtype))))
@@ -70,14 +70,14 @@ class InvertedBottleneck(nn.Module):
         self.expand = self.expand_norm = None
         if inner != shape.inputs:
             self.expand = Conv2D(shape.inputs, inner, (1, 1), (1, 1), bias=False, dtype=dtype)
-            self.expand_norm = norm(config, inner, dtype)
+            self.expand_norm = BatchNorm(inner, **norm(config, dtype))
         self.depthwise = DepthwiseConv2D(
             inner, (shape.kernel,) * 2, stride=shape.stride, padding=(shape.padding,) * 2, bias=False, dtype=dtype
         )
-        self.depthwise_norm = norm(config, inner, dtype)
+        self.depthwise_norm = BatchNorm(inner, **norm(config, dtype))
         self.squeeze = SqueezeExcitation(inner, squeezed=shape.squeezed, activation=config.hidden_act, dtype=dtype)
         self.project = Conv2D(inner, shape.outputs, (1, 1), (1, 1), bias=False, dtype=dtype)
-        self.project_norm = norm(config, shape.outputs, dtype)
+        self.project_norm = BatchNorm(shape.outputs, **norm(config, dtype))
         self.dropout = StochasticDepth(shape.drop_rate)
 
     def forward(self, x, *, weights=False):  # b d y x -> (b d y x,)
@@ -115,9 +115,9 @@ class ImageNetwork(nn.Module):
         return output._replace(pooled=pooled)
 
 
-def norm(config, channels: int, dtype) -> BatchNorm:
-    """The normalisation behind a convolution."""
-    return BatchNorm(channels, momentum=config.batch_norm_momentum, epsilon=config.batch_norm_eps, dtype=dtype)
+def norm(config, dtype) -> dict[str, Any]:
+    """Options of the normalisation behind a convolution."""
+    return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
 class AlignNetwork(nn.Module):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from multimodal.modeling.dropout import is_replaced
+from multimodal.modeling.recomputation import is_again
 
 
 class Layer(layers.Layer):
@@ -192,7 +193,10 @@ class BatchNorm(Layer):
             raise ValueError("x: expected more than one value of each channel in training, got one")
         axes = list(range(x.shape.rank - 1))
         mean = tf.reduce_mean(x, axes)
+        mean += tf.stop_gradient(tf.reduce_mean(x - mean, axes))  # what rounding left: a spread may be far smaller
         variance = tf.reduce_mean(tf.square(x - mean), axes)
+        if is_again():
+            return mean, variance
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
         for running, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count / (count - 1.0)))):
             running.assign(running.value * self.momentum + tf.stop_gradient(new) * (1.0 - self.momentum))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from multimodal.modeling.recomputation import again
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
 from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed, sizes
 from multimodal.tf.layers.masks import per_layer, shared
@@ -167,7 +168,7 @@ def recomputed(block, seed, x, **inputs):
         x, others = tf.nest.pack_sequence_as(
             (given[0], inputs), [next(leaves) if taken else leaf for leaf, taken in zip(given, learns)]
         )
-        with fixed_seed(seed):
+        with fixed_seed(seed), again(is_second=bool(structure)):
             output = block(x, **others)
         structure[:] = [tf.nest.map_structure(lambda leaf: leaf is not None, output)]
         return [leaf for leaf in tf.nest.flatten(output) if leaf is not None]

@@ -36,7 +36,7 @@ class ImageStem(Layer):
             config.num_channels, config.stem_channels, (STEM_KERNEL,) * 2, (STEM_STRIDE,) * 2,
             padding=(STEM_PADDING,) * 2, bias=False, dtype=dtype, name="stem",
         )  # fmt: skip
-        self.norm = norm(config, config.stem_channels, dtype, name="norm")
+        self.norm = BatchNorm(config.stem_channels, **norm(config, dtype), name="norm")
 
     def call(self, pixel_values, training=False):  # b c h w -> b y x d
         return self.activation(self.norm(self.stem(tf.transpose(pixel_values, (0, 2, 3, 1))), training))
@@ -70,15 +70,15 @@ class InvertedBottleneck(Layer):
         self.expand = self.expand_norm = None
         if inner != shape.inputs:
             self.expand = Conv2D(shape.inputs, inner, (1, 1), (1, 1), bias=False, dtype=dtype, name="expand")
-            self.expand_norm = norm(config, inner, dtype, name="expand_norm")
+            self.expand_norm = BatchNorm(inner, **norm(config, dtype), name="expand_norm")
         self.depthwise = DepthwiseConv2D(
             inner, (shape.kernel,) * 2, stride=shape.stride, padding=(shape.padding,) * 2, bias=False, dtype=dtype,
             name="depthwise",
         )  # fmt: skip
-        self.depthwise_norm = norm(config, inner, dtype, name="depthwise_norm")
+        self.depthwise_norm = BatchNorm(inner, **norm(config, dtype), name="depthwise_norm")
         self.squeeze = SqueezeExcitation(inner, squeezed=shape.squeezed, activation=config.hidden_act, dtype=dtype)
         self.project = Conv2D(inner, shape.outputs, (1, 1), (1, 1), bias=False, dtype=dtype, name="project")
-        self.project_norm = norm(config, shape.outputs, dtype, name="project_norm")
+        self.project_norm = BatchNorm(shape.outputs, **norm(config, dtype), name="project_norm")
         self.dropout = StochasticDepth(shape.drop_rate, dtype=dtype, name="dropout")
 
     def call(self, x, *, weights=False, training=False):  # b y x d -> (b y x d,)
@@ -126,10 +126,9 @@ def channels_first(x):  # b y x d -> b d y x
     return tf.transpose(x, (0, 3, 1, 2))
 
 
-def norm(config, channels: int, dtype, name=None) -> BatchNorm:
-    """The normalisation behind a convolution."""
-    momentum, epsilon = config.batch_norm_momentum, config.batch_norm_eps
-    return BatchNorm(channels, momentum=momentum, epsilon=epsilon, dtype=dtype, name=name)
+def norm(config, dtype) -> dict[str, Any]:
+    """Options of the normalisation behind a convolution."""
+    return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
 class AlignNetwork(Layer):

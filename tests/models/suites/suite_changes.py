@@ -5,6 +5,7 @@ import pytest
 import zoo
 
 from multimodal import specs
+from multimodal.checkpoints import names
 
 PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name))
 RESIZABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name))
@@ -12,12 +13,12 @@ CHANGEABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name) or zoo.prun
 
 
 def tokens_of(name):
-    prefix = "decoder.model." if name == zoo.COMPOSITE else "model." if specs.of(name).head else ""
-    return f"{prefix}embeddings.tokens.weight"
+    rows = names.rows(zoo.config(name), specs.of(name))
+    return next(row.name for row in rows if row.name.endswith("embeddings.tokens.weight"))
 
 
 def text_config(model):
-    return getattr(model.config, "decoder", model.config)
+    return zoo.text(model.config)
 
 
 SHRUNK = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE)
@@ -123,8 +124,9 @@ def test_what_keeps_its_shape_stays_the_very_tensor_and_what_does_not_keeps_its_
         exchanged = {key for key in after if tuple(after[key].shape) != tuple(before[key].shape)}
         assert 0 < len(exchanged) < len(after)
         assert {key for key in after if after[key] is not before[key]} == exchanged
-        assert {value.dtype.name for value in kit.fetch(model).values()} == {"bfloat16"}
-        for part in model.config.halves:
+        state = {row.name for row in model.rows() if row.kind.is_state}
+        assert {value.dtype.name for key, value in kit.fetch(model).items() if key not in state} == {"bfloat16"}
+        for part in (model.config.places.get(side, side) for side in model.config.halves):
             own = getattr(model, part).named_tensors()
             assert all(after[f"{part}.{key}"] is tensor for key, tensor in own.items())
             assert own.keys() == {key.partition(".")[2] for key in after if key.startswith(f"{part}.")}
@@ -148,40 +150,46 @@ def test_input_embeddings_are_what_the_model_reads(load, kit, class_name):
     weight = getattr(table, "weight", None)
     weight = weight if weight is not None else getattr(table, "embeddings", getattr(table, "kernel", table))
     named = model.named_tensors()
-    own = next(name for name in named if name.endswith(("tokens.weight", "patches.weight")) and "encoder" not in name)
+    own = next(
+        name
+        for name in named
+        if name.endswith(("tokens.weight", "patches.weight", "stem.weight")) and "encoder" not in name
+    )
     np.testing.assert_array_equal(kit.numpy(weight), kit.fetch(model)[own])
 
 
 def trained(public, name, dropping=True):
-    """A model of one layer (compiling gradients is slow), with dropout or without it."""
-    if name != zoo.COMPOSITE:
-        layers = {"l_layers": 1, "x_layers": 1} if name.startswith("Lxmert") else {"num_hidden_layers": 1}
-        return public(name)(zoo.config(name, **layers, **(zoo.drops("bert") if dropping else {})), seed=1)
-    encoder, decoder = zoo.half("vit", num_hidden_layers=1), zoo.half("gpt2", n_layer=1)
-    if dropping:
-        encoder.override(**zoo.drops("vit"))
-        decoder.override(**zoo.drops("gpt2"))
-    return public(name)(zoo.config(name, encoder=encoder, decoder=decoder), seed=1)
+    """A model of few layers (compiling gradients is slow), with dropout or without it."""
+    of = zoo.shallow(name)
+    for config in ([getattr(of, side) for side in of.halves] or [of]) if dropping else ():
+        config.override(**zoo.drops(config.model_type))
+    return public(name)(of, seed=1)
 
 
-TRAINED = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE)  # normalisation behind and before; two embeddings
+TRAINED = ("BertLMHeadModel", "LxmertForPreTraining", zoo.COMPOSITE, "AlignModel")
+"""Normalisation behind and before, two embeddings, and by the batch."""
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_gradient_checkpointing_changes_neither_loss_nor_gradients(public, kit, name):
-    answers = []
+    answers, states = [], []
     for recompute in (False, True):
         model = kit.seeded(lambda: trained(public, name), 3)
+        fresh = kit.fetch(model)
         assert not model.is_gradient_checkpointing
         if recompute:
             model.gradient_checkpointing_enable()
             assert model.is_gradient_checkpointing
         answers.append(kit.gradients(model, zoo.inputs(name, model.config, 1, *zoo.LABELS), seed=3))
+        states.append({row.name: kit.fetch(model)[row.name] for row in model.rows() if row.kind.is_state})
     (loss, found), (again, recomputed) = answers
     assert loss == pytest.approx(again, rel=1e-5)
     assert found.keys() == recomputed.keys()
     for key, gradient in found.items():
         np.testing.assert_allclose(recomputed[key], gradient, rtol=1e-3, atol=1e-6, err_msg=key)
+    for key, value in states[0].items():  # moved once, however often a block is computed
+        np.testing.assert_allclose(states[1][key], value, rtol=1e-5, atol=1e-6, err_msg=key)
+        assert not np.array_equal(value, fresh[key]), key
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -102,8 +102,11 @@ def test_the_halves_of_a_composite_have_names(load):
 def test_sizes_are_those_of_the_tensors(load, kit, class_name):
     model = load(class_name)
     arrays = kit.fetch(model)
-    assert model.num_parameters() == sum(array.size for array in arrays.values())
+    state = {row.name for row in model.rows() if row.kind.is_state}
+    assert model.num_parameters() == sum(array.size for name, array in arrays.items() if name not in state)
     assert model.get_memory_footprint() == sum(array.nbytes for array in arrays.values())
+    trained = sum(array.nbytes for name, array in arrays.items() if name not in state)
+    assert model.get_memory_footprint(return_buffers=False) == trained
     tables = [array.size for name, array in arrays.items() if looked_up(name)]
     assert model.num_parameters(exclude_embeddings=True) == model.num_parameters() - sum(tables)
 

@@ -118,7 +118,9 @@ def test_shards_load_as_the_whole(load, public, kit, class_name, tmp_path):
 def test_fresh_tensors_follow_from_the_seed(public, kit, class_name):
     first, same, other = (kit.fetch(public(class_name)(zoo.config(class_name), seed=s)) for s in (0, 0, 1))
     assert all(np.array_equal(first[name], same[name]) for name in first)
-    assert sum(not np.array_equal(first[name], other[name]) for name in first) > len(first) / 3
+    drawn = [row.name for row in public(class_name)(zoo.config(class_name)).rows() if row.filling is None]
+    assert all(not np.array_equal(first[name], other[name]) for name in drawn)
+    assert len(drawn) > len(first) / 5
 
 
 def test_a_generation_configuration_is_saved_and_loaded(load, public, tmp_path):
@@ -235,7 +237,9 @@ class TestBadCheckpoints:
         path = folder / "model.safetensors"
         tensors = load_file(path)
         layers = sorted(
-            name for name in tensors if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight"))
+            name
+            for name in tensors
+            if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight", "project_conv.weight"))
         )
         missing, misshapen = layers[0], layers[-1]
         shape = tensors[misshapen].shape

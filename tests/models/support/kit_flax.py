@@ -13,9 +13,9 @@ from flax.traverse_util import flatten_dict
 
 import multimodal.flax
 from multimodal.dtypes import Types
+from multimodal.flax.weights import collections, named_tensors
 from multimodal.flax.weights import fetch as fetch_params
 from multimodal.flax.weights import load as load_params
-from multimodal.flax.weights import named_tensors
 
 NAME, PREFIX = "flax", "Flax"
 MODULE = multimodal.flax
@@ -52,9 +52,20 @@ def outline(model: Any, **inputs: Any) -> Any:
 
 
 def _program(model: Any, inputs: dict[str, Any], transform: Any) -> Any:
-    arrays = {k: v for k, v in inputs.items() if v is not None and not isinstance(v, bool)}
-    fixed = {k: v for k, v in inputs.items() if k not in arrays}
+    arrays, fixed = _apart(inputs)
     return transform(lambda params, arrays: model(**arrays, **fixed, params=params))(model.params, arrays)
+
+
+def _apart(inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(arrays, what is fixed in a program: Python values)"""
+    arrays = {k: v for k, v in inputs.items() if v is not None and not isinstance(v, bool)}
+    return arrays, {k: v for k, v in inputs.items() if k not in arrays}
+
+
+def _trained(model: Any, params: Any, inputs: dict[str, Any], key: Any) -> tuple[Any, dict[str, Any]]:
+    """(output, new state) of a call in training mode; no state of a class without."""
+    answer = model(**inputs, params=params, train=True, dropout_rng=key)
+    return answer if isinstance(answer, tuple) else (answer, {})
 
 
 def seeded(make: Any, seed: int) -> Any:
@@ -63,13 +74,21 @@ def seeded(make: Any, seed: int) -> Any:
 
 
 def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tuple[float, dict[str, np.ndarray]]:
-    """(loss, {our name: gradient}), in training mode where a seed is given."""
-    mode = {} if seed is None else {"train": True, "dropout_rng": jax.random.key(seed, impl="rbg")}  # compiles fastest
+    """(loss, {our name: gradient}), in training mode where a seed is given; the model keeps the new state."""
+    key = None if seed is None else jax.random.key(seed, impl="rbg")  # compiles fastest
+    arrays, fixed = _apart(inputs)
 
-    def loss(params, inputs):
-        return model(**inputs, params=params, **mode).loss
+    def loss(params, state, arrays):
+        variables = {"params": params, **state}
+        if key is None:
+            return model(**arrays, **fixed, params=variables).loss, {}
+        output, changed = _trained(model, variables, arrays | fixed, key)
+        return output.loss, changed
 
-    value, found = jax.jit(jax.value_and_grad(loss))(model.params, inputs)
+    state = collections(model.params)
+    (value, changed), found = jax.jit(jax.value_and_grad(loss, has_aux=True))(state.pop("params"), state, arrays)
+    if changed:
+        model.params = {**model.params, **changed}
     return float(value), fetch_params(found)
 
 
@@ -77,10 +96,12 @@ def computations(model: Any, inputs: dict[str, Any]) -> float:
     """How often the position-wise layers are computed for one gradient in training, for each time that they are called."""
 
     def loss(params):
-        return model(**inputs, params=params, train=True, dropout_rng=jax.random.key(1)).loss
+        return _trained(model, {**variables, "params": params}, inputs, jax.random.key(1))[0].loss
+
+    variables = collections(model.params)
 
     def activations(function):
-        program = str(jax.make_jaxpr(function)(model.params))
+        program = str(jax.make_jaxpr(function)(variables["params"]))
         return program.count(" = erfc ") + program.count(" = tanh ")
 
     layers = sum(name.endswith("mlp.up.weight") for name in model.named_tensors())
@@ -90,16 +111,18 @@ def computations(model: Any, inputs: dict[str, Any]) -> float:
 def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
     """The loss in training mode under each seed."""
 
-    def loss(params, inputs, key):
-        return model(**inputs, params=params, train=True, dropout_rng=key).loss
+    arrays, fixed = _apart(inputs)
+
+    def loss(params, arrays, key):
+        return _trained(model, params, arrays | fixed, key)[0].loss
 
     program = jax.jit(loss)
-    return [float(program(model.params, inputs, jax.random.key(seed, impl="rbg"))) for seed in seeds]
+    return [float(program(model.params, arrays, jax.random.key(seed, impl="rbg"))) for seed in seeds]
 
 
 def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     """One call in training mode, with NumPy arguments and a seed."""
-    return model(**inputs, train=True, dropout_rng=jax.random.key(seed, impl="rbg"))
+    return _trained(model, None, inputs, jax.random.key(seed, impl="rbg"))[0]
 
 
 def layer(path: str) -> Any:
@@ -180,7 +203,11 @@ def fetch(model: Any) -> dict[str, np.ndarray]:
 
 def shown(model: Any) -> dict[str, Any]:
     """{name that the framework shows: array}"""
-    return flatten_dict(model.params, sep="/")
+    return {
+        name: array
+        for tree in collections(model.params).values()
+        for name, array in flatten_dict(tree, sep="/").items()
+    }
 
 
 def narrowed(load: Callable, name: str) -> Any:

@@ -56,7 +56,7 @@ def gradients(model: Any, inputs: dict[str, Any], seed: int | None = None) -> tu
     model.train(seed is not None)
     torch.manual_seed(seed or 0)
     loss = model(**{k: array(v) for k, v in inputs.items()}).loss
-    named = model.named_tensors()
+    named = {name: tensor for name, tensor in model.named_tensors().items() if tensor.requires_grad}
     found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
     return float(loss.detach()), {name: to_numpy(g) for name, g in zip(named, found) if g is not None}
 

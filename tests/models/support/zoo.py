@@ -5,6 +5,7 @@ No framework, and nothing of one family: what a tiny model of it has otherwise s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from safetensors.numpy import save_file
 
 from multimodal import registry, specs
 from multimodal.checkpoints import names
+from multimodal.checkpoints.layout import Kind
 from multimodal.parity import cases
 from multimodal.parity.run import nest
 from multimodal.specs.base import Argument
@@ -81,9 +83,12 @@ def half(model_type: str, **changes: Any) -> Any:
     return cases.tiny(model_type, SIZES, **{**(DECODER if decodes else {}), **changes})
 
 
-def drops(model_type: str) -> dict[str, float]:
-    """Fields that switch every dropout of an architecture on."""
-    return dict.fromkeys(cases.rates(model_type), 0.3)
+def drops(model_type: str) -> dict[str, Any]:
+    """Fields that switch every dropout of an architecture on; of a composite those of its halves."""
+    if model_type == specs.of(COMPOSITE).model_type:
+        return {}
+    inside = {side: half(of, **drops(of)) for side, of in cases.halves(model_type).items()}
+    return {**dict.fromkeys(cases.rates(model_type), 0.3), **inside}
 
 
 def resizes(name: str) -> bool:
@@ -94,7 +99,33 @@ def resizes(name: str) -> bool:
 def prunes(name: str) -> tuple[str, ...]:
     """The parts of a model whose heads can be pruned: the model itself (""), or halves of it."""
     of = config(name)
-    return tuple(of.halves) or (("",) if isinstance(of.num_hidden_layers, int) else ())
+    if of.halves:
+        return tuple(of.places.get(side, side) for side in of.halves if _has_heads(getattr(of, side)))
+    return ("",) if _has_heads(of) else ()
+
+
+def _has_heads(of: Any) -> bool:
+    return hasattr(of, "num_attention_heads") and isinstance(of.num_hidden_layers, int)
+
+
+def text(of: Any) -> Any:
+    """The configuration that has a vocabulary: a half's, in a composite."""
+    return next((getattr(of, side) for side in ("decoder", "text_config") if side in of.halves), of)
+
+
+def shallow(name: str, **changes: Any) -> Any:
+    """A tiny configuration of few layers, with some fields of it, or of every half, changed: compiling gradients is slow."""
+    model_type = specs.of(name).model_type
+    if name == COMPOSITE:
+        encoder, decoder = half("vit", num_hidden_layers=1, **changes), half("gpt2", n_layer=1, **changes)
+        return config(name, decoder, encoder=encoder)
+    inside = {side: half(of, **_few(of), **changes) for side, of in cases.halves(model_type).items()}
+    return config(name, **_few(model_type), **changes, **inside)
+
+
+def _few(model_type: str) -> dict[str, int]:
+    fields = {field.name for field in dataclasses.fields(registry.config_class_of(model_type))}
+    return {name: 1 for name in ("num_hidden_layers", "n_layer", "l_layers", "r_layers", "x_layers") if name in fields}
 
 
 def changes(name: str) -> Iterator[Callable[[Any], None]]:
@@ -108,8 +139,21 @@ def changes(name: str) -> Iterator[Callable[[Any], None]]:
 def tensors(name: str, of: Any, seed: int = 0) -> dict[str, np.ndarray]:
     """Published tensors of a class, random in biases and scales too: with zeros, swapped biases change nothing."""
     rng = np.random.default_rng(seed)
-    shapes = {row.published: row.published_shape for row in names.rows(of, specs.of(name))}
-    return {key: rng.normal(0.0, 0.4, shape).astype(np.float32) for key, shape in sorted(shapes.items())}
+    rows = {row.published: row for row in names.rows(of, specs.of(name))}
+    drawn = {
+        key: np.asarray(rng.normal(0.0, 0.4, row.published_shape), np.float32) for key, row in sorted(rows.items())
+    }
+    return {key: _usable(rows[key], value) for key, value in drawn.items()}
+
+
+def _usable(row: names.Row, value: np.ndarray) -> np.ndarray:
+    """Variances and temperatures are positive, and a convolution that sums over more values than a layer has smaller ones."""
+    if row.kind in (Kind.RUNNING_VARIANCE, Kind.SCALAR):
+        return np.asarray(np.exp(value))
+    if row.kind in (Kind.CONV2D, Kind.TRANSPOSED_CONV2D):
+        count = np.prod([row.shape[axis] for axis in row.kind.record.summed])
+        return value * np.float32(min(1.0, (SIZES["hidden_size"] / count) ** 0.5))
+    return value
 
 
 def write(folder: Path, name: str, of: Any, seed: int = 0, **extra: np.ndarray) -> Path:
@@ -159,12 +203,22 @@ def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) 
         wanted.add("encoder_hidden_states")
     if "labels" in more:
         wanted |= {"start_positions", "end_positions"}
-    return {a.name: draw(a.of(of), bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+    drawn = {a.name: draw(a.of(of), bound, rng) for a in specs.of(name).arguments if a.name in wanted}
+    asked = "labels" in more and "return_loss" in specs.of(name).names()
+    return drawn | ({"return_loss": True} if asked else {})
 
 
 def main_field(name: str) -> str:
     """The field that the output of a class is about: the first that is no loss."""
     return next(field.name for field in specs.of(name).fields if field.name != "loss")
+
+
+def by_row(name: str) -> tuple[str, ...]:
+    """Fields of which each row is about one example alone: the main one, or where that compares examples what it compares."""
+    rows = [field for field in specs.of(name).fields if field.name != "loss"]
+    if {"batch", "images"}.issubset(rows[0].shape):
+        return tuple(field.name for field in rows if len({"batch", "images"}.intersection(field.shape)) == 1)
+    return (rows[0].name,)
 
 
 def main(out: Any) -> Any:
@@ -208,16 +262,22 @@ def bad_calls(name: str) -> Iterator[BadCall]:
         ids = next(n for n in good if n.endswith("input_ids"))
         long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
         yield BadCall(name, "too long", {ids: long}, (ids, f"at most {POSITIONS}", f"got {POSITIONS + 1}"))
+    if "return_loss" in spec.names():
+        third = np.concatenate([good["pixel_values"]] * 2)[: BATCH + 1]
+        yield BadCall(
+            name, "more images than texts", {"pixel_values": third, "return_loss": True},
+            ("input_ids / pixel_values", "as many texts as images", f"got {BATCH} texts and {BATCH + 1} images"),
+        )  # fmt: skip
 
 
 def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
 ) -> Iterator[BadCall]:
     value = good[argument.name]
-    deep = value[None]
+    deep, first = value[None], next(s for s in ("batch", "images", "heads") if s in argument.shape)
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
-        (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
+        (shown(argument.name), "expected shape", first, f"got {deep.shape}"),
     )  # fmt: skip
     if argument.kind not in ("int", "mask"):
         return
@@ -260,6 +320,14 @@ def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[Ba
         name, "another channel count", {"pixel_values": channels},
         ("pixel_values", f"channels={count}", f"got {channels.shape}"),
     )  # fmt: skip
+    least = specs.of(name).dimensions(of).get("smallest")
+    if least is not None:
+        small = rng.normal(size=(BATCH, count, IMAGE, least - 1)).astype(np.float32)
+        yield BadCall(
+            name, "too small an image", {"pixel_values": small},
+            ("pixel_values", f"at least {least} x {least}", f"got {IMAGE} x {least - 1}"),
+        )  # fmt: skip
+        return
     larger = rng.normal(size=(BATCH, count, IMAGE + 8, IMAGE)).astype(np.float32)
     yield BadCall(
         name, "another size", {"pixel_values": larger},
