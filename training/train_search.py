@@ -2,7 +2,7 @@
 
 `python training/train_search.py` makes the committed checkpoint: an ALIGN that finds pictures of lines by their words ("three
 one four"). `--validate` trains on the first 1,150 scans and measures on lines of the other 287 training scans, which is how
-the recipe was chosen. A tenth of all rows of digits (`digit_lines.is_kept_back`) is never trained on, whoever wrote it, and
+to choose a recipe. A tenth of all rows of digits (`digit_lines.is_kept_back`) is never trained on, whoever wrote it, and
 nothing is ever trained on the test scans, which `eval_search.py` alone uses.
 """
 
@@ -40,7 +40,7 @@ COLDEST = 0.01
 
 @dataclass
 class Recipe:
-    """What was chosen on the validation scans."""
+    """Sizes and settings; how they were found stands on the checkpoint's card."""
 
     steps: int = 1000
     batch: int = 96

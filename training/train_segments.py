@@ -2,7 +2,7 @@
 
 `python training/train_segments.py` makes the committed checkpoint: a Data2Vec-vision that says of every pixel which digit it
 belongs to. `--validate` trains on the first 1,150 scans and measures on lines of the other 287 training scans, which is how
-the recipe was chosen: the test scans are used by `eval_segments.py` alone.
+to choose a recipe: the test scans are used by `eval_segments.py` alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEAN, DEVIATION = 0.7, 0.25  # of the lines' pixels, about
 
 @dataclass
 class Recipe:
-    """What was chosen on the validation scans."""
+    """Sizes and settings; how they were found stands on the checkpoint's card."""
 
     steps: int = 1200
     batch: int = 16
