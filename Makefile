@@ -29,6 +29,8 @@ nightly: check
 	$(BIN)/python tools/fuzz_files.py --files 20000 --seed $$(date +%Y%m%d)
 	$(BIN)/python tools/check_core.py
 	$(BIN)/python training/eval_digits.py
+	$(BIN)/python training/eval_segments.py
+	$(BIN)/python training/eval_search.py
 	$(MAKE) reference
 	$(BIN)/python tools/check_reference_formats.py
 	$(BIN)/python tools/compare_with_reference.py

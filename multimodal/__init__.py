@@ -13,10 +13,13 @@ from multimodal.suggestions import did_you_mean
 
 __version__ = "0.1.0"
 _NAMES = public_names()
-__all__ = sorted(_NAMES)
+_PACKAGES = ("tasks",)
+__all__ = sorted([*_NAMES, *_PACKAGES])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"multimodal.{name}")
     if name not in _NAMES:
         raise AttributeError(f"module 'multimodal' has no attribute {name!r}{did_you_mean(name, _NAMES)}")
     value = getattr(importlib.import_module(_NAMES[name]), name)
@@ -25,4 +28,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_NAMES]
+    return [*globals(), *_NAMES, *_PACKAGES]

@@ -151,5 +151,6 @@ from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderMo
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
 from multimodal.tf.pretrained import TFPreTrainedModel as TFPreTrainedModel
 from tokenizers import AddedToken as AddedToken
+from multimodal import tasks as tasks
 
 __version__: str

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from multimodal import __version__
-from multimodal.commands import console, convert, inspect, parity, read, run, verify
+from multimodal.commands import classify, console, convert, inspect, parity, read, run, search, segment, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("convert")(convert.command)
@@ -17,6 +17,9 @@ app.command("verify")(verify.command)
 app.command("run")(run.command)
 app.command("parity")(parity.command)
 app.command("read")(read.command)
+app.command("classify", cls=console.ManyLabels)(classify.command)
+app.command("segment")(segment.command)
+app.command("search")(search.command)
 
 
 def _version(wanted: bool) -> None:

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multimodal.reading import EMBEDDED
 from multimodal.registry import BACKENDS
+from multimodal.tasks.reading import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
 IMAGES = EMBEDDED / "images"
 READ = """
 import json, sys
-from multimodal.reading import EMBEDDED, read_images
-readings = read_images(sorted((EMBEDDED / "images").glob("*.png")), backend=sys.argv[1], batch_size=40)
-print(json.dumps({r.path.name: r.text for r in readings}))
+from multimodal.tasks import image_to_text
+from multimodal.tasks.reading import EMBEDDED
+paths = sorted((EMBEDDED / "images").glob("*.png"))
+texts = image_to_text("digit-lines", paths, backend=sys.argv[1], batch_size=40)
+print(json.dumps({path.name: text for path, text in zip(paths, texts)}))
 """
 
 

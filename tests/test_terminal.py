@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from multimodal import __version__, reading
+from multimodal import __version__, hub
+from multimodal.tasks import reading
 
 GPT2 = Path(__file__).parent / "golden" / "checkpoints" / "ved-vit-gpt2" / "pt-bin"
 COMMAND = [sys.executable, "-c", "from multimodal.cli import main; main()"]
@@ -66,20 +68,40 @@ def commands(tmp_path, pixels):
             "the only check",
         ),
         "read": ([picture, "--backend", "pt"], reading_of(picture)),
+        "classify": ([picture, "--labels", "one two three", "four five six"], "one two three"),
+        "segment": ([picture, "--overlay", tmp_path / "overlay.png"], "background"),
+        "search": ([lines(tmp_path), "three one four", "--sheet", tmp_path / "sheet.png"], "39.png"),
     }
+
+
+def lines(folder):
+    """A copy of the pictures of the embedded search: the index goes beside it."""
+    return shutil.copytree(hub.EMBEDDED / "digit-search" / "images", folder / "lines")
 
 
 def reading_of(picture):
     return json.loads((picture.parent / "labels.json").read_text(encoding="utf-8"))[picture.name]
 
 
-@pytest.mark.parametrize("name", ["inspect", "convert", "verify", "run", "parity", "read"])
+NAMES = ["inspect", "convert", "verify", "run", "parity", "read", "classify", "segment", "search"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_command_works_on_a_terminal(name, tmp_path, pixels):
     arguments, wanted = commands(tmp_path, pixels)[name]
     code, shown = on_a_terminal(name, *arguments)
     assert code == 0, shown
     assert wanted in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("name", ["classify", "segment", "search"])
+def test_a_task_that_is_captured_prints_its_result_and_nothing_else(name, tmp_path, pixels):
+    arguments, wanted = commands(tmp_path, pixels)[name]
+    done = captured(name, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert wanted in done.stdout
+    json.loads(done.stdout)
 
 
 def test_the_embedded_reader_in_tensorflow_prints_the_text_and_nothing_else():

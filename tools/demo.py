@@ -28,7 +28,8 @@ from multimodal.parity.checks import command_arguments, run_checks
 from multimodal.parity.report import page as pages
 from multimodal.parity.report import store
 from multimodal.parity.subject import Subject
-from multimodal.reading import EMBEDDED, open_picture, read_images
+from multimodal.tasks import image_to_text, open_picture
+from multimodal.tasks.reading import EMBEDDED
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 from eval_digits import exact_lines, in_own_process
@@ -109,8 +110,8 @@ def labels_of(decoder_input_ids: np.ndarray) -> np.ndarray:
 
 def read_and_follow(backend: str, names: list[str], inputs: dict[str, Arrays]) -> tuple[list[str], dict[str, Arrays]]:
     """The texts of the embedded pictures, and `states` in float32."""
-    readings = read_images([IMAGES / name for name in names], backend=backend)
-    return [reading.text for reading in readings], states(backend, "float32", inputs)
+    texts = image_to_text(EMBEDDED, [IMAGES / name for name in names], backend=backend)
+    return texts, states(backend, "float32", inputs)
 
 
 def states(backend: str, dtype: str, inputs: dict[str, Arrays]) -> dict[str, Arrays]:

@@ -19,8 +19,8 @@ import typer
 from PIL import Image, ImageDraw, ImageFont
 from selenium import webdriver
 
-from multimodal.reading import EMBEDDED
 from multimodal.registry import BACKENDS
+from multimodal.tasks.reading import EMBEDDED
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "overview.png"
 SIZE, MARGIN, COLUMN = (1480, 690), 40, 520

@@ -18,7 +18,8 @@ HEADER = "# Made by tools/make_stub.py from the registry: the names that `__init
 def stubs() -> dict[str, str]:
     """{path below the package: content} of every stub."""
     backends = {f"{backend}/__init__.pyi": stub(registry.public_names_of(backend)) for backend in registry.BACKENDS}
-    return {"__init__.pyi": stub(registry.public_names()) + "\n__version__: str\n", **backends}
+    packages = "from multimodal import tasks as tasks\n"
+    return {"__init__.pyi": stub(registry.public_names()) + packages + "\n__version__: str\n", **backends}
 
 
 def stub(names: dict[str, str]) -> str:

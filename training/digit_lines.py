@@ -5,6 +5,7 @@ The scans with index `TEST` are never trained on. The same seed gives the same l
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -20,21 +21,35 @@ HEIGHT, WIDTH = 24, 128
 SHORTEST, LONGEST = 3, 6
 """Digits in a line."""
 
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+INKED = 0.4
+"""Ink from which on a pixel belongs to a digit."""
+
 _GAP = (-2, 6)
 _GRID = 4  # control points of a bent glyph, along each side
 
 
 class Lines(NamedTuple):
     """Pictures (lines, HEIGHT, WIDTH) of uint8; the digits (lines, LONGEST) in them, -1 behind the last, and their
-    centres in pixels from the left."""
+    centres in pixels from the left; whose each pixel is (lines, HEIGHT, WIDTH): 0 paper, 1 a zero, ..., 10 a nine."""
 
     images: np.ndarray
     digits: np.ndarray
     centres: np.ndarray
+    masks: np.ndarray
 
     def texts(self) -> list[str]:
         """The digits of each line as text."""
         return ["".join(str(d) for d in row if d >= 0) for row in self.digits]
+
+    def phrases(self) -> list[str]:
+        """The digits of each line as words."""
+        return [in_words(text) for text in self.texts()]
+
+    def only(self, wanted: np.ndarray) -> Lines:
+        """The lines that indices or a mask choose."""
+        return Lines(*(values[wanted] for values in self))
 
 
 class Scans(NamedTuple):
@@ -57,16 +72,54 @@ def held_out(count: int = 1000, seed: int = 0) -> Lines:
     return compose(load_scans(TEST), count, np.random.default_rng(seed))
 
 
+def kept_back(groups: int, scans: Scans | None = None, seed: int = 0, size: int = 100) -> list[Lines]:
+    """Groups of lines that the search is measured on: of test scans (or of `scans`) as they are, only enlarged, and of
+    rows of digits that nothing was trained on, each once in a group."""
+    rng = np.random.default_rng(seed)
+    scans = load_scans(TEST) if scans is None else scans
+    found: list[Lines] = []
+    while len(found) < groups:
+        lines = compose(scans, 20 * size, rng)  # of which a tenth is kept back
+        first = {text: place for place, text in reversed(list(enumerate(lines.texts()))) if is_kept_back(text)}
+        found.append(lines.only(np.array(sorted(first.values())[:size])))
+    return found
+
+
 def compose(scans: Scans, count: int, rng: np.random.Generator, strength: float = 0.0) -> Lines:
     """`count` lines with random length, digits, spacing, shift and contrast; `strength` of the glyphs' distortion."""
     lengths = rng.integers(SHORTEST, LONGEST + 1, count)
     used = np.arange(LONGEST) < lengths[:, None]
-    chosen = rng.integers(0, len(scans.ink), (count, LONGEST))
-    glyphs = np.zeros((count, LONGEST, GLYPH, GLYPH), np.float32)
+    return _composed(scans, rng.integers(0, len(scans.ink), (count, LONGEST)), used, rng, strength)
+
+
+def line_of(text: str, scans: Scans, rng: np.random.Generator) -> Lines:
+    """One line of these digits, of scans that are drawn among those of each."""
+    chosen = np.zeros((1, LONGEST), np.int64)
+    for place, digit in enumerate(text):
+        chosen[0, place] = rng.choice(np.flatnonzero(scans.digits == int(digit)))
+    return _composed(scans, chosen, np.arange(LONGEST)[None] < len(text), rng, 0.0)
+
+
+def _composed(scans: Scans, chosen: np.ndarray, used: np.ndarray, rng: np.random.Generator, strength: float) -> Lines:
+    """Lines of the scans that are chosen, (lines, LONGEST), where they are used."""
+    glyphs = np.zeros((*used.shape, GLYPH, GLYPH), np.float32)
     glyphs[used] = enlarge(scans.ink[chosen[used]], rng, strength)
     top, left = _places(used, rng)
-    images = _shaded(_placed(glyphs, used, top, left), rng, strength)
-    return Lines(images, np.where(used, scans.digits[chosen], -1), left + GLYPH / 2)
+    ink, owner = _placed(glyphs, used, top, left)
+    digits = np.where(used, scans.digits[chosen], -1)
+    owned = np.take_along_axis(digits, owner.reshape(len(used), -1), axis=1).reshape(ink.shape)
+    masks = np.where(ink >= INKED, owned + 1, 0)
+    return Lines(_shaded(ink, rng, strength), digits, left + GLYPH / 2, masks)
+
+
+def in_words(text: str) -> str:
+    """Digits as English words: "three one four" of "314"."""
+    return " ".join(WORDS[int(digit)] for digit in text)
+
+
+def is_kept_back(text: str) -> bool:
+    """Whether a row of digits is one of the tenth of all rows that the search is never trained on."""
+    return zlib.crc32(text.encode()) % 10 == 0
 
 
 def _places(used: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -80,17 +133,20 @@ def _places(used: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     return np.clip(top, 0, room), left
 
 
-def _placed(glyphs: np.ndarray, used: np.ndarray, top: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Ink (lines, HEIGHT, WIDTH) of glyphs side by side; where two overlap, the darker counts."""
+def _placed(glyphs: np.ndarray, used: np.ndarray, top: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ink (lines, HEIGHT, WIDTH) of glyphs side by side, and which of the line's glyphs it comes from; where two overlap,
+    the darker counts."""
     ink = np.zeros((len(glyphs), HEIGHT, WIDTH), np.float32)
+    owner = np.zeros(ink.shape, np.int64)
     offsets = np.arange(GLYPH)
     for place in range(LONGEST):
         lines = np.flatnonzero(used[:, place])
         rows = (top[lines, place, None] + offsets)[:, :, None]
         columns = (left[lines, place, None] + offsets)[:, None, :]
         at = (lines[:, None, None], rows, columns)
+        owner[at] = np.where(glyphs[lines, place] > ink[at], place, owner[at])
         ink[at] = np.maximum(ink[at], glyphs[lines, place])
-    return ink
+    return ink, owner
 
 
 def _shaded(ink: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

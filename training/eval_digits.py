@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from multimodal import banner
-from multimodal.reading import EMBEDDED, Reader
 from multimodal.registry import BACKENDS
+from multimodal.tasks import image_to_text, load
+from multimodal.tasks.reading import EMBEDDED
 
 
 def main(
@@ -50,11 +51,11 @@ def main(
 
 def read_held_out(backend: str, checkpoint: Path, count: int) -> tuple[list[str], float]:
     """(texts, seconds without loading) of the held-out lines, through the image processor and the tokenizer."""
-    reader = Reader(checkpoint, backend)
+    reader = load(checkpoint, "image_to_text", backend)
     start = time.perf_counter()
-    pictures = [Image.fromarray(image).convert("RGB") for image in digit_lines.held_out(count).images]
-    pixels = reader.processor(pictures, return_tensors="np")["pixel_values"]
-    return reader.texts(pixels, min(100, count)), time.perf_counter() - start
+    pictures = [Image.fromarray(image) for image in digit_lines.held_out(count).images]
+    texts = image_to_text(reader, pictures, batch_size=100)
+    return texts, time.perf_counter() - start
 
 
 def in_own_process(function: Callable[..., Any], backend: str, *arguments: Any) -> Any:

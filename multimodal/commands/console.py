@@ -7,13 +7,38 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typer.core import TyperCommand
+
+from multimodal.registry import BACKENDS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from multimodal.tasks import Loaded
 
 DIFFERENCE, ERROR = 1, 2
+
+Backend = Annotated[str | None, typer.Option(help=f"{', '.join(BACKENDS)}; left out, the first that is installed.")]
+"""The option of all commands that work in one backend."""
+
+
+class ManyLabels(TyperCommand):
+    """A command whose `--labels` takes every word up to the next option: `--labels "a cat" "a dog"`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spread, taking = [], False
+        for word, following in zip(args, [*args[1:], "-"]):
+            if taking and not word.startswith("-"):
+                spread += ["--labels", word]
+                continue
+            taking = word == "--labels" and not following.startswith("-")
+            spread += [] if taking else [word]
+        return super().parse_args(ctx, spread)
 
 
 @contextlib.contextmanager
@@ -41,6 +66,37 @@ def status(what: str) -> contextlib.AbstractContextManager:
     """A sign that something is going on, where stderr is a terminal."""
     console = Console(stderr=True)
     return console.status(what) if console.is_terminal else contextlib.nullcontext()
+
+
+def loaded(checkpoint: str, task: str, backend: str | None) -> Loaded:
+    """What a task works with; a sign is shown meanwhile."""
+    from multimodal import banner
+    from multimodal.tasks import installed_backends, load
+
+    backend = backend or next(iter(installed_backends()), "pt")
+    with status(f"loading the model in {backend}"):
+        banner.start(backend)
+        return load(checkpoint, task, backend)
+
+
+def check_picture(option: str, path: Path | None) -> None:
+    """ValueError, before any work is done, where a picture cannot be written at `path`, or not in the format of its name."""
+    from PIL import Image
+
+    check_target(option, path)
+    Image.init()
+    if path is not None and Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"{option}: expected a name that ends as pictures do (.png, .jpg, ...), got {path}")
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture in the format of its name, whole or not at all."""
+    from PIL import Image
+
+    from multimodal.files import replacing
+
+    with replacing(path) as temporary:
+        picture.save(temporary, Image.registered_extensions()[path.suffix.lower()])
 
 
 def check_target(option: str, path: Path | None) -> None:

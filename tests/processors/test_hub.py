@@ -162,7 +162,7 @@ def test_the_hub_is_asked_with_the_options_of_the_call(folder, given, asked, mon
     assert seen == [("owner/model", {**defaults, "allow_patterns": ["*.txt"], **asked})]
 
 
-@pytest.mark.parametrize("name", ["digit-lines", "python-topics"])
+@pytest.mark.parametrize("name", ["digit-lines", "digit-search", "digit-segments", "python-topics"])
 def test_what_the_library_brings_is_found_by_its_name_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(hub.CHECKPOINTS_VARIABLE, raising=False)

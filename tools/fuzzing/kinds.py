@@ -112,10 +112,22 @@ def open_processor(folder: Path) -> None:
 def open_picture(folder: Path) -> None:
     """A picture as the reader of texts takes it."""
     from multimodal.processors.vit import ViTImageProcessor
-    from multimodal.reading import open_picture as read
+    from multimodal.tasks import open_picture as read
 
     (path,) = folder.iterdir()
     ViTImageProcessor(size=8)(read(path), return_tensors="np")
+
+
+def open_search_index(folder: Path) -> None:
+    """What is known of a folder's pictures, and a search in it."""
+    import numpy as np
+
+    from multimodal.tasks import picture_index
+    from multimodal.tasks.searching import nearest
+
+    (path,) = folder.iterdir()
+    index = picture_index.read(path)
+    nearest(np.ones(index.vectors.shape[1], np.float32), index, folder, 3)
 
 
 _OF_MODELS = (
@@ -170,6 +182,7 @@ KINDS = {
         ),
         Kind("png", _in(("png",), "picture.png"), mutations.of_png, open_picture),
         Kind("jpeg", _in(("jpeg",), "picture.jpg"), mutations.of_bytes, open_picture),
+        Kind("search-index", _in(("searched",), "photos.search-index"), mutations.of_safetensors, open_search_index),
     )
 }
 
@@ -183,12 +196,14 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "beit"):
+        names = ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "beit", "searched")
+        for name in names:
             (good / name).mkdir()
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
         _write_pictures(good)
+        _write_search_index(good / "searched" / "photos.search-index")
         _write_align(good / "align")
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
 
@@ -250,6 +265,16 @@ def _write_pictures(good: Path) -> None:
     picture = Image.fromarray(np.stack([rows * 9, columns * 8, rows * columns % 256], -1).astype(np.uint8))
     picture.save(good / "png" / "picture.png")
     picture.save(good / "jpeg" / "picture.jpg")
+
+
+def _write_search_index(path: Path) -> None:
+    import numpy as np
+
+    from multimodal.tasks import picture_index
+
+    entries = [picture_index.Entry(f"{i}.png", 100 + i, 10**18 + i, f"{i:064x}") for i in range(5)]
+    vectors = np.eye(5, 8, dtype=np.float32)
+    picture_index.write(picture_index.PictureIndex("a model", entries, vectors, 2 * 10**18), path)
 
 
 def _write_align(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`multimodal.reading` and `multimodal read`: every kind of picture is read right, or refused by name."""
+"""`multimodal.tasks.image_to_text` and `multimodal read`: every kind of picture is read right, or refused by name."""
 
 import io
 import json
@@ -11,8 +11,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from multimodal import reading
+from multimodal import tasks
 from multimodal.commands import read
+from multimodal.tasks import reading
 
 LINE = reading.EMBEDDED / "images" / "00.png"
 TRUTH = json.loads((LINE.parent / "labels.json").read_text(encoding="utf-8"))
@@ -21,7 +22,7 @@ WANTED = TRUTH[LINE.name]
 
 @pytest.fixture(scope="module")
 def reader():
-    return reading.Reader()
+    return tasks.load("digit-lines", "image_to_text", "pt")
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def line():
 
 
 def read_one(reader, path, **options):
-    return next(iter(reader.readings([path], **options))).text
+    (text,) = tasks.image_to_text(reader, [path], **options)
+    return text
 
 
 def transparent(line):
@@ -79,7 +81,7 @@ def test_sixteen_bits_of_other_formats_are_scaled(tmp_path, line):
     (tmp_path / "line.pgm").write_bytes(b"P5 %d %d 65535\n" % line.size + wide.astype(">u2").tobytes())
     Image.fromarray(wide).save(tmp_path / "line.tif")
     for name in ("line.pgm", "line.tif"):
-        picture = reading.open_picture(tmp_path / name)
+        picture = tasks.open_picture(tmp_path / name)
         np.testing.assert_array_equal(np.asarray(picture)[..., 0], np.asarray(line))
 
 
@@ -93,7 +95,7 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path, orientation):
     exif[0x0112] = orientation
     stored = upright if undo is None else upright.transpose(undo)
     stored.save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(np.asarray(reading.open_picture(tmp_path / "turned.png")), colours)
+    np.testing.assert_array_equal(np.asarray(tasks.open_picture(tmp_path / "turned.png")), colours)
 
 
 def test_the_smallest_picture_is_read(reader, tmp_path):
@@ -144,31 +146,32 @@ def test_what_is_no_picture_is_an_error_with_its_name(tmp_path, kind):
     path = tmp_path / "suspect.png"
     path.write_bytes(BAD[kind])
     with pytest.raises(ValueError, match=r"expected a .*picture") as error:
-        reading.open_picture(path)
+        tasks.open_picture(path)
     assert "suspect.png" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["missing.png", ""])
 def test_a_missing_file_and_a_folder_are_errors_with_their_names(tmp_path, name):
     with pytest.raises(ValueError, match="expected a whole picture") as error:
-        reading.open_picture(tmp_path / name)
+        tasks.open_picture(tmp_path / name)
     assert str(tmp_path / name) in str(error.value)
 
 
 def test_the_texts_do_not_depend_on_the_size_of_a_batch(reader):
     paths = [LINE.parent / name for name in list(TRUTH)[:7]]
-    alone = [r.text for r in reader.readings(paths, batch_size=1)]
-    assert [r.text for r in reader.readings(paths, batch_size=3)] == alone
-    assert [r.path for r in reader.readings(paths, batch_size=3)] == paths
+    alone = tasks.image_to_text(reader, paths, batch_size=1)
+    assert tasks.image_to_text(reader, paths, batch_size=3) == alone
+    assert tasks.image_to_text(reader, paths[::-1], batch_size=3) == alone[::-1]
 
 
 def test_bad_pictures_among_good_ones_can_be_left_out(reader, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"")
-    failed = []
-    readings = list(reader.readings([bad, LINE, bad], on_error=lambda path, error: failed.append(path)))
-    assert readings == [(LINE, WANTED)]
-    assert failed == [bad, bad]
+    failed = {}
+    texts = tasks.image_to_text(reader, [bad, LINE, bad], on_error=failed.__setitem__)
+    assert texts == [None, WANTED, None]
+    assert sorted(failed) == [0, 2]
+    assert all(str(bad) in str(error) for error in failed.values())
 
 
 def test_max_length_cuts_the_text(reader):
@@ -176,7 +179,7 @@ def test_max_length_cuts_the_text(reader):
 
 
 def test_no_pictures_are_no_readings(reader):
-    assert list(reader.readings([])) == []
+    assert tasks.image_to_text(reader, []) == []
 
 
 @pytest.mark.parametrize(
@@ -184,19 +187,19 @@ def test_no_pictures_are_no_readings(reader):
     [
         ({"backend": "mxnet"}, "backend: expected one of pt, tf, flax"),
         ({"batch_size": 0}, "batch_size: expected a positive integer"),
-        ({"checkpoint": "no/such/folder/here"}, "no/such/folder/here"),
+        ({"model_or_name": "no/such/folder/here"}, "no/such/folder/here"),
         ({"max_length": 1}, "max_length: expected more"),
     ],
 )
 def test_bad_options_are_errors_that_name_them(options, message):
     with pytest.raises(ValueError, match=message):
-        reading.read_images([LINE], **options)
+        tasks.image_to_text(**{"model_or_name": "digit-lines", "inputs": [LINE], **options})
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "vit"}', encoding="utf-8")
-    with pytest.raises(ValueError, match="expected a model_type among vision-encoder-decoder, got 'vit'"):
-        reading.read_images([LINE], checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="image_to_text, a model_type among vision-encoder-decoder, got 'vit'"):
+        tasks.image_to_text(tmp_path, [LINE])
 
 
 def test_the_command_prints_the_text_of_one_picture(command):

@@ -1,0 +1,146 @@
+"""Pictures of every kind as the image processors take them, and lists of them a batch at a time."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from multimodal.processors.arrays import is_array, to_numpy
+from multimodal.processors.image import operations as ops
+from multimodal.processors.shown import shown
+
+Progress = Callable[[int, int], None]
+OnError = Callable[[int, ValueError], None]
+
+
+class Prepared(NamedTuple):
+    """What a model sees of a picture, (channels, height, width), and the picture's own height and width."""
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+
+
+def open_picture(source: str | Path | Image.Image, place: str = "image") -> Image.Image:
+    """A file or a Pillow image as an upright RGB picture of 8 bits: 16-bit grey is scaled, transparent parts become white
+    paper.
+
+    Errors: ValueError that names the file, for one that is missing, damaged, no picture, too large, or of a kind whose
+    brightness cannot be known (32-bit and floating values).
+    """
+    with warnings.catch_warnings():
+        # Pillow warns from half the size at which it, and `load_image`, refuse.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        picture = ops.load_image(source, place)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        picture = _eight_bits(picture, place if isinstance(source, Image.Image) else source)
+    if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture)
+    return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image, path: str | Path) -> Image.Image:
+    """A grey picture of 16 bits as one of 8. Pillow gives some 16-bit formats as 32-bit integers."""
+    values = np.asarray(picture)
+    wide = picture.mode == "I" and values.min() >= 0 and 2**8 <= values.max() < 2**16
+    if not (wide or picture.mode.startswith("I;16")):
+        raise ValueError(
+            f"{path}: expected a picture of 8 or 16 bits, got Pillow mode {picture.mode!r} with values in "
+            f"{values.min()}..{values.max()}: scale them to 0..255 and save it as 8 bits first"
+        )
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def prepare(processor: Any, source: Any, place: str = "image", **options: Any) -> Prepared:
+    """A picture (a path, a Pillow image, or an array with 1 or 3 channels, first or last, or none) through a processor.
+
+    `options` override the processor's. Errors: ValueError.
+    """
+    if is_array(source):
+        array = to_numpy(source)
+        values = array[..., None] if array.ndim == 2 else ops.read_image(array, place=place).values
+        values = np.repeat(values, 3, axis=-1) if values.shape[-1] == 1 else values
+        made = processor(values, input_data_format=ops.LAST, return_tensors="np", **options)
+        return Prepared(made["pixel_values"][0], values.shape[:2])
+    if not isinstance(source, str | os.PathLike | Image.Image):
+        raise ValueError(f"{place}: expected a path, a Pillow image or an array, got {type(source).__name__}")
+    picture = open_picture(source, place)
+    made = processor(picture, return_tensors="np", **options)
+    return Prepared(made["pixel_values"][0], (picture.height, picture.width))
+
+
+def in_batches(
+    inputs: Sequence[Any],
+    prepared: Callable[[Any, str], Prepared],
+    compute: Callable[[np.ndarray, list[tuple[int, int]]], Sequence[Any]],
+    *,
+    batch_size: int,
+    progress: Progress | None = None,
+    on_error: OnError | None = None,
+) -> list[Any]:
+    """What `compute` makes of all pictures, in order; None for those that `on_error` took.
+
+    `prepared(input, its place)` is called for one picture after the other, `compute(pixels, sizes)` for `batch_size` of
+    them, (batch, channels, height, width), and gives a result for each. A batch that is not full is filled up, because
+    backends that compile do it once for each shape; `sizes` are those of the pictures that are there.
+    """
+    results: list[Any] = [None] * len(inputs)
+    batch_size = min(batch_size, max(1, len(inputs)))
+    for start in range(0, len(inputs), batch_size):
+        found: dict[int, Prepared] = {}
+        stop = min(start + batch_size, len(inputs))
+        for place in range(start, stop):
+            try:
+                found[place] = prepared(inputs[place], f"inputs[{place}]")
+            except ValueError as error:
+                if on_error is None:
+                    raise
+                on_error(place, error)
+        if found:
+            pixels = _stacked([picture.pixels for picture in found.values()], batch_size)
+            for place, result in zip(found, compute(pixels, [picture.size for picture in found.values()])):
+                results[place] = result
+        if progress is not None:
+            progress(stop, len(inputs))
+    return results
+
+
+def _stacked(pixels: list[np.ndarray], count: int) -> np.ndarray:
+    """(count, channels, height, width): the last one again where there are fewer."""
+    shapes = {array.shape for array in pixels}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"inputs: expected an image processor that gives pictures one size (do_resize), got {shown(sorted(shapes))}"
+        )
+    return np.stack(pixels + pixels[-1:] * (count - len(pixels)))
+
+
+def checked_list(inputs: Any, of: str = "pictures") -> list[Any]:
+    """The inputs as a list; ValueError for a single one, whose result would not be a list."""
+    if not isinstance(inputs, list | tuple):
+        raise ValueError(f"inputs: expected a list of {of}, got {type(inputs).__name__}")
+    return list(inputs)
+
+
+def checked_texts(texts: Any, name: str = "inputs") -> list[str]:
+    """A list of texts that are not empty; else ValueError."""
+    if not isinstance(texts, list | tuple):
+        raise ValueError(f"{name}: expected a list of texts, got {type(texts).__name__}")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{name}[{place}]: expected a text, got {shown(text)}")
+    return list(texts)
+
+
+def positive(name: str, value: Any) -> int:
+    """A positive integer; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
+    return int(value)
