@@ -317,7 +317,7 @@ class FlaxPretrainedModel(ModelBase):
 
     def _as_asked(self, output: ModelOutput, return_dict: bool | None, state: Any = None) -> Any:
         """An output or its tuple; (that, new state) where there is a new state."""
-        found = output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+        found = output if (self.config.use_return_dict if return_dict is None else return_dict) else output.to_tuple()
         return found if state is None else (found, state)
 
     def _is_traced(self, given: dict[str, Any]) -> bool:

@@ -222,7 +222,7 @@ class PretrainedModel(ModelBase, nn.Module):
         return torch.compiler.is_compiling() or _is_recorded()
 
     def _output(self, return_dict: bool | None, network_output: Any, **own: Any) -> Any:
-        wanted = self.config.return_dict if return_dict is None else return_dict
+        wanted = self.config.use_return_dict if return_dict is None else return_dict
         if wanted and _is_recorded():
             raise ValueError(
                 "return_dict: inside of torch.jit.trace expected False (or config.return_dict=False), for it takes plain tuples "
