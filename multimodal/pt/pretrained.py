@@ -194,7 +194,15 @@ class PretrainedModel(ModelBase, nn.Module):
         return self._base_network().embeddings
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:
-        """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
+        """Compute the blocks anew in the backward pass instead of keeping what is inside them.
+
+        ValueError for options of `torch.utils.checkpoint` other than `use_reentrant=False`, which is how it is done.
+        """
+        if gradient_checkpointing_kwargs not in (None, {}, {"use_reentrant": False}):
+            raise ValueError(
+                "gradient_checkpointing_kwargs: expected None or {'use_reentrant': False}, "
+                f"got {gradient_checkpointing_kwargs!r}"
+            )
         self._set_recompute(True)
 
     def gradient_checkpointing_disable(self) -> None:
