@@ -184,7 +184,7 @@ def test_keywords_say_which_file_is_read_where_there_are_several(public, name, c
         ValueError, match=r"expected one of .*model\.safetensors|expected a checkpoint \(model\.safetensors"
     ):
         read(use_safetensors=True)
-    with pytest.raises(ValueError, match="variant: expected None .*, got 'fp16'"):
+    with pytest.raises(ValueError, match=r"variant: expected None .*, got 'fp16'"):
         read(variant="fp16")
 
 
