@@ -8,17 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from multimodal.registry import public_names
+from multimodal.registry import MODULES, public_names
 from multimodal.suggestions import did_you_mean
 
 __version__ = "0.1.0"
 _NAMES = public_names()
-_PACKAGES = ("tasks",)
-__all__ = sorted([*_NAMES, *_PACKAGES])
+__all__ = sorted(_NAMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
+    if name in MODULES:
         return importlib.import_module(f"multimodal.{name}")
     if name not in _NAMES:
         raise AttributeError(f"module 'multimodal' has no attribute {name!r}{did_you_mean(name, _NAMES)}")
@@ -28,4 +27,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_NAMES, *_PACKAGES]
+    return [*globals(), *MODULES, *_NAMES]

@@ -1,5 +1,8 @@
 # Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
 
+from multimodal import hub as hub
+from multimodal import logging as logging
+from multimodal import parity as parity
 from multimodal.auto import AutoConfig as AutoConfig
 from multimodal.auto import AutoFeatureExtractor as AutoFeatureExtractor
 from multimodal.auto import AutoImageProcessor as AutoImageProcessor

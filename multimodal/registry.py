@@ -192,6 +192,10 @@ def config_class_of(model_type: str) -> type:
     return getattr(importlib.import_module(f"multimodal.configs.{row.module}"), row.config)
 
 
+MODULES = ("hub", "logging", "parity", "tasks")
+"""Parts of the library that are called by their name: `multimodal.logging.set_verbosity_error()`."""
+
+
 def public_names() -> dict[str, str]:
     """{public name: module that defines it} of the whole library."""
     names = {row.config: f"multimodal.configs.{row.module}" for row in FAMILIES.values()}

@@ -2,6 +2,7 @@
 
 import logging as standard
 import random
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +12,16 @@ import multimodal
 from multimodal import logging, set_seed
 
 PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
+
+
+def test_parts_of_the_library_are_there_by_their_names():
+    """`import multimodal` alone, in a process that has imported nothing of it."""
+    program = (
+        "import multimodal; multimodal.logging.set_verbosity_error(); multimodal.hub.find_folder('digit-lines'); "
+        "print(multimodal.parity.run.__name__, {'hub', 'logging', 'parity'} <= {*dir(multimodal)})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("run True\n", "")
 
 
 @pytest.mark.parametrize("backend", PREFIXES)

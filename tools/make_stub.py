@@ -18,8 +18,9 @@ HEADER = "# Made by tools/make_stub.py from the registry: the names that `__init
 def stubs() -> dict[str, str]:
     """{path below the package: content} of every stub."""
     backends = {f"{backend}/__init__.pyi": stub(registry.public_names_of(backend)) for backend in registry.BACKENDS}
-    packages = "from multimodal import tasks as tasks\n"
-    return {"__init__.pyi": stub(registry.public_names()) + packages + "\n__version__: str\n", **backends}
+    modules = "".join(f"from multimodal import {name} as {name}\n" for name in registry.MODULES)
+    whole = stub(registry.public_names()).replace(HEADER, HEADER + modules)
+    return {"__init__.pyi": whole + "\n__version__: str\n", **backends}
 
 
 def stub(names: dict[str, str]) -> str:

@@ -12,13 +12,15 @@ The mutants are data: `tools/mutants/*.toml`, each `[[mutant]]` with
     survives (only where no test can feel it) the reason
 
 A mutant that no test feels fails the run unless it says why it survives; so does one that says so and is felt, one whose
-text is not found, one that is no program, and a selection of tests that does not pass without any mutant.
+text is not found, one that is no program, and a selection of tests that does not pass without any mutant. Test runs are
+forked off a process that has the framework already (`warm.py`); before a mutant survives, its tests run in one of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import queue
 import shutil
@@ -29,16 +31,21 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MUTANTS = ROOT / "tools" / "mutants"
+WARM = ROOT / "tools" / "warm.py"
 FIELDS = {"name", "file", "old", "new", "tests", "survives"}
 CAUGHT, SURVIVED, BROKEN = "caught", "survived", "broken"
 PASSED, FAILED = 0, 1  # exit codes of pytest; every other one says that it could not run the tests
 TIMEOUT = 900.0
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
+}  # fmt: skip
+"""Models of tests are tiny: threads that wait for each other cost more than they do."""
 
 
 class MutantError(ValueError):
@@ -106,47 +113,115 @@ def read(folder: Path = MUTANTS) -> list[Mutant]:
     return found
 
 
+class Copy:
+    """A copy of the project's files, and a warm process for each framework that its tests ran in."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._warm: dict[str, subprocess.Popen[str]] = {}
+
+    @contextmanager
+    def having(self, mutant: Mutant | None) -> Iterator[None]:
+        """With the mutant in it; afterwards it is as it was."""
+        try:
+            if mutant is not None:
+                (self.folder / mutant.file).write_text(mutant.changed(self.folder), encoding="utf-8")
+            yield
+        finally:
+            if mutant is not None:
+                shutil.copy2(ROOT / mutant.file, self.folder / mutant.file)
+
+    def run_warm(self, tests: Iterable[str]) -> tuple[int, str]:
+        """As `run_tests`, forked off a process that has imported the framework."""
+        tests = list(tests)
+        framework = tests[tests.index("--backend") + 1] if "--backend" in tests else "none"
+        with tempfile.NamedTemporaryFile(prefix="printed-") as printed:
+            request = {"folder": str(self.folder), "arguments": arguments_of(tests), "printed": printed.name}
+            code = self._ask(framework, {**request, "limit": TIMEOUT})
+            text = Path(printed.name).read_text(encoding="utf-8", errors="replace")
+        return (FAILED, f"no end after {TIMEOUT:.0f} s") if code == "late" else (int(code), felt_by(text))
+
+    def _ask(self, framework: str, request: dict[str, object]) -> str:
+        if framework not in self._warm:
+            self._warm[framework] = subprocess.Popen(
+                [sys.executable, str(WARM), framework], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                env=environment_of(self.folder), text=True,
+            )  # fmt: skip
+        process = self._warm[framework]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline().strip()
+        if not answer:
+            raise MutantError(f"the warm process of {framework!r} ended with {process.wait()}")
+        return answer
+
+    def close(self) -> None:
+        for process in self._warm.values():
+            process.kill()
+            process.communicate()
+
+
 class Copies:
     """Copies of the project's files, one for each test run that goes on at the same time."""
 
     def __init__(self, folder: Path, count: int):
-        self.free: queue.Queue[Path] = queue.Queue()
+        self._free: queue.Queue[Copy] = queue.Queue()
+        self._all = [Copy(folder / str(index)) for index in range(count)]
         command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         files = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-        for index in range(count):
+        for copy in self._all:
             for name in filter(None, files):
                 if (ROOT / name).is_file():
-                    (folder / str(index) / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(ROOT / name, folder / str(index) / name)
-            self.free.put(folder / str(index))
+                    (copy.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(ROOT / name, copy.folder / name)
+            self._free.put(copy)
 
     @contextmanager
-    def one(self, mutant: Mutant | None) -> Iterator[Path]:
-        """A copy with the mutant in it; afterwards it is as it was."""
-        copy = self.free.get()
+    def one(self, mutant: Mutant | None) -> Iterator[Copy]:
+        """A copy with the mutant in it."""
+        copy = self._free.get()
         try:
-            if mutant is not None:
-                (copy / mutant.file).write_text(mutant.changed(copy), encoding="utf-8")
-            yield copy
+            with copy.having(mutant):
+                yield copy
         finally:
-            if mutant is not None:
-                shutil.copy2(ROOT / mutant.file, copy / mutant.file)
-            self.free.put(copy)
+            self._free.put(copy)
+
+    def close(self) -> None:
+        for copy in self._all:
+            copy.close()
 
 
-def run_tests(copy: Path, tests: Iterable[str]) -> tuple[int, str]:
-    """(exit code, the first failed test or the last line) of a selection of tests in a copy."""
-    command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
-    command += [] if "-m" in tests else ["-m", "not nightly"]
+def arguments_of(tests: Iterable[str]) -> list[str]:
+    """What pytest is told, to the first failure."""
+    tests = list(tests)
+    found = [*tests, "-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
+    return found if "-m" in tests else [*found, "-m", "not nightly"]
+
+
+def environment_of(folder: Path) -> dict[str, str]:
     # No stored bytecode: a file changed twice within a second would look unchanged.
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def felt_by(printed: str) -> str:
+    """The first failed test, or the last line."""
+    lines = printed.strip().splitlines() or ["nothing printed"]
+    felt = [line.split(" ", 1)[1] for line in lines if line.startswith(("FAILED ", "ERROR ", "SUBFAILED"))]
+    return (felt[0] if felt else lines[-1]).split(" - ")[0]
+
+
+def run_tests(folder: Path, tests: Iterable[str]) -> tuple[int, str]:
+    """(exit code, the first failed test or the last line) of a selection of tests in a copy."""
+    command = [sys.executable, "-m", "pytest", *arguments_of(tests)]
     try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(
+            command, cwd=folder, env=environment_of(folder), capture_output=True, text=True, timeout=TIMEOUT
+        )
     except subprocess.TimeoutExpired:
         return FAILED, f"no end after {TIMEOUT:.0f} s"
-    lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["nothing printed"]
-    felt = [line.split(" ", 1)[1] for line in lines if line.startswith(("FAILED ", "ERROR ", "SUBFAILED"))]
-    return done.returncode, (felt[0] if felt else lines[-1]).split(" - ")[0]
+    return done.returncode, felt_by(done.stdout if done.stdout.strip() else done.stderr)
 
 
 def judge(copies: Copies, mutant: Mutant) -> Outcome:
@@ -154,7 +229,10 @@ def judge(copies: Copies, mutant: Mutant) -> Outcome:
     start = time.perf_counter()
     try:
         with copies.one(mutant) as copy:
-            code, by = run_tests(copy, mutant.tests)
+            code, by = copy.run_warm(mutant.tests)
+            if code != FAILED:  # so that no mutant survives because of how its tests were run
+                code, alone = run_tests(copy.folder, mutant.tests)
+                by = alone if code != FAILED else f"{alone} (alone; warm: {by})"
     except MutantError as error:
         return Outcome(mutant, BROKEN, str(error))
     state = {FAILED: CAUGHT, PASSED: SURVIVED}.get(code, BROKEN)
@@ -166,7 +244,7 @@ def unsound(copies: Copies, pool: ThreadPoolExecutor, mutants: list[Mutant]) -> 
 
     def check(tests: tuple[str, ...]) -> str | None:
         with copies.one(None) as copy:
-            code, by = run_tests(copy, tests)
+            code, by = copy.run_warm(tests)
         return None if code == PASSED else f"{' '.join(tests)}: {by}"
 
     return [problem for problem in pool.map(check, dict.fromkeys(m.tests for m in mutants)) if problem]
@@ -193,8 +271,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not mutants:
         print(f"mutate: no mutant has {options.only!r} in its name or file")
         return 2
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(options.jobs) as pool:
-        copies = Copies(Path(folder), options.jobs)
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        closing(Copies(Path(folder), options.jobs)) as copies,
+        ThreadPoolExecutor(options.jobs) as pool,
+    ):
         problems = [] if options.no_baseline else unsound(copies, pool, mutants)
         for problem in problems:
             print(f"does not pass without a mutant: {problem}", flush=True)

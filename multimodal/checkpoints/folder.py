@@ -32,12 +32,13 @@ PATTERNS = (CONFIG_NAME, "generation_config.json", *WEIGHT_PATTERNS)
 """All files that a model is made of, in any format."""
 
 
-def find_folder(name_or_path: hub.Name, **options: Any) -> Path:
+def find_folder(name_or_path: hub.Name, files: tuple[str, ...] = registry.FILES, **options: Any) -> Path:
     """The local folder of a checkpoint. From the hub comes the first format alone: most repositories have several.
 
-    `options` are those of `hub.find_folder`. Errors: CheckpointNotFound.
+    `files` are those that may hold the tensors, in the order in which they are looked for; `options` are those of
+    `hub.find_folder`. Errors: CheckpointNotFound.
     """
-    for patterns in _WEIGHTS.values():
+    for patterns in (_WEIGHTS[file] for file in files):
         fetched = (CONFIG_NAME, "generation_config.json", *patterns)
         folder = hub.find_folder(name_or_path, PATTERNS, patterns=fetched, **options)
         if any(True for pattern in patterns for _ in folder.glob(pattern)):
@@ -76,12 +77,12 @@ class _Opened(NamedTuple):
 class Checkpoint:
     """A folder's `config.json`, and its tensors under their published names: each read once, when it is first asked for.
 
-    Where there are several files, safetensors comes before PyTorch's, TensorFlow's and Flax' own formats, unless `wanted`
-    names one. Errors: CheckpointError naming the file and what is wrong with it.
+    Where there are several files, the first of `wanted` is read that is there: safetensors before PyTorch's, TensorFlow's
+    and Flax' own formats. Errors: CheckpointError naming the file and what is wrong with it.
     """
 
     folder: Path
-    wanted: str | None = None
+    wanted: tuple[str, ...] = registry.FILES
 
     @cached_property
     def config(self) -> dict[str, Any] | None:
@@ -133,21 +134,20 @@ class Checkpoint:
         return self.tensors.read(name)
 
 
-def find(name_or_path: hub.Name, **options: Any) -> Checkpoint:
-    """A folder's or a hub's checkpoint, of which nothing is read yet. `options` and errors are those of `find_folder`."""
-    return Checkpoint(find_folder(name_or_path, **options))
+def find(name_or_path: hub.Name, files: tuple[str, ...] = registry.FILES, **options: Any) -> Checkpoint:
+    """A folder's or a hub's checkpoint, of which nothing is read yet. Options and errors are those of `find_folder`."""
+    return Checkpoint(find_folder(name_or_path, files, **options), files)
 
 
 def open_folder(folder: Path, format: str | None = None) -> Checkpoint:
     """The checkpoint of a folder, its files opened and their names translated. Errors: CheckpointError."""
-    checkpoint = Checkpoint(folder, format)
+    checkpoint = Checkpoint(folder) if format is None else Checkpoint(folder, (registry.of_name(format).file,))
     _ = checkpoint.tensors
     return checkpoint
 
 
-def _open_files(folder: Path, format: str | None) -> _Opened:
+def _open_files(folder: Path, wanted: tuple[str, ...]) -> _Opened:
     """What a file is, its content decides."""
-    wanted = registry.FILES if format is None else (registry.of_name(format).file,)
     for file in wanted:
         if (folder / file).is_file():
             path = folder / file

@@ -182,7 +182,14 @@ class PretrainedConfig(Publishable):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
-        """The configuration that `values`, the content of a `config.json`, describes; unknown keys are kept."""
+        """The configuration that `values`, the content of a `config.json`, describes; unknown keys are kept.
+
+        Keywords override fields; with `return_unused_kwargs=True` as those of `from_pretrained`.
+        """
+        if overrides.pop("return_unused_kwargs", False):
+            unused = cls._taken_unused(overrides)
+            made: Any = (cls.from_dict(values, **overrides), unused)
+            return made
         values = copy.deepcopy(values)
         values.pop("model_type", None)
         num_labels = values.pop("num_labels", None)
@@ -231,12 +238,15 @@ class PretrainedConfig(Publishable):
         """
         gives_back = kwargs.pop("return_unused_kwargs", False)
         values, overrides = cls.get_config_dict(name_or_path, **kwargs)
-        unused = {
-            name: overrides.pop(name) for name in list(overrides) if gives_back and name not in cls.accepted_names()
-        }
+        unused = cls._taken_unused(overrides) if gives_back else {}
         config = cls.from_file(values, name_or_path, **overrides)
         made: Any = (config, unused) if gives_back else config
         return made
+
+    @classmethod
+    def _taken_unused(cls, keywords: dict[str, Any]) -> dict[str, Any]:
+        """Those that mean nothing here, which are taken out of `keywords`."""
+        return {name: keywords.pop(name) for name in keywords.keys() - cls.accepted_names()}
 
     @classmethod
     def expect_known(cls, given: Iterable[str]) -> None:

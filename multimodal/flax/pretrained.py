@@ -59,8 +59,9 @@ class FlaxPretrainedModel(ModelBase):
     ):
         """A fresh model. `dtype` is the type of the computation, `param_dtype` that of the parameters."""
         self._prepare(config, parts)
-        self.dtype = _available(dtype_name(dtype or "float32"))
-        self.param_dtype = _available(dtype_name(param_dtype or "float32"))
+        self.dtype, self.param_dtype = (
+            jnp.dtype(_available(dtype_name(of or "float32"))) for of in (dtype, param_dtype)
+        )
         self.recompute = False
         self._frozen_copy: FrozenConfig | None = None
         self._parent: tuple[FlaxPretrainedModel, str] | None = None
@@ -106,7 +107,7 @@ class FlaxPretrainedModel(ModelBase):
     @property
     def _types(self) -> Types:
         """The types that a module has."""
-        return Types(self.dtype, self.param_dtype)
+        return Types(self.dtype.name, self.param_dtype.name)
 
     @property
     def module(self) -> nn.Module:
@@ -317,7 +318,7 @@ class FlaxPretrainedModel(ModelBase):
 
     def _as_asked(self, output: ModelOutput, return_dict: bool | None, state: Any = None) -> Any:
         """An output or its tuple; (that, new state) where there is a new state."""
-        found = output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
+        found = output if (self.config.use_return_dict if return_dict is None else return_dict) else output.to_tuple()
         return found if state is None else (found, state)
 
     def _is_traced(self, given: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from multimodal import hub, registry, specs
+from multimodal.checkpoints import choice as choices
 from multimodal.checkpoints import folder as folders
 from multimodal.checkpoints import limits, names
 from multimodal.checkpoints.layout import to_backend
@@ -39,19 +40,9 @@ from multimodal.specs.documentation import CALLS, document
 
 logger = logging.getLogger("multimodal")
 
-NOT_NEEDED = frozenset(
-    [
-        "from_pt",
-        "from_tf",
-        "from_flax",
-        "low_cpu_mem_usage",
-        "use_safetensors",
-        "variant",
-        "trust_remote_code",
-        "_fast_init",
-    ]
-)
-"""Published keywords of `from_pretrained` that are accepted and change nothing: every format is always read."""
+NOT_NEEDED = frozenset(["low_cpu_mem_usage", "trust_remote_code", "_fast_init"])
+"""Published keywords of `from_pretrained` that are accepted and change nothing: tensors are read one at a time, no code of
+a checkpoint runs, and what is loaded is not drawn first."""
 OTHER_NAMES = {"last_hidden_state": "x", "pooler_output": "pooled"}
 """{field of an output: what a network calls it} where the two names differ."""
 
@@ -157,17 +148,19 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         which may be None where `config` is given.
         `ignore_mismatched_sizes`: what has another shape in the checkpoint is drawn fresh. `output_loading_info`: give
         (model, what was missing, unexpected or of another shape). `attn_implementation` ("eager", "sdpa") and `device_map`
-        (one device) as the framework has them. Other keywords are hub options, arguments of the class, or override fields
+        (one device) as the framework has them. `from_pt`, `from_tf`, `from_flax`, `use_safetensors`: which file is read where
+        there are several (`checkpoints.choice`). Other keywords are hub options, arguments of the class, or override fields
         of the configuration. What was drawn fresh or not used stands in `load_report`.
         Errors: CheckpointError, ValueError naming what was expected.
         """
         hub_options, kwargs = hub.split_options(kwargs)
-        kwargs = {k: v for k, v in kwargs.items() if k not in NOT_NEEDED}
+        choice, kwargs = choices.split({k: v for k, v in kwargs.items() if k not in NOT_NEEDED})
+        files = choices.files_in_order(**choice)
         dtype = kwargs.pop("torch_dtype", None) if dtype is None else dtype
         options = {k: kwargs.pop(k) for k in list(kwargs) if k in _own_options(cls)}
         checkpoint = None
         if name_or_path is not None:
-            checkpoint = folders.find(name_or_path, **hub_options)
+            checkpoint = folders.find(name_or_path, files, **hub_options)
         elif config is None or state_dict is None:
             raise ValueError("from_pretrained: expected a checkpoint, or None with config= and state_dict=, got None")
         config = cls._config_for(checkpoint, config, kwargs)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from multimodal import auto, hub, registry
+from multimodal.checkpoints import choice as choices
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.names.base import under
 from multimodal.checkpoints.source import FreshSource
@@ -53,19 +54,19 @@ class EncoderDecoderBase:
         """Two checkpoints as one model; cross-attention that the decoder's lacks is drawn fresh and reported.
 
         Keywords with the prefix `encoder_` or `decoder_` go to that half (`encoder_model` and `decoder_model` are live
-        models), hub options to both, the rest to the composite's configuration.
+        models), hub options and which file is read (`checkpoints.choice`) to both, the rest to the composite's configuration.
         """
         halves = {"encoder": encoder_pretrained_model_name_or_path, "decoder": decoder_pretrained_model_name_or_path}
         routed: dict[str, dict[str, Any]] = {side: {} for side in halves}
         hub_options, rest = hub.split_options(kwargs)
-        rest = {name: value for name, value in rest.items() if name not in NOT_NEEDED}
+        choice, rest = choices.split({name: value for name, value in rest.items() if name not in NOT_NEEDED})
         for name in list(rest):
             side = name.split("_", 1)[0]
             if side in halves and name not in ("decoder_start_token_id",):
                 routed[side][name.removeprefix(f"{side}_")] = rest.pop(name)
         dtype = rest.pop("dtype", rest.pop("torch_dtype", None))
         models = {
-            side: cls._half(side, path, {**hub_options, **routed[side]}, model_args, dtype)
+            side: cls._half(side, path, {**hub_options, **choice, **routed[side]}, model_args, dtype)
             for side, path in halves.items()
         }
         config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(

@@ -195,7 +195,15 @@ class PretrainedModel(ModelBase, nn.Module):
         return self._base_network().embeddings
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None) -> None:
-        """Compute the blocks anew in the backward pass instead of keeping what is inside them."""
+        """Compute the blocks anew in the backward pass instead of keeping what is inside them.
+
+        ValueError for options of `torch.utils.checkpoint` other than `use_reentrant=False`, which is how it is done.
+        """
+        if gradient_checkpointing_kwargs not in (None, {}, {"use_reentrant": False}):
+            raise ValueError(
+                "gradient_checkpointing_kwargs: expected None or {'use_reentrant': False}, "
+                f"got {gradient_checkpointing_kwargs!r}"
+            )
         self._set_recompute(True)
 
     def gradient_checkpointing_disable(self) -> None:
@@ -223,7 +231,7 @@ class PretrainedModel(ModelBase, nn.Module):
         return torch.compiler.is_compiling() or _is_recorded()
 
     def _output(self, return_dict: bool | None, network_output: Any, **own: Any) -> Any:
-        wanted = self.config.return_dict if return_dict is None else return_dict
+        wanted = self.config.use_return_dict if return_dict is None else return_dict
         if wanted and _is_recorded():
             raise ValueError(
                 "return_dict: inside of torch.jit.trace expected False (or config.return_dict=False), for it takes plain tuples "

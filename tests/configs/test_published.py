@@ -64,6 +64,10 @@ def test_keywords_that_mean_nothing_are_given_back_where_that_is_asked_for(made,
         assert reader.from_pretrained(tmp_path, return_unused_kwargs=True)[1] == {}
         with pytest.raises(ValueError, match="unknown argument 'foo'"):
             reader.from_pretrained(tmp_path, foo=[1])
+    values = made.to_dict()
+    config, unused = type(made).from_dict(values, return_unused_kwargs=True, output_attentions=True, foo=[1])
+    assert (config.output_attentions, unused) == (True, {"foo": [1]})
+    assert type(made).from_dict(values) == made
 
 
 def test_a_tuple_is_given_where_the_configuration_says_so(made):

@@ -23,6 +23,7 @@ reveal_type(TFBertModel.call)
 """
 WRONG = """
 import multimodal
+multimodal.logging.set_verbosity_eror()
 from multimodal import LxmertModell
 from multimodal.pt import BertModell
 multimodal.BertConfg
@@ -78,4 +79,4 @@ def test_a_type_checker_resolves_public_names_to_classes(seen):
 
 def test_a_type_checker_flags_a_misspelt_name(seen):
     flagged = [message.split('"')[1] for rule, message in seen["wrong.py"] if rule != "reportUnusedExpression"]
-    assert flagged == ["LxmertModell", "BertModell", "BertConfg", "input_idds"]
+    assert flagged == ["set_verbosity_eror", "LxmertModell", "BertModell", "BertConfg", "input_idds"]

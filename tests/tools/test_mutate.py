@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,40 @@ def test_only_a_survivor_with_a_reason_may_survive(state, survives, expected):
     ("body", "code"),
     [("assert value() == 1", mutate.PASSED), ("assert value() == 2", mutate.FAILED), ("(", 2), ("", 5)],
 )
-def test_the_tests_of_a_copy_are_run_on_the_copy(body, code, tmp_path):
+@pytest.mark.parametrize("how", ["warm", "alone"])
+def test_the_tests_of_a_copy_are_run_on_the_copy(body, code, how, tmp_path, warm):
     (tmp_path / "made_up.py").write_text("def value():\n    return 1\n")
     lines = f"from made_up import value\n\n\ndef test_it():\n    {body}\n" if body else ""
     (tmp_path / "test_made_up.py").write_text(lines)
-    found, by = mutate.run_tests(tmp_path, ["test_made_up.py"])
+    if how == "warm":
+        warm.folder = tmp_path
+        found, by = warm.run_warm(["test_made_up.py"])
+    else:
+        found, by = mutate.run_tests(tmp_path, ["test_made_up.py"])
     assert found == code, by
     if code == mutate.FAILED:
         assert by == "test_made_up.py::test_it"
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """A copy whose warm process goes on from test to test, as it does from mutant to mutant."""
+    with closing(mutate.Copy(tmp_path_factory.mktemp("copy"))) as copy:
+        yield copy
+
+
+def test_what_a_test_changed_is_not_there_in_the_next_run(tmp_path, warm):
+    warm.folder = tmp_path
+    (tmp_path / "test_made_up.py").write_text("import json\n\n\ndef test_it():\n    json.loads = None\n")
+    (tmp_path / "test_next.py").write_text("import json\n\n\ndef test_it():\n    assert json.loads('1') == 1\n")
+    assert [warm.run_warm([name])[0] for name in ("test_made_up.py", "test_next.py")] == [mutate.PASSED] * 2
+
+
+def test_a_run_without_an_end_is_felt_and_ended(tmp_path, warm, monkeypatch):
+    monkeypatch.setattr(mutate, "TIMEOUT", 2.0)
+    warm.folder = tmp_path
+    (tmp_path / "test_made_up.py").write_text("import time\n\n\ndef test_it():\n    time.sleep(60)\n")
+    assert warm.run_warm(["test_made_up.py"]) == (mutate.FAILED, "no end after 2 s")
 
 
 def test_a_table_has_a_row_for_each_mutant():

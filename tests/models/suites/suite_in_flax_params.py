@@ -27,6 +27,13 @@ def without(params, *gone):
     return unflatten_dict({key: leaf for key, leaf in flatten_dict(params).items() if "/".join(key) not in gone})
 
 
+def test_a_model_s_types_are_those_of_jax(public, class_name):
+    """`model.dtype == jnp.bfloat16`, as scripts ask."""
+    model = public(class_name)(zoo.config(class_name), dtype="bfloat16", _do_init=False, param_dtype=jnp.float16)
+    assert (model.dtype, model.param_dtype) == (jnp.bfloat16, jnp.float16)
+    assert (model.dtype, model.param_dtype) == ("bfloat16", "float16")
+
+
 class TestWithoutParameters:
     """`_do_init=False`."""
 

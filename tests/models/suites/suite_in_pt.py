@@ -294,3 +294,14 @@ def test_frozen_parameters_are_not_counted_as_trained(load):
     model.base_model.requires_grad_(False)
     head = sum(p.numel() for name, p in model.named_parameters() if name.startswith("network.head."))
     assert model.num_parameters(only_trainable=True) == head < model.num_parameters()
+
+
+def test_options_of_recomputation_count_or_are_refused(load, class_name):
+    model = load(class_name)
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    assert model.is_gradient_checkpointing
+    model.gradient_checkpointing_disable()
+    for wrong in ({"use_reentrant": True}, {"preserve_rng_state": False}, {"use_reentrent": False}, True):
+        with pytest.raises(ValueError, match=r"gradient_checkpointing_kwargs: expected None or .*, got"):
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=wrong)
+    assert not model.is_gradient_checkpointing

@@ -120,6 +120,15 @@ class TestTraced:
         ):
             torch.testing.assert_close(program(**given), model(**given), rtol=1e-4, atol=1e-5)
 
+    @pytest.mark.parametrize("name", MECHANISMS)
+    def test_a_model_of_torchscript_gives_tuples_by_itself(self, load, name):
+        model = load(name)
+        model.config.torchscript = True
+        given = tensors(name, model.config)
+        program = torch.jit.trace(model, example_kwarg_inputs=given, strict=False)
+        torch.testing.assert_close(program(**given), model(**given))
+        assert type(model(**given)) is tuple
+
     def test_nothing_is_checked_while_a_program_is_recorded(self, load):
         """A value that is looked at would be a constant of the program."""
         model = load("BertModel")

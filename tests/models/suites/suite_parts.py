@@ -129,6 +129,7 @@ def test_the_list_of_answers_can_be_another(load, kit, class_name):
     more = np.asarray(kit.call(model, **inputs).question_answering_score)
     assert more.shape[-1] == count + 3
     np.testing.assert_allclose(more[:, :count], scores, rtol=1e-6, atol=1e-6)
+    assert np.array_equal(matrix(kit, model.resize_num_qa_labels()), matrix(kit, model.get_qa_logit_layer()))
     model.resize_num_qa_labels(count)
     for name, array in kit.fetch(model).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)

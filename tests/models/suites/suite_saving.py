@@ -10,6 +10,7 @@ import zoo
 from safetensors.numpy import load_file, save_file
 
 from multimodal import GenerationConfig, registry
+from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.layout import to_backend
 from multimodal.checkpoints.source import CheckpointError
 
@@ -153,6 +154,40 @@ HUB = {
 
 def test_published_keywords_of_loading_are_accepted(load, class_name):
     assert load(class_name, **HUB).num_parameters() > 0
+
+
+FILES = {"safetensors": 0.0, "tf-h5": 1.0, "flax-msgpack": 2.0}
+"""{format: the value of every parameter in the file of it}."""
+
+
+@pytest.mark.parametrize("name", zoo.ONE_OF_EACH)
+def test_keywords_say_which_file_is_read_where_there_are_several(public, name, checkpoints, tmp_path):
+    folder, parts = shutil.copytree(checkpoints[name], tmp_path / "all"), tmp_path / "parts"
+    tensors = load_file(folder / "model.safetensors")
+    for format, value in FILES.items():
+        shutil.rmtree(parts, ignore_errors=True)
+        shutil.copytree(checkpoints[name], parts / "from")
+        save_file({key: np.full_like(array, value) for key, array in tensors.items()}, parts / "from/model.safetensors")
+        for file in convert(parts / "from", parts / "to", format).files:
+            shutil.copy(parts / "to" / file, folder)
+
+    def read(**keywords):
+        (value,) = {
+            float(v) for v in public(name).from_pretrained(folder, **keywords).published_tensors().popitem()[1].flat
+        }
+        return value
+
+    assert read() == read(from_pt=True) == read(use_safetensors=True) == read(from_tf=False) == 0.0
+    assert read(from_tf=True) == read(use_safetensors=False) == 1.0
+    assert read(from_flax=True) == 2.0
+    (folder / "model.safetensors").unlink()
+    assert read() == read(from_pt=True) == 1.0
+    with pytest.raises(
+        ValueError, match=r"expected one of .*model\.safetensors|expected a checkpoint \(model\.safetensors"
+    ):
+        read(use_safetensors=True)
+    with pytest.raises(ValueError, match=r"variant: expected None .*, got 'fp16'"):
+        read(variant="fp16")
 
 
 def test_a_checkpoint_is_found_in_a_subfolder_and_by_name(public, class_name, checkpoints, tmp_path, monkeypatch):
