@@ -3,6 +3,7 @@
 from multimodal import hub as hub
 from multimodal import logging as logging
 from multimodal import parity as parity
+from multimodal import tasks as tasks
 from multimodal.auto import AutoConfig as AutoConfig
 from multimodal.auto import AutoFeatureExtractor as AutoFeatureExtractor
 from multimodal.auto import AutoImageProcessor as AutoImageProcessor
@@ -154,6 +155,5 @@ from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderMo
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
 from multimodal.tf.pretrained import TFPreTrainedModel as TFPreTrainedModel
 from tokenizers import AddedToken as AddedToken
-from multimodal import tasks as tasks
 
 __version__: str
