@@ -304,7 +304,7 @@ def listed(value: Any) -> Any:
         return {key: listed(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(map(listed, value))
-    return value.tolist()
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def test_lists_of_numbers_are_arrays(model, class_name):
