@@ -146,8 +146,28 @@ def norm(config, dtype) -> dict[str, Any]:
     return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
+def normalised(x):  # n d
+    """Vectors of length 1."""
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+
+class Similarity(nn.Module):
+    """Cosines of texts and images, divided by a temperature that is learned: section 4.1."""
+
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        self.temperature = self.param("temperature", nn.initializers.ones, (), self.dtype.parameters)
+
+    def __call__(self, texts, images):  # t d, i d -> both of length 1, t i
+        texts, images = normalised(texts), normalised(images)
+        scores = jnp.matmul(texts, images.T, precision=PRECISION) / jnp.asarray(self.temperature, texts.dtype)
+        return texts, images, scores
+
+
 class AlignNetwork(nn.Module):
-    """Both towers, and how similar what they give is: section 4.1."""
+    """Both towers, and how similar what they give is."""
 
     config: Any
     parts: tuple[str, ...]
@@ -160,7 +180,7 @@ class AlignNetwork(nn.Module):
         self.text_model = TextNetwork(config.text_config, self.parts, **options)
         self.vision_model = ImageNetwork(config.vision_config, self.parts, **options)
         self.text_projection = Linear(config.text_config.hidden_size, config.projection_dim, dtype=self.dtype)
-        self.temperature = self.param("temperature", nn.initializers.ones, (), self.dtype.parameters)
+        self.similarity = Similarity(dtype=self.dtype)
 
     def read(self, weights=False, states=False, train: bool = False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states, train=train)
@@ -173,14 +193,8 @@ class AlignNetwork(nn.Module):
     def __call__(self, pixel_values, weights=False, states=False, train: bool = False, **inputs) -> TwoTowerOutput:
         text = self.read(weights=weights, states=states, train=train, **inputs)
         vision = self.see(pixel_values, states=states, train=train)
-        texts, images = normalised(text.features), normalised(vision.features)
-        logits = jnp.matmul(texts, images.T, precision=PRECISION) / jnp.asarray(self.temperature, texts.dtype)
+        texts, images, logits = self.similarity(text.features, vision.features)
         return TwoTowerOutput(text, vision, texts, images, logits, logits.T)
-
-
-def normalised(x):  # n d
-    """Vectors of length 1."""
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
 class FlaxAlignTextModel(FlaxPretrainedModel):

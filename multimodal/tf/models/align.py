@@ -131,8 +131,26 @@ def norm(config, dtype) -> dict[str, Any]:
     return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
+def normalised(x):  # n d
+    """Vectors of length 1."""
+    return x / tf.norm(x, axis=-1, keepdims=True)
+
+
+class Similarity(Layer):
+    """Cosines of texts and images, divided by a temperature that is learned: section 4.1."""
+
+    def __init__(self, *, dtype=None, name="similarity"):
+        super().__init__(dtype=dtype, name=name)
+        self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
+
+    def call(self, texts, images):  # t d, i d -> both of length 1, t i
+        texts, images = normalised(texts), normalised(images)
+        scores = tf.matmul(texts, images, transpose_b=True) / tf.cast(self.temperature, texts.dtype)
+        return texts, images, scores
+
+
 class AlignNetwork(Layer):
-    """Both towers, and how similar what they give is: section 4.1."""
+    """Both towers, and how similar what they give is."""
 
     def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
@@ -140,7 +158,7 @@ class AlignNetwork(Layer):
         self.vision_model = ImageNetwork(config.vision_config, parts, dtype=dtype, name="vision_model")
         widths = (config.text_config.hidden_size, config.projection_dim)
         self.text_projection = Linear(*widths, dtype=dtype, name="text_projection")
-        self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
+        self.similarity = Similarity(dtype=dtype)
 
     def read(self, weights=False, states=False, training=False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states, training=training)
@@ -153,14 +171,8 @@ class AlignNetwork(Layer):
     def call(self, pixel_values, weights=False, states=False, training=False, **inputs) -> TwoTowerOutput:
         text = self.read(weights=weights, states=states, training=training, **inputs)
         vision = self.see(pixel_values, states=states, training=training)
-        texts, images = normalised(text.features), normalised(vision.features)
-        logits = tf.matmul(texts, images, transpose_b=True) / tf.cast(self.temperature, texts.dtype)
+        texts, images, logits = self.similarity(text.features, vision.features)
         return TwoTowerOutput(text, vision, texts, images, logits, tf.transpose(logits))
-
-
-def normalised(x):  # n d
-    """Vectors of length 1."""
-    return x / tf.norm(x, axis=-1, keepdims=True)
 
 
 class TFAlignTextModel(TFPretrainedModel):
