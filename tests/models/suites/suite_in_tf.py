@@ -115,10 +115,12 @@ def test_predict_answers_as_a_call_does(model, class_name):
 
 
 def test_variables_are_listed_once(model):
-    assert len(model.trainable_variables) == len(model.named_tensors())
-    assert model.count_params() == model.num_parameters()
-    own = {id(variable) for variable in model.named_tensors().values()}
-    assert {id(variable) for variable in model.trainable_variables} == own
+    state, named = {row.name for row in model.rows() if row.kind.is_state}, model.named_tensors()
+    trained = {id(variable) for name, variable in named.items() if name not in state}
+    assert [id(variable) for variable in model.trainable_variables if id(variable) not in trained] == []
+    assert len(model.trainable_variables) == len(trained)
+    assert {id(variable) for variable in model.non_trainable_variables} >= {id(named[name]) for name in state}
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == model.num_parameters()
 
 
 def test_variables_are_those_of_the_new_network_after_a_change(load):

@@ -187,7 +187,9 @@ def fetch(model: Any) -> dict[str, np.ndarray]:
 
 def shown(model: Any) -> dict[str, Any]:
     """{name that the framework shows: array}"""
-    return flatten_dict(model.params, sep="/")
+    return {
+        name: leaf for tree in collections(model.params).values() for name, leaf in flatten_dict(tree, sep="/").items()
+    }
 
 
 def narrowed(load: Callable, name: str) -> Any:
