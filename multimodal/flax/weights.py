@@ -95,7 +95,8 @@ def replace(params: Mapping[str, Any], pairs: Iterable[tuple[str, np.ndarray]]) 
 
     A new array has the type of the old one, and is spread over devices as that one was where its shape allows it.
     """
-    variables, named = jax.tree.map(lambda leaf: leaf, collections(params)), named_tensors(params)
+    named = named_tensors(params)
+    variables = {name: jax.tree.map(lambda leaf: leaf, tree) for name, tree in collections(params).items()}
     for name, array in pairs:
         *path, leaf = tree_path(name)
         (level,) = (tree for tree in variables.values() if name in named_tensors({"params": tree}))

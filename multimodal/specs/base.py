@@ -112,12 +112,14 @@ class Field:
 class Target:
     """An argument that a loss compares with scores: those of a field of the output, or none that it gives.
 
-    With `ahead` each position's scores are compared with the next position's label.
+    With `ahead` each position's scores are compared with the next position's label. With `cells` scores are a map (batch,
+    classes, height, width), which is interpolated to the size of the labels.
     """
 
     argument: str
     field: str = ""
     ahead: bool = False
+    cells: bool = False
 
 
 USUAL_TARGETS = (Target("labels", "logits"),)

@@ -62,7 +62,7 @@ DERIVED = (
 MEANINGS = {
     "logits_height": "cells of the scores, four for each patch",
     "logits_width": "cells of the scores, four for each patch",
-    "ignored": "config.semantic_loss_ignore_index",
+    "ignored": "the number of what does not count, config.semantic_loss_ignore_index",
 }
 
 
@@ -175,7 +175,7 @@ Data2VecVisionForSemanticSegmentation = _head(
     derived=DERIVED,
     switches={**Data2VecVisionModel.switches, "auxiliary_head": ("use_auxiliary_head",)},
     rules=(*RULES, image_has_coarse_cells, pixels_are_classified),
-    targets=(Target("labels"),),
+    targets=(Target("labels", "logits", cells=True),),
     fits=maps_are_there,
     meanings=MEANINGS,
     positional={

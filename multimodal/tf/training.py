@@ -11,6 +11,8 @@ import tensorflow as tf
 from multimodal.specs import Specification
 from multimodal.specs.call import ArgumentError
 from multimodal.tf.inputs import bind, fed
+from multimodal.tf.layers.basic import sizes
+from multimodal.tf.layers.resampling import upsampled
 
 
 class Training(keras.Model):
@@ -138,8 +140,11 @@ class Training(keras.Model):
         for target in self.spec.targets:
             labels, scores = given.get(target.argument), y_pred.get(target.field)
             if labels is not None and scores is not None:
-                kind = arguments[target.argument].of(self.config, labels).kind
-                pairs[target.field] = matched(kind, labels, scores, ahead=target.ahead)
+                argument = arguments[target.argument].of(self.config, labels)
+                if argument.besides is not None:
+                    labels = without(labels, self.spec.dimensions(self.config)[argument.besides])
+                scores = by_pixel(scores, labels) if target.cells else scores
+                pairs[target.field] = matched(argument.kind, labels, scores, ahead=target.ahead)
         return pairs
 
     def _set_metrics(self, pairs: Mapping[str, tuple]) -> None:
@@ -175,6 +180,17 @@ def compared(y: Any, y_pred: Any) -> Any:
     if unknown:
         raise ValueError(f"y: expected fields of the output, {', '.join(y_pred)}, got {unknown[0]!r}")
     return {name: y_pred[name] for name in y}  # plain: Keras finds no path into a subclass
+
+
+def without(labels: Any, ignored: int) -> tf.Tensor:
+    """Labels of which those that are `ignored` are -100."""
+    labels = tf.convert_to_tensor(labels)
+    return tf.where(tf.equal(labels, ignored), tf.cast(-100, labels.dtype), labels)
+
+
+def by_pixel(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """A map of scores (batch, classes, height, width) as scores (..., classes) of each of the labels (batch, ...)."""
+    return upsampled(tf.transpose(scores, (0, 2, 3, 1)), sizes(labels)[1:])
 
 
 def matched(kind: str, labels: Any, scores: Any, *, ahead: bool) -> tuple:

@@ -10,6 +10,7 @@ import tensorflow as tf
 import zoo
 
 from multimodal import BatchEncoding, specs
+from multimodal.numeric.interpolation import bilinear_matrix
 from multimodal.tf import training
 
 POLICIES = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
@@ -157,6 +158,15 @@ def test_every_loss_says_what_it_compares(class_name):
     assert {target.field for target in spec.targets} - {""} <= {field.name for field in spec.fields}
 
 
+def scores_of(target, out, labels):
+    """The scores (..., classes) that labels are compared with; of a map of cells those of each pixel."""
+    scores = np.asarray(out[target.field])
+    if not target.cells:
+        return scores
+    rows, columns = (bilinear_matrix(*lengths) for lengths in zip(scores.shape[2:], labels.shape[1:]))
+    return np.einsum("ij,bcjk,lk->bilc", rows, scores, columns)
+
+
 def shares_right(name, model, given):
     """{field: share of the labels that count whose class has the highest score}, by NumPy."""
     out, found = model(given), {}
@@ -164,7 +174,7 @@ def shares_right(name, model, given):
         labels = given.get(target.argument)
         if not target.field or labels is None:
             continue
-        scores = np.asarray(out[target.field])
+        scores = scores_of(target, out, labels)
         if target.ahead:
             labels, scores = labels[:, 1:], scores[:, :-1]
         counts = (labels >= 0) & (labels < scores.shape[-1])
@@ -180,12 +190,12 @@ def answering(name, model):
         labels = given.get(target.argument)
         if not target.field or labels is None:
             continue
-        right = np.asarray(out[target.field]).argmax(-1).astype(labels.dtype)
+        right = scores_of(target, out, labels).argmax(-1).astype(labels.dtype)
         if target.ahead:
             right = np.concatenate([labels[:, :1], right[:, :-1]], 1)
         labels[0] = right[0]
         if labels.ndim > 1:
-            labels[:, -1] = -100
+            labels[:, -1] = 255 if target.cells else -100
     return given
 
 
