@@ -46,6 +46,10 @@ def _question_and_regions(numbers: np.random.Generator) -> dict[str, np.ndarray]
     }
 
 
+def _images(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"pixel_values": numbers.uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)}
+
+
 def _text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     return {"input_ids": numbers.integers(4, 30522, (4, 128))}
 
@@ -75,6 +79,11 @@ SUBJECTS = {
     ),
     "lxmert": Subject("LxmertModel", "config = mm.LxmertConfig()", _question_and_regions, ("pt", "tf")),
     "data2vec-text": Subject("Data2VecTextModel", "config = mm.Data2VecTextConfig()", _text, ("pt",)),
-    "data2vec-vision": Subject("Data2VecVisionModel", "config = mm.Data2VecVisionConfig()", _images, ("pt", "tf")),
+    "data2vec-vision": Subject(
+        "Data2VecVisionModel",
+        "config = mm.Data2VecVisionConfig(use_relative_position_bias=True)",
+        _images,
+        ("pt", "tf"),
+    ),
     "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
 }

@@ -96,7 +96,7 @@ def replace(params: Mapping[str, Any], pairs: Iterable[tuple[str, np.ndarray]]) 
     A new array has the type of the old one, and is spread over devices as that one was where its shape allows it.
     """
     named = named_tensors(params)
-    variables = {name: jax.tree.map(lambda leaf: leaf, tree) for name, tree in collections(params).items()}
+    variables = {name: _levels(tree) for name, tree in collections(params).items()}
     for name, array in pairs:
         *path, leaf = tree_path(name)
         (level,) = (tree for tree in variables.values() if name in named_tensors({"params": tree}))
@@ -104,6 +104,11 @@ def replace(params: Mapping[str, Any], pairs: Iterable[tuple[str, np.ndarray]]) 
             level = level[key]
         level[leaf] = _placed(jnp.array(array, dtype=named[name].dtype, copy=True), named[name])
     return joined(variables)
+
+
+def _levels(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a tree's dictionaries, in their order."""
+    return {key: _levels(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
 
 
 def _placed(array: jax.Array, old: Any) -> jax.Array:

@@ -25,7 +25,7 @@ GPT2 = goldens.GOLDEN / "ved-vit-gpt2"
 @pytest.mark.parametrize(("first", "second"), itertools.product(goldens.FORMATS, repeat=2))
 @pytest.mark.parametrize("model", goldens.EVERY)
 def test_every_format_to_every_format_and_back_keeps_every_bit(model, first, second, tmp_path):
-    start = goldens.GOLDEN / model / "pt-bin"
+    start = goldens.of_torch(model)
     for source, target, format in (("", "a", first), ("a", "b", second), ("b", "c", "pt-bin")):
         convert(tmp_path / source if source else start, tmp_path / target, format)
         proof = verify(start, tmp_path / target)

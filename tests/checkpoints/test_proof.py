@@ -38,7 +38,7 @@ def test_all_of_the_reference_s_folders_of_a_model_are_the_same(name):
     model = name.split("/")[0]
     proof = verify(goldens.GOLDEN / model / "pt-safetensors", goldens.GOLDEN / name)
     assert proof.equal
-    assert {row.state for row in proof.rows} <= {"equal", "tied"}
+    assert {row.state for row in proof.rows if not row.name.endswith(goldens.STEPS)} <= {"equal", "tied"}
 
 
 @pytest.mark.parametrize(

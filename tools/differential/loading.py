@@ -131,7 +131,7 @@ def loading_codes(spec: Specification, config: Any, framework: str) -> dict[str,
             "with a mask token": "shapes(load(use_mask_token=True)(**inputs, bool_masked_pos=tensor(np.eye(16)[:2] > 0)))"
         }
         codes |= {"without the pooler": "load(add_pooling_layer=False)(**inputs)"}
-    elif framework != "flax" and not config.halves:
+    elif framework != "flax" and not config.halves and "input_ids" in spec.names():
         codes |= TEXT
     if framework == "pt" and not config.halves:
         codes |= PRUNED

@@ -37,7 +37,7 @@ def variants(name: str) -> Iterator[tuple[str, Any]]:
     """(what a subject is called, its configuration) of one class; the first is asked everything."""
     spec = specs.of(name)
     if registry.config_class_of(spec.model_type).halves:
-        for encoder, decoder in (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text")):
+        for encoder, decoder in (*(("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2")),):
             halves = {"encoder": tiny(encoder), "decoder": tiny(decoder, **CROSS)}
             start = 0 if decoder == "data2vec-text" else 1  # its padding is 1: as a start it would be hidden
             tokens = {"decoder_start_token_id": start, "pad_token_id": 1 - start, "eos_token_id": 2}
@@ -91,7 +91,7 @@ def tells_variants(name: str) -> bool:
 def halves_missing(config: Any, framework: str, available: dict[str, list[str]]) -> list[str]:
     """Classes that a composite is made of and that the reference does not have in a framework."""
     wanted = {"gpt2": "GPT2LMHeadModel", "bert": "BertLMHeadModel", "data2vec-text": "Data2VecTextForCausalLM"}
-    wanted |= {"vit": "ViTModel", "deit": "DeiTModel"}
+    wanted |= {"vit": "ViTModel", "deit": "DeiTModel", "beit": "BeitModel"}
     types = [getattr(config, side).model_type for side in config.halves]
     return [t for t in types if registry.PREFIXES[framework] + wanted[t] not in available[framework]]
 

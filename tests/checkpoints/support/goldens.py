@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -25,6 +26,20 @@ FILES = {
 """{format: (folder of the reference, file)}."""
 WRITTEN = [(model, format) for model in MODELS for format in FORMATS if (GOLDEN / model / FILES[format][0]).is_dir()]
 """(model, format) of the reference's files: it has no LXMERT in Flax."""
+
+STEPS = ".num_batches_tracked"
+"""The ending of what PyTorch's batch normalisation counts: no weight, and in no file of the other frameworks."""
+
+
+def of_torch(model: str) -> Path:
+    """The folder that PyTorch wrote: pickled, or where the tests do not keep that one as safetensors."""
+    pickled = GOLDEN / model / "pt-bin"
+    return pickled if pickled.is_dir() else GOLDEN / model / "pt-safetensors"
+
+
+def weights(named: dict[str, Any]) -> dict[str, Any]:
+    """What is in the files of every framework."""
+    return {name: value for name, value in named.items() if not name.endswith((STEPS, f"{STEPS}:0"))}
 
 
 def published(folder: Path) -> dict[str, np.ndarray]:

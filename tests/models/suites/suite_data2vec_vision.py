@@ -116,6 +116,15 @@ def test_a_mask_token_stands_for_what_a_patch_is_and_for_where_it_is(public, kit
     assert not np.allclose(states[:, 2], states[:, 8])
 
 
+def test_a_fresh_network_begins_with_the_initial_layer_scale_and_no_relative_positions(public, kit):
+    fresh = kit.fetch(public(VISION)(zoo.config(VISION, layer_scale_init_value=0.2)))
+    scales = [array for name, array in fresh.items() if name.endswith(("attention_scale", "mlp_scale"))]
+    tables = [array for name, array in fresh.items() if name.endswith("relative_bias.table")]
+    assert (len(scales), len(tables)) == (4, 2)
+    assert all((array == np.float32(0.2)).all() for array in scales)
+    assert not any(array.any() for array in tables)
+
+
 @pytest.mark.parametrize("name", [IMAGES, PIXELS])
 def test_images_of_another_size_go_with_interpolated_positions(loaded, kit, name):
     """The same answer for the configured size, whatever the flag says; scores of pixels have four cells for each patch."""
