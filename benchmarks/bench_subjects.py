@@ -46,10 +46,6 @@ def _question_and_regions(numbers: np.random.Generator) -> dict[str, np.ndarray]
     }
 
 
-def _images(numbers: np.random.Generator) -> dict[str, np.ndarray]:
-    return {"pixel_values": numbers.uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)}
-
-
 def _text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     return {"input_ids": numbers.integers(4, 30522, (4, 128))}
 

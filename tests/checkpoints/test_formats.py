@@ -43,7 +43,7 @@ def test_what_is_written_has_the_names_shapes_and_values_of_the_reference_s_own_
     convert(goldens.GOLDEN / model / "pt-safetensors", tmp_path / "made", format)
     _, ours = registry.open_file(tmp_path / "made" / file)
     _, theirs = registry.open_file(goldens.GOLDEN / model / kind / file)
-    written = goldens.weights(ours.shapes())
+    written = ours.shapes() if format in ("safetensors", "pt-bin") else goldens.weights(ours.shapes())
     aliases = theirs.shapes().keys() - written.keys()
     assert aliases <= folder.open_folder(goldens.GOLDEN / model / kind).index.tied.keys()
     assert {**theirs.shapes(), **written} == theirs.shapes()
@@ -57,7 +57,8 @@ def test_hdf5_has_the_reference_s_groups_and_attributes(model, tmp_path):
     def structure(path):
         with h5py.File(path) as file:
             names = {group: {*goldens.weights(dict.fromkeys(_listed(file[group])))} for group in file}
-            return names, sorted(map(_text, file.attrs["layer_names"])), file.attrs["backend"]
+            layers = sorted(name for name in map(_text, file.attrs["layer_names"]) if names[name])
+            return {layer: names[layer] for layer in layers}, layers, file.attrs["backend"]
 
     ours, *rest = structure(tmp_path / "made/tf_model.h5")
     theirs, *others = structure(goldens.GOLDEN / model / "tf-h5/tf_model.h5")

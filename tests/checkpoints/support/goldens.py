@@ -27,8 +27,8 @@ FILES = {
 WRITTEN = [(model, format) for model in MODELS for format in FORMATS if (GOLDEN / model / FILES[format][0]).is_dir()]
 """(model, format) of the reference's files: it has no LXMERT in Flax."""
 
-STEPS = ".num_batches_tracked"
-"""The ending of what PyTorch's batch normalisation counts: no weight, and in no file of the other frameworks."""
+STEPS = "num_batches_tracked"
+"""The last part of the name of what PyTorch's batch normalisation counts: no weight, and in no file of the other frameworks."""
 
 
 def of_torch(model: str) -> Path:
@@ -39,7 +39,7 @@ def of_torch(model: str) -> Path:
 
 def weights(named: dict[str, Any]) -> dict[str, Any]:
     """What is in the files of every framework."""
-    return {name: value for name, value in named.items() if not name.endswith((STEPS, f"{STEPS}:0"))}
+    return {name: value for name, value in named.items() if STEPS not in name}
 
 
 def published(folder: Path) -> dict[str, np.ndarray]:
