@@ -21,7 +21,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         for name in ("are_known", "centres")
     },
     ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
-    ("*/layers/basic.py", "+ BatchNorm.moments(x)"): "torch has nn.functional.batch_norm",
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from multimodal.modeling.outputs import BaseModelOutputWithPooling
 from multimodal.specs import data2vec_vision
 
+
+class BeitModelOutputWithPooling(BaseModelOutputWithPooling):
+    """Under its published name."""
+
+
 BeitModel = replace(
-    data2vec_vision.Data2VecVisionModel, name="BeitModel", model_type="beit", parts=("base", "pooler", "mask_token")
+    data2vec_vision.Data2VecVisionModel,
+    name="BeitModel",
+    model_type="beit",
+    output=BeitModelOutputWithPooling,
+    parts=("base", "pooler", "mask_token"),
 )

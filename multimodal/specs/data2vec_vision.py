@@ -66,6 +66,10 @@ MEANINGS = {
 }
 
 
+class Data2VecVisionModelOutputWithPooling(BaseModelOutputWithPooling):
+    """Under its published name."""
+
+
 POOLED = "the mean of the patches' last states, normalised, or with use_mean_pooling=False the class token's last state"
 
 
@@ -110,10 +114,10 @@ Data2VecVisionModel = Specification(
     name="Data2VecVisionModel",
     model_type="data2vec-vision",
     arguments=(PIXELS, MASKED, HEAD_MASK, *ASKED),
-    output=BaseModelOutputWithPooling,
+    output=Data2VecVisionModelOutputWithPooling,
     fields=tuple(
         replace(field, meaning=POOLED) if field.name == "pooler_output" else field
-        for field in fields_of(BaseModelOutputWithPooling, length="tokens")
+        for field in fields_of(Data2VecVisionModelOutputWithPooling, length="tokens")
     ),
     dimensions=dimensions,
     parts=("base", "mask_token"),

@@ -27,6 +27,7 @@ CALL = {"batch": 2, "length": 6, "total": 6, "context": 5, "objects": 4, "choice
 SEED = 7
 DECODER = {"is_decoder": True, "add_cross_attention": False}
 CROSS = {"is_decoder": True, "add_cross_attention": True}
+HALVES = (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2"))
 FORMATS = {"tf": "tf-h5", "flax": "flax-msgpack"}
 """Each framework's own file, so that neither library has to translate."""
 NEEDED = ("pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos")
@@ -37,7 +38,7 @@ def variants(name: str) -> Iterator[tuple[str, Any]]:
     """(what a subject is called, its configuration) of one class; the first is asked everything."""
     spec = specs.of(name)
     if registry.config_class_of(spec.model_type).halves:
-        for encoder, decoder in (*(("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2")),):
+        for encoder, decoder in HALVES:
             halves = {"encoder": tiny(encoder), "decoder": tiny(decoder, **CROSS)}
             start = 0 if decoder == "data2vec-text" else 1  # its padding is 1: as a start it would be hidden
             tokens = {"decoder_start_token_id": start, "pad_token_id": 1 - start, "eos_token_id": 2}

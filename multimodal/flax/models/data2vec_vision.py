@@ -24,13 +24,14 @@ from multimodal.flax.layers.segmentation import FCNHead, FeatureScales, UPerHead
 from multimodal.flax.losses import by_problem, pixel_cross_entropy
 from multimodal.flax.pretrained import FlaxPretrainedModel
 from multimodal.modeling.outputs import (
-    BaseModelOutputWithPooling,
     ImageClassifierOutput,
     SemanticSegmenterOutput,
     Values,
 )
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import data2vec_vision as specs
+from multimodal.specs.beit import BeitModelOutputWithPooling
+from multimodal.specs.data2vec_vision import Data2VecVisionModelOutputWithPooling
 from multimodal.specs.problems import problem_type
 
 
@@ -225,7 +226,7 @@ class FlaxData2VecVisionModel(FlaxPretrainedModel):
         *,
         head_mask: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
-    ) -> BaseModelOutputWithPooling | Values:
+    ) -> Data2VecVisionModelOutputWithPooling | BeitModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.data2vec_vision.Data2VecVisionModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)

@@ -119,14 +119,32 @@ class BatchNorm(nn.Module):
         self.register_buffer("variance", torch.empty(width, dtype=wide))
 
     def forward(self, x):
-        if self.training and x.numel() == x.shape[1]:
+        wide, weight, bias = (tensor.to(self.mean.dtype) for tensor in (x, self.weight, self.bias))
+        if not self.training:
+            normed = nn.functional.batch_norm(wide, self.mean, self.variance, weight, bias, eps=self.epsilon)
+            return normed.to(x.dtype)
+        wide = wide.movedim(1, -1)
+        mean, variance = self.moments(wide)
+        normed = (wide - mean) * (torch.rsqrt(variance + self.epsilon) * weight) + bias
+        return normed.movedim(-1, 1).to(x.dtype)
+
+    def moments(self, x):
+        """(mean, biased variance) of each channel of `x` (batch, ..., channels), which the running statistics follow.
+
+        torch's own kernel does this too; its gradients in float32 are sums that lose a digit or two where they cancel.
+        """
+        axes, count = tuple(range(x.ndim - 1)), x.numel() // x.shape[-1]
+        if count < 2:
             raise ValueError("x: expected more than one value of each channel in training, got one")
-        wide, kept = self.mean.dtype, 1.0 if is_again() else self.momentum
-        normed = nn.functional.batch_norm(
-            x.to(wide), self.mean, self.variance, self.weight.to(wide), self.bias.to(wide),
-            training=self.training, momentum=1.0 - kept, eps=self.epsilon,
-        )  # fmt: skip
-        return normed.to(x.dtype)
+        mean = x.mean(axes)
+        mean = mean + (x - mean).mean(axes).detach()  # what rounding left: a spread may be far smaller
+        variance = (x - mean).square().mean(axes)
+        if is_again():
+            return mean, variance
+        with torch.no_grad():
+            for running, new in ((self.mean, mean), (self.variance, variance * (count / (count - 1)))):
+                running.copy_(running * self.momentum + new * (1.0 - self.momentum))
+        return mean, variance
 
 
 class Dropout(nn.Dropout):

@@ -10,7 +10,6 @@ from torch import nn
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.configs.base import PretrainedConfig
 from multimodal.modeling.outputs import (
-    BaseModelOutputWithPooling,
     ImageClassifierOutput,
     SemanticSegmenterOutput,
     Values,
@@ -28,6 +27,8 @@ from multimodal.pt.layers.segmentation import FCNHead, FeatureScales, UPerHead
 from multimodal.pt.losses import by_problem, pixel_cross_entropy
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import data2vec_vision as specs
+from multimodal.specs.beit import BeitModelOutputWithPooling
+from multimodal.specs.data2vec_vision import Data2VecVisionModelOutputWithPooling
 from multimodal.specs.problems import problem_type
 
 
@@ -187,7 +188,7 @@ class Data2VecVisionModel(PretrainedModel):
         output_hidden_states: bool | None = None,
         interpolate_pos_encoding: bool = False,
         return_dict: bool | None = None,
-    ) -> BaseModelOutputWithPooling | Values:
+    ) -> Data2VecVisionModelOutputWithPooling | BeitModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.data2vec_vision.Data2VecVisionModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)

@@ -9,13 +9,14 @@ import tensorflow as tf
 from multimodal.checkpoints.names.base import kept_heads
 from multimodal.configs.base import PretrainedConfig
 from multimodal.modeling.outputs import (
-    BaseModelOutputWithPooling,
     ImageClassifierOutput,
     SemanticSegmenterOutput,
     Values,
 )
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import data2vec_vision as specs
+from multimodal.specs.beit import BeitModelOutputWithPooling
+from multimodal.specs.data2vec_vision import Data2VecVisionModelOutputWithPooling
 from multimodal.specs.problems import problem_type
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.layers.attention import SelfAttention
@@ -195,7 +196,7 @@ class TFData2VecVisionModel(TFPretrainedModel):
         training: bool = False,
         *,
         interpolate_pos_encoding: bool = False,
-    ) -> BaseModelOutputWithPooling | Values:
+    ) -> Data2VecVisionModelOutputWithPooling | BeitModelOutputWithPooling | Values:
         """Arguments and outputs: `specs.data2vec_vision.Data2VecVisionModel`."""
         inputs = {"pixel_values": pixel_values, "bool_masked_pos": bool_masked_pos, "head_mask": head_mask}
         self._check(inputs, interpolate=interpolate_pos_encoding)
@@ -204,7 +205,9 @@ class TFData2VecVisionModel(TFPretrainedModel):
 
     if TYPE_CHECKING:  # Keras' own types hide what `call` returns
 
-        def __call__(self, *args: Any, **kwargs: Any) -> BaseModelOutputWithPooling | Values: ...
+        def __call__(
+            self, *args: Any, **kwargs: Any
+        ) -> Data2VecVisionModelOutputWithPooling | BeitModelOutputWithPooling | Values: ...
 
 
 class TFData2VecVisionForImageClassification(TFPretrainedModel):
