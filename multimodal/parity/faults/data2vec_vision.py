@@ -109,7 +109,7 @@ def depth_of(rate: float) -> Callable[[str], contextlib.AbstractContextManager]:
 
 def another_order(_: str) -> contextlib.AbstractContextManager:
     """The states of other layers as maps of features."""
-    stages = ImageTransformerConfig.stages.fget
+    stages: Any = ImageTransformerConfig.stages.fget
     return mock.patch.object(ImageTransformerConfig, "stages", property(lambda self: tuple(reversed(stages(self)))))
 
 
