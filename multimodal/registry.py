@@ -80,6 +80,17 @@ FAMILIES: dict[str, Family] = {
         },
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "data2vec-audio": Family(
+        "Data2VecAudioConfig",
+        "data2vec_audio",
+        {
+            "AutoModel": "Data2VecAudioModel",
+            "AutoModelForCTC": "Data2VecAudioForCTC",
+            "AutoModelForAudioClassification": "Data2VecAudioForSequenceClassification",
+            "AutoModelForAudioFrameClassification": "Data2VecAudioForAudioFrameClassification",
+            "AutoModelForAudioXVector": "Data2VecAudioForXVector",
+        },
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
@@ -117,6 +128,10 @@ MODEL_AUTO = {
     "AutoModelForPreTraining": "The model with all pre-training heads",
     "AutoModelForQuestionAnswering": "The question answering model",
     "AutoModelForVision2Seq": "The image-to-text model",
+    "AutoModelForCTC": "The model that transcribes sound",
+    "AutoModelForAudioClassification": "The classifier of clips",
+    "AutoModelForAudioFrameClassification": "The classifier of every frame of a clip",
+    "AutoModelForAudioXVector": "The model that gives a vector for each voice",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 

@@ -38,7 +38,8 @@ def _check_layers(config: Any, tensors: int, where: Any) -> None:
     one = _with(config, dict.fromkeys(config.stacks, 1))
     first = _base_names(one)
     for setting in config.stacks:
-        each = len(_base_names(_with(one, {setting: 2})) - first)
+        more = _base_names(_with(one, {setting: 2})) - first
+        each = sum(part == "base" for _, part in more) or len(more)
         layers = getattr(config, setting)
         if layers * each > _TIMES * tensors + _TENSORS_BESIDE:
             raise CheckpointError(
@@ -47,8 +48,9 @@ def _check_layers(config: Any, tensors: int, where: Any) -> None:
             )
 
 
-def _base_names(config: Any) -> set[str]:
-    return {row.published for row in names.table(config).base if row.part == "base"}
+def _base_names(config: Any) -> set[tuple[str, str]]:
+    """{(published name, part)} of the base model."""
+    return {(row.published, row.part) for row in names.table(config).base}
 
 
 def _check_elements(config: Any, elements: int, where: Any) -> None:
@@ -57,7 +59,7 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
     if needed <= most:
         return
     setting = min(
-        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, {name: 1})))
+        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, _ones(config, name))))
     )
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "
@@ -84,6 +86,11 @@ def _sizes(config: Any) -> list[str]:
 def _usual(config: Any, setting: str) -> Any:
     """A configuration with one setting as the architecture has it."""
     return _with(config, {setting: getattr(type(config)(), setting, 1)})
+
+
+def _ones(config: Any, setting: str) -> dict[str, Any]:
+    value = getattr(config, setting)
+    return {setting: [1] * len(value) if isinstance(value, list | tuple) else 1}
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from multimodal.specs.data2vec_audio import MARGIN, SCALE
 from multimodal.specs.problems import REGRESSION, SINGLE
 
 
@@ -68,3 +69,41 @@ def inside(positions: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     """Positions as labels (batch,): -100 for those that `logits` (batch, length) do not have."""
     positions = positions.reshape(-1)
     return torch.where(positions >= logits.shape[1], -100, positions)
+
+
+def of_frames(logits: torch.Tensor, labels: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
+    """Loss of frames (batch, frames, classes): cross entropy with ids (batch, frames), or with the largest of one-hot labels;
+    of one class the mean squared error. `counted` (batch, frames), where it is given, is false for frames that do not count.
+    """
+    if logits.shape[-1] == 1:
+        errors = (logits - labels.to(logits.dtype).reshape(logits.shape))[..., 0] ** 2
+        return errors.mean() if counted is None else torch.where(counted, errors, 0.0).sum() / counted.sum()
+    ids = labels.argmax(-1) if labels.ndim == logits.ndim else labels
+    return cross_entropy(logits, ids if counted is None else torch.where(counted, ids, -100))
+
+
+def additive_margin(cosines: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """AM-softmax of cosines (batch, classes) and ids (batch,): Wang et al. (2018), equation 5."""
+    chosen = torch.arange(cosines.shape[-1], device=cosines.device) == labels[:, None]
+    return cross_entropy(SCALE * torch.where(chosen, cosines - MARGIN, cosines), labels)
+
+
+def ctc(logits: torch.Tensor, lengths: torch.Tensor | None, labels: torch.Tensor, *, blank: int, reduction: str,
+        zero_infinity: bool) -> torch.Tensor:  # fmt: skip
+    """Connectionist temporal classification, in at least float32: Graves et al. (2006), section 4.
+
+    `logits` (batch, frames, characters), of which the first `lengths` (batch,) frames count, or all; `labels` (batch, most)
+    without the negative ones. "sum", or "mean" of each clip's loss by its number of labels (at least one). Where no alignment
+    is possible the loss is infinite, or with `zero_infinity` zero.
+    """
+    counted = labels >= 0
+    order = torch.argsort((~counted).to(torch.uint8), dim=1, stable=True)
+    targets = torch.where(counted, labels, 0).gather(1, order)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    scores = torch.log_softmax(logits.to(wide), -1).transpose(0, 1)
+    if lengths is None:
+        lengths = torch.full(labels.shape[:1], logits.shape[1], dtype=torch.long, device=logits.device)
+    return nn.functional.ctc_loss(
+        scores, targets.long(), lengths.long(), counted.sum(1), blank=blank, reduction=reduction,
+        zero_infinity=zero_infinity,
+    )  # fmt: skip

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from multimodal.specs.base import Argument, Shape, Specification
 
 
@@ -68,6 +70,13 @@ class Call:
         """The size of a symbol, None where it is not known."""
         size = self.sizes.get(symbol)
         return size if isinstance(size, int) else None
+
+    def array(self, name: str) -> np.ndarray | None:
+        """The values of an argument that is given; None of one that is not, and inside of a trace."""
+        value = self.given.get(name)
+        if value is None or self.extent(value) is None:
+            return None
+        return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
     def value(self, number: str | int) -> int:
         """A bound of a range: a number, or the size of a symbol."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from multimodal.modeling.outputs import (
     MaskedLMOutput,
     ModelOutput,
@@ -41,19 +39,15 @@ def tokens_fit_positions(call: Call) -> None:
         return
     name, tokens = call.argument_with("length"), length
     if call.has("input_ids"):
-        ids = call.given["input_ids"]
-        if call.extent(ids) is None:
+        ids = call.array("input_ids")
+        if ids is None:
             return
-        name, tokens = "input_ids", int((_numpy(ids) != padding).sum(-1).max())
+        name, tokens = "input_ids", int((ids != padding).sum(-1).max())
     if call.past_length + tokens > longest:
         raise ArgumentError(
             f"{call.named(name)}: expected at most {longest} tokens ({call.sizes['positions']} positions, of which those "
             f"up to the padding token's are taken), got {call.past_length + tokens}"
         )
-
-
-def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
 
 
 RULES = (tokens_fit_positions, *bert.BertModel.rules)
