@@ -59,7 +59,8 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
     if needed <= most:
         return
     setting = min(
-        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, _ones(config, name))))
+        _sizes(config),
+        key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, _ones(config, name)))),
     )
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "

@@ -39,7 +39,9 @@ class HearsSound(ModelBase):
 
     def _embeddings(self) -> NoReturn:
         """There is no table of vectors, and there are no patches."""
-        raise ValueError(f"embeddings: expected a model of text or of images, got {self.spec.name}, which hears samples")
+        raise ValueError(
+            f"embeddings: expected a model of text or of images, got {self.spec.name}, which hears samples"
+        )
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> Any:
         """ValueError: `from_pretrained(..., vocab_size=n, ignore_mismatched_sizes=True)` gives CTC other characters."""

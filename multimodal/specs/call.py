@@ -76,7 +76,7 @@ class Call:
         value = self.given.get(name)
         if value is None or self.extent(value) is None:
             return None
-        return np.asarray(value.cpu() if hasattr(value, "cpu") else value)
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
     def value(self, number: str | int) -> int:
         """A bound of a range: a number, or the size of a symbol."""

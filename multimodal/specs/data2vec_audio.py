@@ -18,7 +18,6 @@ from multimodal.modeling.outputs import (
     Tensor,
     Tensors,
     beside,
-
     tensor,
     tensors,
 )
@@ -216,7 +215,9 @@ _FAMILY: dict[str, Any] = {
     ),
     "extra": {**EXTRA, "flax": (*EXTRA["flax"], flag("freeze_feature_encoder", False))},
     "meanings": MEANINGS,
-    "positional": {"flax": (*FLAX, "output_attentions", "output_hidden_states", "freeze_feature_encoder", "return_dict")},
+    "positional": {
+        "flax": (*FLAX, "output_attentions", "output_hidden_states", "freeze_feature_encoder", "return_dict")
+    },
 }
 RULES = (clips_are_long_enough, padding_comes_last, sound_is_finite)
 PARTS = ("base", "mask_embedding")

@@ -11,9 +11,7 @@ def table(config) -> Table:
     width = config.hidden_size
     base = [*features(config), *positions(config), *norm("norm", "encoder.layer_norm", width)]
     if config.has_mask_embedding:
-        base.append(
-            Row("mask_embedding", "masked_spec_embed", (width,), Kind.TABLE, ("embed",), part="mask_embedding")
-        )
+        base.append(Row("mask_embedding", "masked_spec_embed", (width,), Kind.TABLE, ("embed",), part="mask_embedding"))
     for layer in range(config.num_hidden_layers):
         base += block(config, layer)
     base += adapter(config)

@@ -214,7 +214,7 @@ class XVectorHead(nn.Module):
         for layer in self.layers:
             x = layer(x)
         lengths = None if lengths is None else lengths - (before - x.shape[1])
-        embeddings = self.embedding(torch.cat([mean(x, lengths), deviation(x, lengths)], -1))
+        embeddings = self.embedding(torch.cat(statistics(x, lengths), -1))
         scores = self.out(embeddings)
         return embeddings, scores, unit(scores, 1) @ unit(self.speakers, 0)
 
@@ -230,18 +230,21 @@ def silenced(x, visible):  # b s d, b s -> b s d
 
 
 def mean(x, lengths):  # b s d, b -> b d
-    """Mean over the first `lengths` positions of each row, or over all."""
+    """Mean, in at least float32, over the first `lengths` positions of each row, or over all."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if lengths is None:
-        return x.mean(1)
-    return silenced(x, within(lengths, x)).sum(1) / lengths[:, None].to(x.dtype)
+        return wide.mean(1).to(x.dtype)
+    return (silenced(wide, within(lengths, x)).sum(1) / lengths[:, None].to(wide.dtype)).to(x.dtype)
 
 
-def deviation(x, lengths):  # b s d, b -> b d
-    """Standard deviation, of a sample, over the first `lengths` positions of each row, or over all."""
-    squares = (x - mean(x, lengths)[:, None]) ** 2
-    if lengths is None:
-        return (squares.sum(1) / (x.shape[1] - 1)).sqrt()
-    return (silenced(squares, within(lengths, x)).sum(1) / (lengths[:, None].to(x.dtype) - 1)).sqrt()
+def statistics(x, lengths):  # b s d, b -> b d, b d
+    """Mean, and standard deviation of a sample, over the first `lengths` positions of each row, or over all."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    visible = None if lengths is None else within(lengths, x)
+    count = x.shape[1] if lengths is None else lengths[:, None].to(wide.dtype)
+    mean = silenced(wide, visible).sum(1) / count
+    squares = silenced((wide - mean[:, None]) ** 2, visible).sum(1)
+    return mean.to(x.dtype), (squares / (count - 1)).sqrt().to(x.dtype)
 
 
 def unit(x, axis: int):

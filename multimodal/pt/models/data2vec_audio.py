@@ -53,11 +53,15 @@ class AudioNetwork(nn.Module):
         width = config.hidden_size
         self.config = config
         self.features = FeatureEncoder(
-            config.conv_dim, kernels=config.conv_kernel, strides=config.conv_stride, bias=config.conv_bias,
-            activation=config.feat_extract_activation, dtype=dtype,
+            tuple(config.conv_dim), kernels=tuple(config.conv_kernel), strides=tuple(config.conv_stride),
+            bias=config.conv_bias, activation=config.feat_extract_activation, dtype=dtype,
         )  # fmt: skip
         self.projection = FeatureProjection(
-            config.conv_dim[-1], width, epsilon=config.layer_norm_eps, dropout_rate=config.feat_proj_dropout, dtype=dtype
+            config.conv_dim[-1],
+            width,
+            epsilon=config.layer_norm_eps,
+            dropout_rate=config.feat_proj_dropout,
+            dtype=dtype,
         )
         self.mask_embedding = nn.Parameter(torch.empty(width, dtype=dtype)) if "mask_embedding" in parts else None
         self.positions = PositionalConvolutions(
@@ -104,9 +108,7 @@ class TranscribingNetwork(nn.Module):
     def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.model = AudioNetwork(config, parts, dtype=dtype)
-        self.head = Classifier(
-            config.output_size, config.vocab_size, dropout_rate=config.final_dropout, dtype=dtype
-        )
+        self.head = Classifier(config.output_size, config.vocab_size, dropout_rate=config.final_dropout, dtype=dtype)
 
     def forward(self, *args, **kwargs) -> AudioNetworkOutput:
         output = self.model(*args, **kwargs)
@@ -147,7 +149,11 @@ def audio_block(config, layer: int, dtype) -> PostNormBlock:
     """One layer of the encoder."""
     width, head_size = config.hidden_size, config.hidden_size // config.num_attention_heads
     attention = SelfAttention(
-        width, num_heads=kept_heads(config, layer), head_size=head_size, dropout_rate=config.attention_dropout, dtype=dtype
+        width,
+        num_heads=kept_heads(config, layer),
+        head_size=head_size,
+        dropout_rate=config.attention_dropout,
+        dtype=dtype,
     )
     mlp = MLP(
         width, inner_size=config.intermediate_size, activation=config.hidden_act, dropout_rate=config.activation_dropout,
@@ -304,8 +310,9 @@ class Data2VecAudioForXVector(AudioHeadModel[XVectorOutput]):
     def _build_head(self):
         config = self.config
         return XVectorHead(
-            config.hidden_size, config.tdnn_dim, lengths=config.tdnn_kernel, dilations=config.tdnn_dilation,
-            vector=config.xvector_output_dim, labels_count=config.num_labels, dtype=self.parameter_dtype,
+            config.hidden_size, tuple(config.tdnn_dim), lengths=tuple(config.tdnn_kernel),
+            dilations=tuple(config.tdnn_dilation), vector=config.xvector_output_dim, labels_count=config.num_labels,
+            dtype=self.parameter_dtype,
         )  # fmt: skip
 
     def _loss(self, output, labels):
