@@ -122,7 +122,7 @@ def alignments(scores: jax.Array, lengths: jax.Array, targets: jax.Array, counts
     states = jnp.stack([jnp.full_like(targets, blank), targets], -1).reshape(targets.shape[0], -1)
     states = jnp.pad(states, ((0, 0), (0, 1)), constant_values=blank)  # b states
     emitted = jnp.take_along_axis(scores, states[:, None], 2).swapaxes(0, 1)  # s b states
-    skips = (states != blank) & (states != jnp.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2])
+    skips = states != jnp.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
     place = jnp.arange(states.shape[1])
 
     def later(x, by):

@@ -183,7 +183,6 @@ SCALE, MARGIN = 30.0, 0.4
 
 MEANINGS = {
     "input_values": "the samples of each clip, as their processor prepares them",
-    "attention_mask": f"1 for samples, {ADDED}",
     "mask_time_indices": "true for frames in whose place the mask's vector stands; drawn in training where it is not given",
     "mask_feature_indices": "true for features of a clip that are zero in all frames; drawn in training where it is not given",
     "kept_layers": "false for layers that are skipped; drawn in training where it is not given",
@@ -203,7 +202,10 @@ MEANINGS = {
 MASK_EMBEDDING = ("mask_embedding", "config.mask_time_prob or config.mask_feature_prob above 0")
 TIME_MASK = Argument("mask_time_indices", "bool", FRAMES, needs=MASK_EMBEDDING)
 DRAWN = (Argument("mask_feature_indices", "bool", ("batch", "hidden")), Argument("kept_layers", "bool", ("layers",)))
-INPUTS = (Argument("input_values", "float", CLIP), Argument("attention_mask", "mask", CLIP))
+INPUTS = (
+    Argument("input_values", "float", CLIP),
+    Argument("attention_mask", "mask", CLIP, meaning=f"1 for samples, {ADDED}"),
+)
 FLAX = ("input_values", "attention_mask", "mask_time_indices", "params", "dropout_rng", "train")
 _FAMILY: dict[str, Any] = {
     "model_type": "data2vec-audio",

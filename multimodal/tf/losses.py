@@ -142,7 +142,7 @@ def alignments(scores: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor, counts
     states = tf.reshape(states, (tf.shape(targets)[0], 2 * tf.shape(targets)[1]))
     states = tf.pad(states, ((0, 0), (0, 1)), constant_values=blank)  # b states
     emitted = tf.transpose(tf.gather(scores, states, axis=2, batch_dims=1), (1, 0, 2))  # s b states
-    skips = (states != blank) & (states != tf.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2])
+    skips = states != tf.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
     never = tf.cast(NEVER, scores.dtype)
     place = tf.range(tf.shape(states)[1])
 

@@ -324,7 +324,12 @@ def statistics(x, lengths):  # b s d, b -> b d, b d
     count = x.shape[1] if lengths is None else lengths[:, None].astype(wide.dtype)
     mean = silenced(wide, visible).sum(1) / count
     squares = silenced((wide - mean[:, None]) ** 2, visible).sum(1)
-    return mean.astype(x.dtype), jnp.sqrt(squares / (count - 1)).astype(x.dtype)
+    return mean.astype(x.dtype), root(squares / (count - 1)).astype(x.dtype)
+
+
+def root(x):
+    """Square root; where nothing varies its gradient is zero, and not infinite."""
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0)
 
 
 def unit(x, axis: int):

@@ -244,7 +244,12 @@ def statistics(x, lengths):  # b s d, b -> b d, b d
     count = x.shape[1] if lengths is None else lengths[:, None].to(wide.dtype)
     mean = silenced(wide, visible).sum(1) / count
     squares = silenced((wide - mean[:, None]) ** 2, visible).sum(1)
-    return mean.to(x.dtype), (squares / (count - 1)).sqrt().to(x.dtype)
+    return mean.to(x.dtype), root(squares / (count - 1)).to(x.dtype)
+
+
+def root(x):
+    """Square root; where nothing varies its gradient is zero, and not infinite."""
+    return torch.where(x > 0, torch.where(x > 0, x, 1.0).sqrt(), 0.0)
 
 
 def unit(x, axis: int):

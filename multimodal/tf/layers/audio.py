@@ -253,7 +253,12 @@ def statistics(x, lengths):  # b s d, b -> b d, b d
     count = tf.cast(sizes(x)[1] if lengths is None else lengths[:, None], wide.dtype)
     mean = tf.reduce_sum(silenced(wide, visible), 1) / count
     squares = tf.reduce_sum(silenced((wide - mean[:, None]) ** 2, visible), 1)
-    return tf.cast(mean, x.dtype), tf.cast(tf.sqrt(squares / (count - 1)), x.dtype)
+    return tf.cast(mean, x.dtype), tf.cast(root(squares / (count - 1)), x.dtype)
+
+
+def root(x):
+    """Square root; where nothing varies its gradient is zero, and not infinite."""
+    return tf.where(x > 0, tf.sqrt(tf.where(x > 0, x, tf.ones_like(x))), tf.zeros_like(x))
 
 
 def unit(x, axis: int):

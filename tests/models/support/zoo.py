@@ -154,7 +154,7 @@ def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) 
     """What a call needs (images, ids, for text a context), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
-    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
+    wanted = {"pixel_values", "input_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
     if of.add_cross_attention:
         wanted.add("encoder_hidden_states")
     if "labels" in more:
