@@ -7,6 +7,7 @@ from multimodal.auto import AutoProcessor as AutoProcessor
 from multimodal.auto import AutoTokenizer as AutoTokenizer
 from multimodal.configs.base import PretrainedConfig as PretrainedConfig
 from multimodal.configs.bert import BertConfig as BertConfig
+from multimodal.configs.data2vec_audio import Data2VecAudioConfig as Data2VecAudioConfig
 from multimodal.configs.data2vec_text import Data2VecTextConfig as Data2VecTextConfig
 from multimodal.configs.deit import DeiTConfig as DeiTConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
@@ -14,6 +15,10 @@ from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
 from multimodal.configs.vit import ViTConfig as ViTConfig
 from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
+from multimodal.flax.auto import FlaxAutoModelForAudioClassification as FlaxAutoModelForAudioClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioFrameClassification as FlaxAutoModelForAudioFrameClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioXVector as FlaxAutoModelForAudioXVector
+from multimodal.flax.auto import FlaxAutoModelForCTC as FlaxAutoModelForCTC
 from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
 from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
 from multimodal.flax.auto import FlaxAutoModelForMultipleChoice as FlaxAutoModelForMultipleChoice
@@ -24,6 +29,11 @@ from multimodal.flax.auto import FlaxAutoModelForTokenClassification as FlaxAuto
 from multimodal.flax.auto import FlaxAutoModelForVision2Seq as FlaxAutoModelForVision2Seq
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForAudioFrameClassification as FlaxData2VecAudioForAudioFrameClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForCTC as FlaxData2VecAudioForCTC
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForSequenceClassification as FlaxData2VecAudioForSequenceClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForXVector as FlaxData2VecAudioForXVector
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioModel as FlaxData2VecAudioModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMaskedLM as FlaxData2VecTextForMaskedLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMultipleChoice as FlaxData2VecTextForMultipleChoice
@@ -57,6 +67,10 @@ from multimodal.processors.text.tokenization import PreTrainedTokenizerFast as P
 from multimodal.processors.vit import ViTFeatureExtractor as ViTFeatureExtractor
 from multimodal.processors.vit import ViTImageProcessor as ViTImageProcessor
 from multimodal.pt.auto import AutoModel as AutoModel
+from multimodal.pt.auto import AutoModelForAudioClassification as AutoModelForAudioClassification
+from multimodal.pt.auto import AutoModelForAudioFrameClassification as AutoModelForAudioFrameClassification
+from multimodal.pt.auto import AutoModelForAudioXVector as AutoModelForAudioXVector
+from multimodal.pt.auto import AutoModelForCTC as AutoModelForCTC
 from multimodal.pt.auto import AutoModelForCausalLM as AutoModelForCausalLM
 from multimodal.pt.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
 from multimodal.pt.auto import AutoModelForMultipleChoice as AutoModelForMultipleChoice
@@ -67,6 +81,11 @@ from multimodal.pt.auto import AutoModelForTokenClassification as AutoModelForTo
 from multimodal.pt.auto import AutoModelForVision2Seq as AutoModelForVision2Seq
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForAudioFrameClassification as Data2VecAudioForAudioFrameClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForCTC as Data2VecAudioForCTC
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForSequenceClassification as Data2VecAudioForSequenceClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForXVector as Data2VecAudioForXVector
+from multimodal.pt.models.data2vec_audio import Data2VecAudioModel as Data2VecAudioModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMaskedLM as Data2VecTextForMaskedLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMultipleChoice as Data2VecTextForMultipleChoice
@@ -85,6 +104,10 @@ from multimodal.pt.models.vit import ViTModel as ViTModel
 from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel
 from multimodal.seeds import set_seed as set_seed
 from multimodal.tf.auto import TFAutoModel as TFAutoModel
+from multimodal.tf.auto import TFAutoModelForAudioClassification as TFAutoModelForAudioClassification
+from multimodal.tf.auto import TFAutoModelForAudioFrameClassification as TFAutoModelForAudioFrameClassification
+from multimodal.tf.auto import TFAutoModelForAudioXVector as TFAutoModelForAudioXVector
+from multimodal.tf.auto import TFAutoModelForCTC as TFAutoModelForCTC
 from multimodal.tf.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
 from multimodal.tf.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
 from multimodal.tf.auto import TFAutoModelForMultipleChoice as TFAutoModelForMultipleChoice
@@ -95,6 +118,11 @@ from multimodal.tf.auto import TFAutoModelForTokenClassification as TFAutoModelF
 from multimodal.tf.auto import TFAutoModelForVision2Seq as TFAutoModelForVision2Seq
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForAudioFrameClassification as TFData2VecAudioForAudioFrameClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForCTC as TFData2VecAudioForCTC
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForSequenceClassification as TFData2VecAudioForSequenceClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForXVector as TFData2VecAudioForXVector
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioModel as TFData2VecAudioModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMaskedLM as TFData2VecTextForMaskedLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMultipleChoice as TFData2VecTextForMultipleChoice

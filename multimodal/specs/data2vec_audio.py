@@ -21,7 +21,7 @@ from multimodal.modeling.outputs import (
     tensor,
     tensors,
 )
-from multimodal.specs.base import EXTRA, RETURNS, Argument, Derived, Specification, Target, fields_of, flag
+from multimodal.specs.base import EXTRA, RETURNS, Argument, Derived, Specification, Target, fields_of
 from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.meanings import ADDED
 from multimodal.specs.problems import SEQUENCE_LABELS
@@ -35,7 +35,7 @@ def dimensions(config) -> dict[str, int]:
         "vocabulary": config.vocab_size,
         "features": config.conv_dim[-1],
         "hidden": config.hidden_size,
-        "width": config.output_size,
+        "output_width": config.output_size,
         "layers": config.num_hidden_layers,
         "heads": config.num_attention_heads,
         "labels": config.num_labels,
@@ -138,7 +138,7 @@ ATTENTIONS = tensors("batch", "heads", "frames", "frames", each=("layers",), whe
 
 
 class Wav2Vec2BaseModelOutput(ModelOutput):
-    last_hidden_state: Tensor = tensor(*STEPS, "width")
+    last_hidden_state: Tensor = tensor(*STEPS, "output_width")
     extract_features: Tensor = tensor(*FRAMES, "features")
     hidden_states: Tensors | MaybeNone = STATES
     attentions: Tensors | MaybeNone = ATTENTIONS
@@ -186,7 +186,6 @@ MEANINGS = {
     "mask_time_indices": "true for frames in whose place the mask's vector stands; drawn in training where it is not given",
     "mask_feature_indices": "true for features of a clip that are zero in all frames; drawn in training where it is not given",
     "kept_layers": "false for layers that are skipped; drawn in training where it is not given",
-    "freeze_feature_encoder": "whether no gradient reaches the convolutions of the feature encoder",
     "extract_features": "the features of each frame, normalised, before they are projected",
     "frame_attention_mask": "true for positions of sound, false for those of padding; there with an attention_mask",
     "embeddings": "a vector for each clip, to compare voices with",
@@ -194,7 +193,7 @@ MEANINGS = {
     "frames": "what the convolutions leave of the samples: config.frames(samples)",
     "steps": "positions of the output: as many as frames, or what the adapter leaves of them, config.steps(frames)",
     "features": "channels of the last convolution, config.conv_dim[-1]",
-    "width": "the width of the last states: config.output_hidden_size where there is an adapter, else that of all states",
+    "output_width": "the width of the last states: config.output_hidden_size where there is an adapter, else that of all states",
     "vocabulary": "characters that the model knows",
     "targets": "labels of the longest clip",
     "vector": "numbers of a voice's vector, config.xvector_output_dim",
@@ -206,7 +205,6 @@ INPUTS = (
     Argument("input_values", "float", CLIP),
     Argument("attention_mask", "mask", CLIP, meaning=f"1 for samples, {ADDED}"),
 )
-FLAX = ("input_values", "attention_mask", "mask_time_indices", "params", "dropout_rng", "train")
 _FAMILY: dict[str, Any] = {
     "model_type": "data2vec-audio",
     "exactly_one": (("input_values",),),
@@ -215,11 +213,8 @@ _FAMILY: dict[str, Any] = {
         Derived("frames", ("samples",), lambda config, samples: config.frames(samples)),
         Derived("steps", ("frames",), lambda config, frames: config.steps(frames)),
     ),
-    "extra": {**EXTRA, "flax": (*EXTRA["flax"], flag("freeze_feature_encoder", False))},
+    "extra": EXTRA,
     "meanings": MEANINGS,
-    "positional": {
-        "flax": (*FLAX, "output_attentions", "output_hidden_states", "freeze_feature_encoder", "return_dict")
-    },
 }
 RULES = (clips_are_long_enough, padding_comes_last, sound_is_finite)
 PARTS = ("base", "mask_embedding")

@@ -117,7 +117,7 @@ def ctc(logits: tf.Tensor, lengths: tf.Tensor | None, labels: tf.Tensor, *, blan
     """
     labels = tf.cast(labels, tf.int32)
     counted = labels >= 0
-    order = tf.argsort(tf.cast(~counted, tf.int32), axis=1, stable=True)
+    order = tf.argsort(tf.cast(labels < 0, tf.int32), axis=1, stable=True)
     targets = tf.gather(tf.where(counted, labels, tf.zeros_like(labels)), order, batch_dims=1)
     counts = tf.math.count_nonzero(counted, 1, dtype=tf.int32)
     scores = tf.nn.log_softmax(wide(logits))

@@ -197,7 +197,8 @@ class Adapter(nn.Module):
 
     def __call__(self, x, lengths=None):  # b s d -> b s d
         """Where `lengths` (batch,) are given, what lies behind them is silent before each convolution."""
-        x = x if self.dense is None else self.norm(self.dense(x))
+        if self.dense is not None and self.norm is not None:
+            x = self.norm(self.dense(x))
         for layer in self.layers:
             if lengths is not None:
                 x = silenced(x, within(lengths, x))
@@ -297,6 +298,11 @@ class XVectorHead(nn.Module):
         scores = self.out(embeddings)
         speakers = unit(jnp.asarray(self.speakers, scores.dtype), 0)
         return embeddings, scores, jnp.matmul(unit(scores, 1), speakers, precision=PRECISION)
+
+
+def counted(attention_mask):  # b s -> b
+    """The samples of each clip."""
+    return jnp.asarray(attention_mask, jnp.int32).sum(-1)
 
 
 def within(lengths, x):  # b, b s d -> b s

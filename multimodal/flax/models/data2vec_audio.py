@@ -23,6 +23,7 @@ from multimodal.flax.layers.audio import (
     PositionalConvolutions,
     SequenceHead,
     XVectorHead,
+    counted,
     silenced,
     within,
 )
@@ -92,7 +93,7 @@ class AudioNetwork(nn.Module):
     ) -> AudioNetworkOutput:  # fmt: skip
         config = self.config
         x, features = self.projection(self.features(input_values), train)
-        lengths = None if attention_mask is None else config.frames(jnp.asarray(attention_mask, jnp.int32).sum(-1))
+        lengths = None if attention_mask is None else config.frames(counted(attention_mask))
         visible = None if lengths is None else within(lengths, x)
         x = silenced(self.masked(x, mask_time_indices, mask_feature_indices), visible)
         x = x + self.positions(x, visible if config.padding_mode == "exact" else None)
@@ -164,6 +165,13 @@ class ClassifyingNetwork(nn.Module):
         return sum(shares[i] * state for i, state in enumerate(output.hidden_states))
 
 
+def without_gradient(tree: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """A tree whose part at `path` gets no gradient."""
+    if not path:
+        return jax.lax.stop_gradient(tree)
+    return {**tree, path[0]: without_gradient(tree[path[0]], path[1:])}
+
+
 def headed(found) -> dict[str, Any]:
     """{field: value} of what a head gives: logits, or of voices (embeddings, logits, cosines)."""
     return dict(zip(("embeddings", "logits", "cosines"), found)) if isinstance(found, tuple) else {"logits": found}
@@ -197,27 +205,24 @@ def audio_adapter(config, dtype) -> Adapter:
 class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
     """What the models of sound share."""
 
+    freezes_features = False
+
+    def freeze_feature_encoder(self) -> None:
+        """Let no gradient reach the convolutions of the feature encoder any more, whichever parameters a call is given."""
+        self.freezes_features = True
+
     def _heard(
         self, params: Any, dropout_rng: Any, inputs: dict[str, Any], output_attentions: bool | None,
-        output_hidden_states: bool | None, train: bool, freeze_feature_encoder: bool,
+        output_hidden_states: bool | None, train: bool,
     ):  # fmt: skip
         """What the module gives."""
         inputs = {**inputs, **self._drawn(inputs, self._lacking(inputs, train), dropout_rng)}
         options = self._options(output_attentions, output_hidden_states, train=train)
-        params = self._frozen_features(params) if freeze_feature_encoder else params
+        if self.freezes_features:
+            variables = self._variables(params)
+            path = [self.spec.head, "features"] if self.spec.head else ["features"]
+            params = {**variables, "params": without_gradient(variables["params"], path)}
         return self._apply(params, dropout_rng, **inputs, **options)
-
-    def _frozen_features(self, params: Any) -> dict[str, Any]:
-        """Parameters whose feature encoder gets no gradient."""
-        path = (*filter(None, (self.spec.head,)), "features")
-
-        def frozen(tree: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-            if not path:
-                return jax.lax.stop_gradient(tree)
-            return {**tree, path[0]: frozen(tree[path[0]], path[1:])}
-
-        variables = self._variables(params)
-        return {**variables, "params": frozen(variables["params"], path)}
 
     def _drawn(self, inputs: dict[str, Any], names: tuple[str, ...], dropout_rng: Any) -> dict[str, Tensor]:
         """What one call in training draws, by a seed that follows from `dropout_rng`: NumPy does inside of a program too."""
@@ -228,7 +233,7 @@ class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
         config, mask = self.config, inputs["attention_mask"]
         batch, samples = inputs["input_values"].shape
         frames = config.frames(samples)
-        lengths = jnp.full(batch, frames) if mask is None else config.frames(jnp.asarray(mask, jnp.int32).sum(-1))
+        lengths = jnp.full(batch, frames) if mask is None else config.frames(counted(mask))
 
         def draw(lengths, seed):
             drawn = masking.drawn(config, lengths, frames, int(seed))
@@ -255,16 +260,14 @@ class FlaxData2VecAudioModel(FlaxAudioModel):
         input_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
         mask_time_indices: Tensor | None = None,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
-        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        freeze_feature_encoder: bool = False,
         return_dict: bool | None = None,
-        *,
         mask_feature_indices: Tensor | None = None,
         kept_layers: Tensor | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
     ) -> Wav2Vec2BaseModelOutput | Values:
         """Arguments and outputs: `specs.data2vec_audio.Data2VecAudioModel`."""
         inputs = {
@@ -275,8 +278,7 @@ class FlaxData2VecAudioModel(FlaxAudioModel):
             "kept_layers": kept_layers,
         }
         self._check(inputs)
-        options = (output_attentions, output_hidden_states, train, freeze_feature_encoder)
-        output = self._heard(params, dropout_rng, inputs, *options)
+        output = self._heard(params, dropout_rng, inputs, output_attentions, output_hidden_states, train)
         return self._output(return_dict, output, frame_attention_mask=output.visible)
 
 
@@ -299,18 +301,16 @@ class FlaxAudioHeadModel(FlaxAudioModel, Generic[Output]):
         self,
         input_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        mask_time_indices: Tensor | None = None,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
-        train: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        freeze_feature_encoder: bool = False,
         return_dict: bool | None = None,
-        *,
         labels: Tensor | None = None,
+        mask_time_indices: Tensor | None = None,
         mask_feature_indices: Tensor | None = None,
         kept_layers: Tensor | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
     ) -> Output | Values:
         """Arguments and outputs: the specification of each class."""
         inputs = {
@@ -321,8 +321,7 @@ class FlaxAudioHeadModel(FlaxAudioModel, Generic[Output]):
             "kept_layers": kept_layers,
         }
         self._check({**inputs, "labels": labels})
-        options = (output_attentions, output_hidden_states, train, freeze_feature_encoder)
-        output = self._heard(params, dropout_rng, inputs, *options)
+        output = self._heard(params, dropout_rng, inputs, output_attentions, output_hidden_states, train)
         own = {"frame_attention_mask": output.visible} if self.spec.output.beside else {}
         return self._output(return_dict, output, loss=None if labels is None else self._loss(output, labels), **own)
 
@@ -388,18 +387,16 @@ class FlaxData2VecAudioForAudioFrameClassification(FlaxAudioModel):
         self,
         input_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        mask_time_indices: Tensor | None = None,
-        params: dict[str, Any] | None = None,
-        dropout_rng: Tensor | None = None,
-        train: bool = False,
+        labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        freeze_feature_encoder: bool = False,
         return_dict: bool | None = None,
-        *,
-        labels: Tensor | None = None,
+        mask_time_indices: Tensor | None = None,
         mask_feature_indices: Tensor | None = None,
         kept_layers: Tensor | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        dropout_rng: Tensor | None = None,
     ) -> FrameClassifierOutput | Values:
         """Arguments and outputs: `specs.data2vec_audio.Data2VecAudioForAudioFrameClassification`."""
         inputs = {
@@ -410,8 +407,7 @@ class FlaxData2VecAudioForAudioFrameClassification(FlaxAudioModel):
             "kept_layers": kept_layers,
         }
         self._check({**inputs, "labels": labels})
-        options = (output_attentions, output_hidden_states, train, freeze_feature_encoder)
-        output = self._heard(params, dropout_rng, inputs, *options)
+        output = self._heard(params, dropout_rng, inputs, output_attentions, output_hidden_states, train)
         counted = output.visible if self.config.padding_mode == "exact" else None
         loss = None if labels is None else of_frames(output.logits, labels, counted)
         return self._output(return_dict, output, loss=loss, frame_attention_mask=output.visible)

@@ -143,7 +143,8 @@ class Adapter(nn.Module):
 
     def forward(self, x, lengths=None):  # b s d -> b s d
         """Where `lengths` (batch,) are given, what lies behind them is silent before each convolution."""
-        x = x if self.dense is None else self.norm(self.dense(x))
+        if self.dense is not None and self.norm is not None:
+            x = self.norm(self.dense(x))
         for layer in self.layers:
             if lengths is not None:
                 x = silenced(x, within(lengths, x))
@@ -217,6 +218,11 @@ class XVectorHead(nn.Module):
         embeddings = self.embedding(torch.cat(statistics(x, lengths), -1))
         scores = self.out(embeddings)
         return embeddings, scores, unit(scores, 1) @ unit(self.speakers, 0)
+
+
+def counted(attention_mask):  # b s -> b
+    """The samples of each clip."""
+    return attention_mask.sum(-1)
 
 
 def within(lengths, x):  # b, b s d -> b s

@@ -23,6 +23,7 @@ from multimodal.pt.layers.audio import (
     PositionalConvolutions,
     SequenceHead,
     XVectorHead,
+    counted,
     silenced,
     within,
 )
@@ -81,7 +82,7 @@ class AudioNetwork(nn.Module):
     ) -> AudioNetworkOutput:  # fmt: skip
         config = self.config
         x, features = self.projection(self.features(input_values.to(self.norm.weight.dtype)))
-        lengths = None if attention_mask is None else config.frames(attention_mask.sum(-1))
+        lengths = None if attention_mask is None else config.frames(counted(attention_mask))
         visible = None if lengths is None else within(lengths, x)
         x = silenced(self.masked(x, mask_time_indices, mask_feature_indices), visible)
         x = x + self.positions(x, visible if config.padding_mode == "exact" else None)
@@ -193,7 +194,7 @@ class AudioModel(HearsSound, PretrainedModel):
             return {}
         samples, mask = inputs["input_values"], inputs["attention_mask"]
         frames = self.config.frames(samples.shape[1])
-        lengths = [frames] * samples.shape[0] if mask is None else self.config.frames(mask.sum(-1).cpu().numpy())
+        lengths = [frames] * samples.shape[0] if mask is None else self.config.frames(counted(mask).cpu().numpy())
         drawn = masking.drawn(self.config, lengths, frames, int(torch.randint(2**31 - 1, ())))
         return {name: torch.from_numpy(drawn[name]).to(samples.device) for name in names}
 

@@ -150,7 +150,8 @@ class Adapter(Layer):
 
     def call(self, x, lengths=None):  # b s d -> b s d
         """Where `lengths` (batch,) are given, what lies behind them is silent before each convolution."""
-        x = x if self.dense is None else self.norm(self.dense(x))
+        if self.dense is not None and self.norm is not None:
+            x = self.norm(self.dense(x))
         for layer in self.layers:
             if lengths is not None:
                 x = silenced(x, within(lengths, x))
@@ -225,6 +226,11 @@ class XVectorHead(Layer):
         embeddings = self.embedding(tf.concat(statistics(x, lengths), -1))
         scores = self.out(embeddings)
         return embeddings, scores, unit(scores, 1) @ unit(tf.cast(self.speakers, scores.dtype), 0)
+
+
+def counted(attention_mask):  # b s -> b
+    """The samples of each clip."""
+    return tf.reduce_sum(tf.cast(attention_mask, tf.int32), -1)
 
 
 def within(lengths, x):  # b, b s d -> b s

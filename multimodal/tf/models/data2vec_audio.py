@@ -31,6 +31,7 @@ from multimodal.tf.layers.audio import (
     PositionalConvolutions,
     SequenceHead,
     XVectorHead,
+    counted,
     silenced,
     within,
 )
@@ -175,11 +176,6 @@ def audio_adapter(config, dtype) -> Adapter:
         config.hidden_size, config.output_size, count=config.num_adapter_layers, kernel=config.adapter_kernel_size,
         stride=config.adapter_stride, dtype=dtype,
     )  # fmt: skip
-
-
-def counted(attention_mask) -> tf.Tensor:  # b s -> b
-    """The samples of each clip."""
-    return tf.reduce_sum(tf.cast(attention_mask, tf.int32), -1)
 
 
 class TFAudioModel(HearsSound, TFPretrainedModel):
