@@ -60,11 +60,11 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
         return
     setting = min(
         _sizes(config),
-        key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, _ones(config, name)))),
+        key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, _said(config, name, 1)))),
     )
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "
-        f"{getattr(config, setting)}, which makes them {needed}"
+        f"{_largest(getattr(config, setting))}, which makes them {needed}"
     )
 
 
@@ -89,9 +89,14 @@ def _usual(config: Any, setting: str) -> Any:
     return _with(config, {setting: getattr(type(config)(), setting, 1)})
 
 
-def _ones(config: Any, setting: str) -> dict[str, Any]:
+def _largest(value: Any) -> Any:
+    return max(value) if isinstance(value, list | tuple) else value
+
+
+def _said(config: Any, setting: str, number: int) -> dict[str, Any]:
+    """{setting: a number}, or as many of it as the setting lists."""
     value = getattr(config, setting)
-    return {setting: [1] * len(value) if isinstance(value, list | tuple) else 1}
+    return {setting: [number] * len(value) if isinstance(value, list | tuple) else number}
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

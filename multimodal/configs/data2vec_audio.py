@@ -3,7 +3,6 @@ Language" (2022)."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar
 
 from multimodal.configs.base import (
@@ -20,17 +19,13 @@ ADAPTER_PADDING = 1
 """Zeros before and behind what a convolution of the adapter sees."""
 
 
-def _list(*values: int) -> Any:
-    return dataclasses.field(default_factory=lambda: list(values))
-
-
 @config_class
 class Data2VecAudioConfig(PretrainedConfig):
     """Configuration of a Data2Vec-audio encoder.
 
-    Two fields are ours, and are written only where they were changed: `padding_mode` ("published": frames of padding
-    leak through the positional convolutions, as in the published models; "exact": a padded batch gives what its clips
-    give alone), and `apply_spec_augment` (False: training masks nothing by itself).
+    Two keywords are ours, and are written only where they were set: `padding_mode` ("published": frames of padding leak
+    through the positional convolutions, as in the published models; "exact": a padded batch gives what its clips give
+    alone), and `apply_spec_augment` (False: training masks nothing by itself).
     """
 
     model_type: ClassVar[str] = "data2vec-audio"
@@ -51,9 +46,9 @@ class Data2VecAudioConfig(PretrainedConfig):
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-5
     feat_extract_activation: str = "gelu"
-    conv_dim: list[int] = _list(512, 512, 512, 512, 512, 512, 512)
-    conv_stride: list[int] = _list(5, 2, 2, 2, 2, 2, 2)
-    conv_kernel: list[int] = _list(10, 3, 3, 3, 3, 2, 2)
+    conv_dim: tuple[int, ...] = (512, 512, 512, 512, 512, 512, 512)
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
     conv_bias: bool = False
     num_conv_pos_embedding_groups: int = 16
     conv_pos_kernel_size: int = 19
@@ -68,9 +63,9 @@ class Data2VecAudioConfig(PretrainedConfig):
     ctc_zero_infinity: bool = False
     use_weighted_layer_sum: bool = False
     classifier_proj_size: int = 256
-    tdnn_dim: list[int] = _list(512, 512, 512, 512, 1500)
-    tdnn_kernel: list[int] = _list(5, 3, 3, 1, 1)
-    tdnn_dilation: list[int] = _list(1, 2, 3, 1, 1)
+    tdnn_dim: tuple[int, ...] = (512, 512, 512, 512, 1500)
+    tdnn_kernel: tuple[int, ...] = (5, 3, 3, 1, 1)
+    tdnn_dilation: tuple[int, ...] = (1, 2, 3, 1, 1)
     xvector_output_dim: int = 512
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
@@ -80,15 +75,19 @@ class Data2VecAudioConfig(PretrainedConfig):
     adapter_stride: int = 2
     num_adapter_layers: int = 3
     output_hidden_size: int | None = None
-    padding_mode: str = "published"
-    apply_spec_augment: bool = True
+
+    # Ours, and no fields: a file has them where they were set.
+    padding_mode = "published"
+    apply_spec_augment = True
+
+    @classmethod
+    def accepted_names(cls) -> set[str]:
+        return super().accepted_names() | {"padding_mode", "apply_spec_augment"}
 
     def _normalise(self) -> None:
         super()._normalise()
         for name in ("conv_dim", "conv_stride", "conv_kernel", "tdnn_dim", "tdnn_kernel", "tdnn_dilation"):
-            setattr(self, name, list(getattr(self, name)))
-        if self.output_hidden_size is None:
-            self.output_hidden_size = self.hidden_size
+            setattr(self, name, tuple(getattr(self, name)))
 
     def validate(self) -> None:
         super().validate()
@@ -97,7 +96,11 @@ class Data2VecAudioConfig(PretrainedConfig):
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
             *("num_conv_pos_embedding_groups", "conv_pos_kernel_size", "num_conv_pos_embeddings", "mask_time_length"),
             *("mask_feature_length", "classifier_proj_size", "xvector_output_dim", "adapter_kernel_size"),
-            *("adapter_stride", "num_adapter_layers", "output_hidden_size"),
+            *(
+                "adapter_stride",
+                "num_adapter_layers",
+                *(() if self.output_hidden_size is None else ("output_hidden_size",)),
+            ),
         )
         expect_heads(self, "hidden_size", "num_attention_heads")
         expect_heads(self, "hidden_size", "num_conv_pos_embedding_groups")
@@ -105,6 +108,7 @@ class Data2VecAudioConfig(PretrainedConfig):
         expect(self, "feat_extract_activation", ACTIVATIONS)
         expect(self, "ctc_loss_reduction", ("sum", "mean"))
         expect(self, "padding_mode", ("published", "exact"))
+        expect(self, "apply_spec_augment", (True, False))
         expect_rate(
             self,
             *("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout"),
@@ -143,10 +147,19 @@ class Data2VecAudioConfig(PretrainedConfig):
         return self.mask_time_prob > 0 or self.mask_feature_prob > 0
 
     @property
+    def adapter_projects(self) -> bool:
+        """Whether there is an adapter, of another width than the encoder's."""
+        return self.add_adapter and self.adapter_size != self.hidden_size
+
+    @property
+    def adapter_size(self) -> int:
+        """The width of the adapter, where there is one."""
+        return self.hidden_size if self.output_hidden_size is None else self.output_hidden_size
+
+    @property
     def output_size(self) -> int:
         """The width of what the base model gives."""
-        width = self.output_hidden_size if self.add_adapter else None
-        return self.hidden_size if width is None else width
+        return self.adapter_size if self.add_adapter else self.hidden_size
 
     def samples_for(self, steps: int) -> int:
         """The fewest samples of which the base model gives so many positions."""
@@ -176,12 +189,6 @@ class Data2VecAudioConfig(PretrainedConfig):
     def tdnn_context(self) -> int:
         """How many positions those convolutions take away: all that one of theirs sees but itself."""
         return sum((kernel - 1) * dilation for kernel, dilation in zip(self.tdnn_kernel, self.tdnn_dilation))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of `config.json`: the published fields, and ours where they were changed."""
-        values = super().to_dict()
-        ours = {"padding_mode": "published", "apply_spec_augment": True}
-        return {name: value for name, value in values.items() if name not in ours or value != ours[name]}
 
     @classmethod
     def _resolve(cls, overrides: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

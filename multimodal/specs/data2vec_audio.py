@@ -218,7 +218,12 @@ _FAMILY: dict[str, Any] = {
 }
 RULES = (clips_are_long_enough, padding_comes_last, sound_is_finite)
 PARTS = ("base", "mask_embedding")
-SWITCHES = {"mask_embedding": ("has_mask_embedding",), "adapter": ("add_adapter",)}
+ADAPTER = ("adapter", "adapter_projection")
+SWITCHES = {
+    "mask_embedding": ("has_mask_embedding",),
+    "adapter": ("add_adapter",),
+    "adapter_projection": ("adapter_projects",),
+}
 
 
 Data2VecAudioModel = Specification(
@@ -226,7 +231,7 @@ Data2VecAudioModel = Specification(
     arguments=(*INPUTS, TIME_MASK, *RETURNS, *DRAWN),
     output=Wav2Vec2BaseModelOutput,
     dimensions=dimensions,
-    parts=(*PARTS, "adapter"),
+    parts=(*PARTS, *ADAPTER),
     switches=SWITCHES,
     rules=RULES,
     **_FAMILY,
@@ -235,7 +240,7 @@ Data2VecAudioModel = Specification(
 
 def _head(name: str, labels: Argument, output: type[ModelOutput], loss: str, part: str, **more: Any) -> Specification:
     """A class with a head; what training draws stands behind the documented arguments."""
-    parts = (*PARTS, *(("adapter", part) if part == "ctc_head" else ("layer_weights", part)))
+    parts = (*PARTS, *((*ADAPTER, part) if part == "ctc_head" else ("layer_weights", part)))
     given: dict[str, Any] = {
         "arguments": (*INPUTS, *RETURNS, labels, TIME_MASK, *DRAWN),
         "dimensions": dimensions,

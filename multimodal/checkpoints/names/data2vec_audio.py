@@ -82,13 +82,12 @@ def block(config, layer: int) -> list[Row]:
 
 def adapter(config) -> list[Row]:
     """Convolutions that leave fewer positions, behind a projection where the widths differ."""
-    rows, width, part = [], config.output_hidden_size, "adapter"
-    if width != config.hidden_size:
-        rows += linear("adapter.dense", "adapter.proj", config.hidden_size, width, ("embed", "embed"), part=part)
-        rows += norm("adapter.norm", "adapter.proj_layer_norm", width, part=part)
+    width, part = config.adapter_size, "adapter_projection"
+    rows = linear("adapter.dense", "adapter.proj", config.hidden_size, width, ("embed", "embed"), part=part)
+    rows += norm("adapter.norm", "adapter.proj_layer_norm", width, part=part)
     for layer in range(config.num_adapter_layers):
         name = f"adapter.layers.{layer}.conv"
-        rows += convolution(name, name, width, 2 * width, config.adapter_kernel_size, part=part)
+        rows += convolution(name, name, width, 2 * width, config.adapter_kernel_size, part="adapter")
     return rows
 
 
