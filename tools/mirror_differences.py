@@ -26,7 +26,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",
     # Families
-    ("*/losses.py", "+ alignments(*)"): "torch has nn.functional.ctc_loss",
     ("flax/models/data2vec_audio.py", "+ without_gradient(tree, path)"): "elsewhere parameters themselves are frozen",
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",

@@ -45,4 +45,4 @@ class HearsSound(ModelBase):
 
     def resize_token_embeddings(self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None) -> Any:
         """ValueError: `from_pretrained(..., vocab_size=n, ignore_mismatched_sizes=True)` gives CTC other characters."""
-        return self._embeddings()
+        return super().resize_token_embeddings(new_num_tokens) if self.inside_of else self._embeddings()

@@ -99,11 +99,37 @@ def ctc(logits: torch.Tensor, lengths: torch.Tensor | None, labels: torch.Tensor
     counted = labels >= 0
     order = torch.argsort((~counted).to(torch.uint8), dim=1, stable=True)
     targets = torch.where(counted, labels, 0).gather(1, order)
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    scores = torch.log_softmax(logits.to(wide), -1).transpose(0, 1)
+    counts = counted.sum(1)
+    scores = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1)
     if lengths is None:
-        lengths = torch.full(labels.shape[:1], logits.shape[1], dtype=torch.long, device=logits.device)
-    return nn.functional.ctc_loss(
-        scores, targets.long(), lengths.long(), counted.sum(1), blank=blank, reduction=reduction,
-        zero_infinity=zero_infinity,
-    )  # fmt: skip
+        lengths = torch.full_like(counts, logits.shape[1])
+    each = -alignments(scores, lengths, targets, counts, blank)
+    each = torch.where(each < -NEVER / 2, each, 0.0 if zero_infinity else float("inf"))
+    return each.sum() if reduction == "sum" else (each / counts.clamp(min=1)).mean()
+
+
+NEVER = -1e30
+"""The logarithm of the probability of what cannot be: finite, so that differences of two have a value."""
+
+
+def alignments(
+    scores: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor, counts: torch.Tensor, blank: int
+) -> torch.Tensor:
+    """(batch,) logarithm of the probability of all alignments of the first `counts` (batch,) of `targets` (batch, most) with
+    the first `lengths` frames: the forward variables of Graves et al., section 4.1, as logarithms."""
+    states = torch.stack([torch.full_like(targets, blank), targets], -1).flatten(1)
+    states = nn.functional.pad(states, (0, 1), value=blank)  # b states
+    emitted = scores.gather(2, states[:, None].expand(-1, scores.shape[1], -1)).transpose(0, 1)  # s b states
+    skips = states != nn.functional.pad(states, (2, 0), value=blank)[:, :-2]
+    place = torch.arange(states.shape[1], device=states.device)
+
+    def later(x, by):
+        return nn.functional.pad(x, (by, 0), value=NEVER)[:, : x.shape[1]]
+
+    final = torch.where(place < 2, emitted[0], NEVER)
+    for at in range(1, emitted.shape[0]):
+        ways = torch.stack([final, later(final, 1), torch.where(skips, later(final, 2), NEVER)])
+        final = torch.where((at < lengths)[:, None], torch.logsumexp(ways, 0) + emitted[at], final)
+    last = final.gather(1, 2 * counts[:, None])[:, 0]
+    label = final.gather(1, (2 * counts - 1).clamp(min=0)[:, None])[:, 0]
+    return torch.logsumexp(torch.stack([last, torch.where(counts > 0, label, NEVER)]), 0)

@@ -216,7 +216,9 @@ class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
         output_hidden_states: bool | None, train: bool,
     ):  # fmt: skip
         """What the module gives."""
-        inputs = {**inputs, **self._drawn(inputs, self._lacking(inputs, train), dropout_rng)}
+        lacking = self._lacking(inputs, train)
+        if lacking:
+            inputs = {**inputs, **self._drawn(inputs, lacking, dropout_rng)}
         options = self._options(output_attentions, output_hidden_states, train=train)
         if self.freezes_features:
             variables = self._variables(params)
@@ -226,8 +228,6 @@ class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
 
     def _drawn(self, inputs: dict[str, Any], names: tuple[str, ...], dropout_rng: Any) -> dict[str, Tensor]:
         """What one call in training draws, by a seed that follows from `dropout_rng`: NumPy does inside of a program too."""
-        if not names:
-            return {}
         if dropout_rng is None:
             raise ValueError("dropout_rng: expected a random key for train=True with masks or layer drop, got None")
         config, mask = self.config, inputs["attention_mask"]

@@ -184,14 +184,14 @@ class AudioModel(HearsSound, PretrainedModel):
 
     def _heard(self, inputs: dict[str, Any], output_attentions: bool | None, output_hidden_states: bool | None):
         """What the network gives."""
-        inputs = {**inputs, **self._drawn(inputs, self._lacking(inputs, self.training))}
+        lacking = self._lacking(inputs, self.training)
+        if lacking:
+            inputs = {**inputs, **self._drawn(inputs, lacking)}
         return self.network(**inputs, **self._options(output_attentions, output_hidden_states))
 
     @torch.compiler.disable
     def _drawn(self, inputs: dict[str, Any], names: tuple[str, ...]) -> dict[str, Tensor]:
         """What one call in training draws, by a seed of torch's own generator."""
-        if not names:
-            return {}
         samples, mask = inputs["input_values"], inputs["attention_mask"]
         frames = self.config.frames(samples.shape[1])
         lengths = [frames] * samples.shape[0] if mask is None else self.config.frames(counted(mask).cpu().numpy())

@@ -191,13 +191,13 @@ class TFAudioModel(HearsSound, TFPretrainedModel):
         self, inputs: dict[str, Any], output_attentions: bool | None, output_hidden_states: bool | None, training: bool
     ):
         """What the network gives."""
-        inputs = {**inputs, **self._drawn(inputs, self._lacking(inputs, training))}
+        lacking = self._lacking(inputs, training)
+        if lacking:
+            inputs = {**inputs, **self._drawn(inputs, lacking)}
         return self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
 
     def _drawn(self, inputs: dict[str, Any], names: tuple[str, ...]) -> dict[str, Tensor]:
         """What one call in training draws: NumPy does at each step of a compiled `fit` too, but not inside of XLA."""
-        if not names:
-            return {}
         config, mask = self.config, inputs["attention_mask"]
         batch, samples = sizes(inputs["input_values"])
         frames = config.frames(samples)

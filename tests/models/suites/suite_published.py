@@ -29,6 +29,10 @@ def test_every_tensor_the_framework_shows_has_its_published_name(loaded, kit, cl
     assert set(names.values()) == set(saved(checkpoints[class_name]))
 
 
+VECTORS = ("logit_fc.2.weight", "masked_spec_embed", "layer_weights")
+"""A norm by its number alone, what stands in the place of masked frames, and how much each layer counts."""
+
+
 def test_rules_by_published_names_find_every_norm_and_bias(loaded, kit, class_name):
     """The published recipe: no weight decay for biases and norms; by shape these are all vectors."""
     model = loaded(class_name)
@@ -36,7 +40,7 @@ def test_rules_by_published_names_find_every_norm_and_bias(loaded, kit, class_na
     spared = {n for n, name in names.items() if name.endswith("bias") or "norm" in name.lower() or "ln_" in name}
     vectors = {n for n, shape in shapes.items() if len(shape) == 1}
     assert spared <= vectors
-    assert all(names[n].endswith("logit_fc.2.weight") for n in vectors - spared)  # a norm by its number alone
+    assert all(names[n].endswith(VECTORS) for n in vectors - spared)
 
 
 def test_a_published_state_dict_is_what_is_saved(loaded, kit, class_name, checkpoints):

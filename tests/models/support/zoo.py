@@ -217,7 +217,7 @@ def _with_bad_argument(
     deep = value[None]
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
-        (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else "heads", f"got {deep.shape}"),
+        (shown(argument.name), "expected shape", "batch" if "batch" in argument.shape else argument.shape[-1], f"got {deep.shape}"),
     )  # fmt: skip
     if argument.kind not in ("int", "mask"):
         return
