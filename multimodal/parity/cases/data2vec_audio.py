@@ -48,7 +48,7 @@ CASES = (
     ),
     Case(
         "data2vec-audio-frames", "Data2VecAudioForAudioFrameClassification", {**AUDIO, "padding_mode": "exact"},
-        (*CLIP, "labels"), HEARD,
+        (*CLIP, "labels"), {"samples": 24},
     ),
     Case(
         "data2vec-audio-frames-one-hot", "Data2VecAudioForAudioFrameClassification", {**AUDIO, "use_weighted_layer_sum": True},
@@ -60,7 +60,8 @@ CASES = (
     ),
     Case("data2vec-audio-xvector", "Data2VecAudioForXVector", AUDIO, (*CLIP, "labels"), HEARD),
     Case(
-        "data2vec-audio-xvector-whole", "Data2VecAudioForXVector", {**AUDIO, "use_weighted_layer_sum": True},
+        "data2vec-audio-xvector-whole", "Data2VecAudioForXVector",
+        {**AUDIO, "use_weighted_layer_sum": True, "num_hidden_layers": 3},
         ("input_values", "labels", "kept_layers"), HEARD,
     ),
 )  # fmt: skip
