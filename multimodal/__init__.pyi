@@ -15,6 +15,7 @@ from multimodal.configs.align import AlignVisionConfig as AlignVisionConfig
 from multimodal.configs.base import PretrainedConfig as PretrainedConfig
 from multimodal.configs.beit import BeitConfig as BeitConfig
 from multimodal.configs.bert import BertConfig as BertConfig
+from multimodal.configs.data2vec_audio import Data2VecAudioConfig as Data2VecAudioConfig
 from multimodal.configs.data2vec_text import Data2VecTextConfig as Data2VecTextConfig
 from multimodal.configs.data2vec_vision import Data2VecVisionConfig as Data2VecVisionConfig
 from multimodal.configs.deit import DeiTConfig as DeiTConfig
@@ -23,6 +24,10 @@ from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
 from multimodal.configs.vit import ViTConfig as ViTConfig
 from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
+from multimodal.flax.auto import FlaxAutoModelForAudioClassification as FlaxAutoModelForAudioClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioFrameClassification as FlaxAutoModelForAudioFrameClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioXVector as FlaxAutoModelForAudioXVector
+from multimodal.flax.auto import FlaxAutoModelForCTC as FlaxAutoModelForCTC
 from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
 from multimodal.flax.auto import FlaxAutoModelForImageClassification as FlaxAutoModelForImageClassification
 from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
@@ -40,6 +45,11 @@ from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVision
 from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForAudioFrameClassification as FlaxData2VecAudioForAudioFrameClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForCTC as FlaxData2VecAudioForCTC
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForSequenceClassification as FlaxData2VecAudioForSequenceClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForXVector as FlaxData2VecAudioForXVector
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioModel as FlaxData2VecAudioModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMaskedLM as FlaxData2VecTextForMaskedLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMultipleChoice as FlaxData2VecTextForMultipleChoice
@@ -80,6 +90,10 @@ from multimodal.processors.text.tokenization import PreTrainedTokenizerFast as P
 from multimodal.processors.vit import ViTFeatureExtractor as ViTFeatureExtractor
 from multimodal.processors.vit import ViTImageProcessor as ViTImageProcessor
 from multimodal.pt.auto import AutoModel as AutoModel
+from multimodal.pt.auto import AutoModelForAudioClassification as AutoModelForAudioClassification
+from multimodal.pt.auto import AutoModelForAudioFrameClassification as AutoModelForAudioFrameClassification
+from multimodal.pt.auto import AutoModelForAudioXVector as AutoModelForAudioXVector
+from multimodal.pt.auto import AutoModelForCTC as AutoModelForCTC
 from multimodal.pt.auto import AutoModelForCausalLM as AutoModelForCausalLM
 from multimodal.pt.auto import AutoModelForImageClassification as AutoModelForImageClassification
 from multimodal.pt.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
@@ -97,6 +111,11 @@ from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
 from multimodal.pt.models.beit import BeitModel as BeitModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForAudioFrameClassification as Data2VecAudioForAudioFrameClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForCTC as Data2VecAudioForCTC
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForSequenceClassification as Data2VecAudioForSequenceClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForXVector as Data2VecAudioForXVector
+from multimodal.pt.models.data2vec_audio import Data2VecAudioModel as Data2VecAudioModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMaskedLM as Data2VecTextForMaskedLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMultipleChoice as Data2VecTextForMultipleChoice
@@ -118,6 +137,10 @@ from multimodal.pt.models.vit import ViTModel as ViTModel
 from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel
 from multimodal.seeds import set_seed as set_seed
 from multimodal.tf.auto import TFAutoModel as TFAutoModel
+from multimodal.tf.auto import TFAutoModelForAudioClassification as TFAutoModelForAudioClassification
+from multimodal.tf.auto import TFAutoModelForAudioFrameClassification as TFAutoModelForAudioFrameClassification
+from multimodal.tf.auto import TFAutoModelForAudioXVector as TFAutoModelForAudioXVector
+from multimodal.tf.auto import TFAutoModelForCTC as TFAutoModelForCTC
 from multimodal.tf.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
 from multimodal.tf.auto import TFAutoModelForImageClassification as TFAutoModelForImageClassification
 from multimodal.tf.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
@@ -135,6 +158,11 @@ from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
 from multimodal.tf.models.beit import TFBeitModel as TFBeitModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForAudioFrameClassification as TFData2VecAudioForAudioFrameClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForCTC as TFData2VecAudioForCTC
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForSequenceClassification as TFData2VecAudioForSequenceClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForXVector as TFData2VecAudioForXVector
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioModel as TFData2VecAudioModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMaskedLM as TFData2VecTextForMaskedLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMultipleChoice as TFData2VecTextForMultipleChoice

@@ -80,6 +80,17 @@ FAMILIES: dict[str, Family] = {
         },
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "data2vec-audio": Family(
+        "Data2VecAudioConfig",
+        "data2vec_audio",
+        {
+            "AutoModel": "Data2VecAudioModel",
+            "AutoModelForCTC": "Data2VecAudioForCTC",
+            "AutoModelForAudioClassification": "Data2VecAudioForSequenceClassification",
+            "AutoModelForAudioFrameClassification": "Data2VecAudioForAudioFrameClassification",
+            "AutoModelForAudioXVector": "Data2VecAudioForXVector",
+        },
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
@@ -155,6 +166,10 @@ MODEL_AUTO = {
     "AutoModelForImageClassification": "The image classifier",
     "AutoModelForSemanticSegmentation": "The classifier of pixels",
     "AutoModelForZeroShotImageClassification": "The model that compares images with texts",
+    "AutoModelForCTC": "The model that transcribes sound",
+    "AutoModelForAudioClassification": "The classifier of clips",
+    "AutoModelForAudioFrameClassification": "The classifier of every frame of a clip",
+    "AutoModelForAudioXVector": "The model that gives a vector for each voice",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 

@@ -1,6 +1,10 @@
 # Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
 
 from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
+from multimodal.flax.auto import FlaxAutoModelForAudioClassification as FlaxAutoModelForAudioClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioFrameClassification as FlaxAutoModelForAudioFrameClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioXVector as FlaxAutoModelForAudioXVector
+from multimodal.flax.auto import FlaxAutoModelForCTC as FlaxAutoModelForCTC
 from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
 from multimodal.flax.auto import FlaxAutoModelForImageClassification as FlaxAutoModelForImageClassification
 from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
@@ -18,6 +22,11 @@ from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVision
 from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForAudioFrameClassification as FlaxData2VecAudioForAudioFrameClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForCTC as FlaxData2VecAudioForCTC
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForSequenceClassification as FlaxData2VecAudioForSequenceClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForXVector as FlaxData2VecAudioForXVector
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioModel as FlaxData2VecAudioModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMaskedLM as FlaxData2VecTextForMaskedLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMultipleChoice as FlaxData2VecTextForMultipleChoice

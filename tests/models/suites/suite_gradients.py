@@ -7,6 +7,8 @@ import zoo
 from multimodal import specs
 
 STEP = 1e-2
+FINE = {"input_values": 1e-3}
+"""Inputs of which an output bends sooner: a few samples make a frame, which is normalised at once."""
 EMBEDDED = {"inputs_embeds": "input_ids", "decoder_inputs_embeds": "decoder_input_ids"}
 WIDE = {"initializer_range": 0.4}
 """With the published deviation, what an input does would be lost in float32's rounding."""
@@ -44,8 +46,9 @@ def test_the_gradient_of_every_input_of_floats_is_that_of_finite_differences(pub
     for name, gradient in found.items():
         assert gradient is not None, name
         assert np.linalg.norm(gradient) > 0, name
+        step = FINE.get(name, STEP)
         along = rng.normal(size=values[name].shape)
         direction = (gradient / np.linalg.norm(gradient) + along / np.linalg.norm(along)).astype(np.float32)
-        up, down = (answer(values | {name: values[name] + sign * STEP * direction})[0] for sign in (1, -1))
+        up, down = (answer(values | {name: values[name] + sign * step * direction})[0] for sign in (1, -1))
         expected = float((gradient.astype(np.float64) * direction).sum())
-        assert (up - down) / (2 * STEP) == pytest.approx(expected, rel=2e-2), name
+        assert (up - down) / (2 * step) == pytest.approx(expected, rel=2e-2), name

@@ -200,7 +200,7 @@ def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) 
     """What a call needs (images, ids, for text a context), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
-    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
+    wanted = {"pixel_values", "input_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
     if of.add_cross_attention:
         wanted.add("encoder_hidden_states")
     if "labels" in more:
@@ -276,7 +276,7 @@ def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
 ) -> Iterator[BadCall]:
     value = good[argument.name]
-    deep, first = value[None], next(s for s in ("batch", "images", "heads") if s in argument.shape)
+    deep, first = value[None], next((s for s in ("batch", "images", "heads") if s in argument.shape), argument.shape[-1])
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
         (shown(argument.name), "expected shape", first, f"got {deep.shape}"),
