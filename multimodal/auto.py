@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.processors.shown import shown
-from multimodal.registry import PROCESSOR_MODULES, config_class_of, family
+from multimodal.registry import FAMILIES, PROCESSOR_MODULES, PROCESSORS, config_class_of, family, processor_name
 
 
 class AutoConfig:
@@ -56,6 +56,8 @@ class _AutoProcessorBase:
     kind = ""
     file = ""
     keys: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """Kinds of the registry, the first that an architecture has; `kind` alone where none are named."""
 
     def __init__(self) -> None:
         raise ValueError(f"{type(self).__name__}: use {type(self).__name__}.from_pretrained(name_or_path)")
@@ -73,11 +75,11 @@ class _AutoProcessorBase:
         return getattr(module, name).from_pretrained(name_or_path, **kwargs)
 
     @classmethod
-    def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
+    def _named(cls, name_or_path: Any, hub_options: dict[str, Any], file: str | None = None) -> str | None:
         from multimodal import hub
         from multimodal.files import read_json_object
 
-        path = hub.find_file(name_or_path, cls.file, **hub_options)
+        path = hub.find_file(name_or_path, file or cls.file, **hub_options)
         if path is None:
             return None
         values = read_json_object(Path(path))
@@ -89,8 +91,8 @@ class _AutoProcessorBase:
                 return cls._ours(name)
         return None
 
-    @staticmethod
-    def _ours(name: str) -> str:
+    @classmethod
+    def _ours(cls, name: str) -> str:
         """The class that a file's name means."""
         return name.replace("FeatureExtractor", "ImageProcessor")
 
@@ -101,25 +103,24 @@ class _AutoProcessorBase:
 
     @classmethod
     def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any], kwargs: dict[str, Any]) -> str:
-        config = AutoConfig.from_pretrained(name_or_path, **hub_options)
-        row = family(config.model_type)
-        if cls.kind in row.halves:
-            row = family(getattr(config, row.halves[cls.kind]).model_type)
-        name = getattr(row, cls.kind if cls.kind != "tokenizer" else "tokenizers")
-        if isinstance(name, tuple):
-            name = name[0]
-        if name is None:
-            raise ValueError(f"{cls.__name__}: {name_or_path} is a {config.model_type!r}, which has no {cls.kind}")
-        return name
+        model_type = own = _model_type(name_or_path, hub_options)
+        if model_type not in PROCESSORS and cls.kind in family(model_type).halves:
+            config = AutoConfig.from_pretrained(name_or_path, **hub_options)
+            own = getattr(config, family(model_type).halves[cls.kind]).model_type
+        for kind in cls.kinds or (cls.kind,):
+            name = processor_name(own, kind)
+            if name is not None:
+                return name
+        raise ValueError(f"{cls.__name__}: {name_or_path} is a {model_type!r}, which has no {cls.kind}")
 
 
 class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
-    kind, file, keys = "tokenizer", "tokenizer_config.json", ("tokenizer_class",)
+    kind, file, keys, kinds = "tokenizer", "tokenizer_config.json", ("tokenizer_class",), ("tokenizers",)
 
-    @staticmethod
-    def _ours(name: str) -> str:
+    @classmethod
+    def _ours(cls, name: str) -> str:
         """Files name the slow class, or a fast one that has no slow one."""
         return name if name in PROCESSOR_MODULES or not name.endswith("Fast") else name.removesuffix("Fast")
 
@@ -145,19 +146,57 @@ class AutoFeatureExtractor(_AutoProcessorBase):
 
     kind, file = "image_processor", "preprocessor_config.json"
     keys = ("feature_extractor_type", "image_processor_type")
+    kinds = ("feature_extractor", "image_processor")
+
+    @classmethod
+    def _ours(cls, name: str) -> str:
+        """Sound's own class, or the image processor that an older name means."""
+        sound = {row["feature_extractor"] for row in PROCESSORS.values()}
+        return name if name in sound else super()._ours(name)
 
 
 class AutoProcessor(_AutoProcessorBase):
-    """The processor of a checkpoint: the one that its family combines, else its image processor, else its tokenizer."""
+    """The processor of a checkpoint: the one that its files name, or that its family combines, else its image processor,
+    else its tokenizer."""
 
-    kind = "processor"
+    kind, keys = "processor", ("processor_class",)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         from multimodal import hub
 
+        name = cls._combined(name_or_path, hub.split_options(kwargs)[0])
+        if name is not None:
+            module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
+            kwargs.pop("use_fast", None)
+            return getattr(module, name).from_pretrained(name_or_path, **kwargs)
         config = AutoConfig.from_pretrained(name_or_path, **hub.split_options(kwargs)[0])
         row = family(config.model_type)
         if "image_processor" in row.halves or row.image_processor:
             return AutoImageProcessor.from_pretrained(name_or_path, **kwargs)
         return AutoTokenizer.from_pretrained(name_or_path, **kwargs)
+
+    @classmethod
+    def _combined(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
+        """The class of several in one, None where the checkpoint has none of our classes."""
+        ours = {row.get("processor") for row in PROCESSORS.values()} | {row.processor for row in FAMILIES.values()}
+        for file in ("preprocessor_config.json", "tokenizer_config.json"):
+            name = cls._named(name_or_path, hub_options, file)
+            if name is not None and name in ours:
+                return name
+        return processor_name(_model_type(name_or_path, hub_options), "processor")
+
+
+def _model_type(name_or_path: Any, hub_options: dict[str, Any]) -> str:
+    """What a `config.json` says its architecture is. ValueError where it does not, or is of no architecture that we know."""
+    from multimodal.configs.base import PretrainedConfig
+    from multimodal.configs.files import naming_file
+
+    values, _ = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+    with naming_file(name_or_path):
+        if "model_type" not in values:
+            raise ValueError(f"config.json: expected a model_type, got the keys {shown(sorted(values))}")
+        model_type = values["model_type"]
+        if not isinstance(model_type, str) or model_type not in PROCESSORS:
+            family(model_type)
+    return model_type

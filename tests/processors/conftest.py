@@ -8,10 +8,10 @@ import pytest
 import multimodal
 from multimodal.processors.bert import BertTokenizerFast
 from multimodal.processors.roberta import RobertaTokenizerFast
-from multimodal.registry import FAMILIES
+from multimodal.registry import tokenizer_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
-NAMES = dict.fromkeys(name for row in FAMILIES.values() for name in row.tokenizers or ())
+NAMES = dict.fromkeys(name for names in tokenizer_names() for name in names)
 CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
 """Every tokenizer class of the registry, slow and fast."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import multimodal
-from multimodal.registry import FAMILIES
+from multimodal.registry import tokenizer_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
 _spec = importlib.util.spec_from_file_location("everyday", GOLDEN / "everyday.py")
@@ -22,8 +22,8 @@ ANSWERS = json.loads((GOLDEN / "everyday.json").read_text(encoding="utf-8"))
 ANSWERED = [
     (name, cls)
     for name in everyday.CASES
-    for row in FAMILIES.values()
-    for cls in row.tokenizers or ()
+    for names in tokenizer_names()
+    for cls in names
     if cls in ANSWERS[name]
 ]
 
