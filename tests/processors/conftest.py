@@ -26,7 +26,7 @@ def _folder(cls):
 def _make(cls, **options):
     """A tokenizer of the class on its golden vocabulary, by way of its constructor's documented file arguments."""
     folder = _folder(cls)
-    options = {"pad_token": "<pad>"} | options if folder.name == "gpt2" else options
+    options = {"gpt2": {"pad_token": "<pad>"}, "ctc": {"do_lower_case": True}}.get(folder.name, {}) | options
     return cls(**{name: str(folder / file) for name, file in cls.vocab_files_names.items()}, **options)
 
 

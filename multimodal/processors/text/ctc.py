@@ -15,7 +15,7 @@ from multimodal.processors.audio import ctc
 from multimodal.processors.batch import BatchFeature
 from multimodal.processors.shown import shown
 from multimodal.processors.text import byte_level
-from multimodal.processors.text.inputs import read_id_rows, read_ids
+from multimodal.processors.text.inputs import Texts, read_id_rows, read_ids
 from multimodal.processors.text.options import checked_switch
 from multimodal.processors.text.special_tokens import TokenLike, added_token
 from multimodal.processors.text.tokenization import PreTrainedTokenizer
@@ -115,6 +115,16 @@ class Wav2Vec2CTCTokenizer(PreTrainedTokenizer):
     def _vocabulary_texts(self) -> dict[str, str]:
         vocabulary = sorted(self.engine.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
         return {"vocab.json": json.dumps(dict(vocabulary), ensure_ascii=False) + "\n"}
+
+    def _checked(self, texts: Texts) -> Texts:
+        """A word of a list begins with a delimiter, as published."""
+        if not texts.words:
+            return texts
+        firsts, seconds = (
+            rows and [row if row is None else [f" {word}" for word in row] for row in rows]
+            for rows in (texts.firsts, texts.seconds)
+        )
+        return texts._replace(firsts=firsts, seconds=seconds)
 
     @property
     def word_delimiter_token_id(self) -> int | None:
