@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,14 @@ _LOUD_DECIBELS, _HALF_RANGE = 20.0, 40.0
 
 _LARGEST = 2**20
 _LARGEST_FILTERS = 2**25
+
+
+class _Video(NamedTuple):
+    """Processed frames, the patches of each, and whether values were neither in 0..255 nor in 0..1."""
+
+    frames: list[np.ndarray]
+    patches: int
+    outside: bool
 
 
 class TvltImageProcessor(ImageProcessor):
@@ -76,6 +84,7 @@ class TvltImageProcessor(ImageProcessor):
         self.size = checked_shortest(224 if size is None else size)
 
     def __call__(self, videos: Any, **kwargs: Any) -> BatchFeature:
+        """The same as `preprocess`."""
         return self.preprocess(videos, **kwargs)
 
     def preprocess(
@@ -116,55 +125,55 @@ class TvltImageProcessor(ImageProcessor):
             raise ValueError(f"is_mixed: expected True or False, got {shown(is_mixed)}")
         wanted = None if data_format == "none" else data_format
         made = [used._video(place, video, wanted, input_data_format) for place, video in _videos(videos)]
-        most = max(len(video) for video in made)
-        masks = [used._mask(video, most, wanted) for video in made]
-        filled = [video + [np.zeros_like(video[0])] * (most - len(video)) for video in made]
+        if any(video.outside for video in made) and used.do_rescale:
+            warnings.warn(
+                "videos: values are neither in 0..255 nor in 0..1; they are not rescaled. Pass do_rescale=False to say so.",
+                stacklevel=3,
+            )
+        most = max(len(video.frames) for video in made)
+        filled = [video.frames + [np.zeros_like(video.frames[0])] * (most - len(video.frames)) for video in made]
+        # 1 for the patches of the frames that are there.
+        masks = [(np.arange(most * v.patches) < len(v.frames) * v.patches).astype(np.float32) for v in made]
         end = "_mixed" if is_mixed else ""
-        return BatchFeature({f"pixel_values{end}": filled, f"pixel_mask{end}": masks}, None).convert_to_tensors(
-            return_tensors
-        )
+        return BatchFeature({f"pixel_values{end}": filled, f"pixel_mask{end}": masks}, return_tensors)
 
-    def _video(self, place: str, video: Any, data_format: str | None, input_data_format: str | None) -> list[np.ndarray]:
-        """The frames of one video, processed."""
+    def _video(self, place: str, video: Any, data_format: str | None, input_data_format: str | None) -> _Video:
+        """One video, processed."""
         if len(video) > self.num_frames:
             raise ValueError(f"{place}: expected at most num_frames={self.num_frames} frames, got {len(video)}")
-        frames = []
+        frames, sizes, outside = [], [], False
         for i, frame in enumerate(video):
             picture = ops.read_image(frame, input_data_format, place=f"{place}[{i}]")
-            frames.append(ops.to_data_format(self._frame(picture.values, place), data_format or picture.data_format))
-        shapes = {frame.shape for frame in frames}
-        if len(shapes) > 1:
+            values = picture.values
+            beyond = values.dtype.kind == "f" and bool(values.min() < 0 or values.max() > 255)
+            image, outside = self._frame(values, beyond), outside or beyond
+            sizes.append(image.shape[:2])
+            frames.append(ops.to_data_format(image, data_format or picture.data_format))
+        if len({frame.shape for frame in frames}) > 1:
             raise ValueError(
-                f"{place}: expected frames of one size (do_center_crop=True makes them so), got {shown(sorted(shapes))}"
+                f"{place}: expected frames of one size and kind (do_center_crop=True makes one size), got "
+                f"{shown([frame.shape for frame in frames])}"
             )
-        return frames
+        patches = (sizes[0][0] // self.patch_size[0]) * (sizes[0][1] // self.patch_size[1])
+        return _Video(frames, patches, outside)
 
-    def _frame(self, image: np.ndarray, place: str) -> np.ndarray:
-        """One picture (height, width, channels) through the steps that are switched on."""
-        given = _is_given(image)
-        if given and self.do_rescale:
-            warnings.warn(
-                f"{place}: values in {image.min():.3g}..{image.max():.3g} are neither in 0..255 nor in 0..1; processed as they "
-                "are, without rescaling",
-                stacklevel=5,
-            )
-        if self.do_rescale and not given:
+    def _frame(self, image: np.ndarray, outside: bool) -> np.ndarray:
+        """One picture (height, width, channels) through the steps that are switched on; `outside` of 0..255 it is neither
+        rescaled nor brought to 8 bits."""
+        fractions = image.dtype.kind == "f" and not bool((image == np.floor(image)).all())
+        rescaled = self.do_rescale and not outside
+        if rescaled:
             ops.warn_if_scaled(image)
         if self.do_resize:
+            # Pillow resizes 8 bits, into which whole numbers of 0..255 and, as published, fractions of 0..1 are brought.
+            in_floats = outside or (fractions and image.max() > 1)
             sides = _sides(image.shape, self.size["shortest_edge"])
-            image = (_resize_floats if given else ops.resize)(image, **sides, resample=self.resample)
+            image = (_resize_floats if in_floats else ops.resize)(image, **sides, resample=self.resample)
         if self.do_center_crop:
             image = ops.center_crop(image, **self.crop_size)
-        if self.do_rescale and not given:
+        if rescaled:
             image = ops.rescale(image, self.rescale_factor)
         return ops.normalize(image, self.image_mean, self.image_std) if self.do_normalize else image
-
-    def _mask(self, video: list[np.ndarray], most: int, data_format: str | None) -> np.ndarray:
-        """1 for the patches of the frames that are there, 0 for those up to `most`, float32."""
-        shape = video[0].shape
-        height, width = shape[:2] if data_format == ops.LAST or (data_format is None and shape[0] > 4) else shape[1:]
-        patches = (height // self.patch_size[0]) * (width // self.patch_size[1])
-        return (np.arange(most * patches) < len(video) * patches).astype(np.float32)
 
 
 _CALL_ARGUMENTS = ("videos", "is_mixed", "return_tensors", "data_format", "input_data_format")
@@ -191,14 +200,6 @@ def _videos(videos: Any) -> list[tuple[str, Any]]:
     return listed
 
 
-def _is_given(image: np.ndarray) -> bool:
-    """Whether values are neither whole numbers of 0..255 nor fractions of 0..1."""
-    if image.dtype.kind != "f":
-        return False
-    low, high = image.min(), image.max()
-    return not (low >= 0 and (high <= 1 or (high <= 255 and bool((image == np.floor(image)).all()))))
-
-
 def _sides(shape: tuple[int, ...], shortest: int) -> dict[str, int]:
     """The height and width with that shorter side, the longer one rounded down."""
     height, width = shape[:2]
@@ -214,9 +215,8 @@ def _resize_floats(image: np.ndarray, height: int, width: int, resample: int) ->
 
 def checked_shortest(size: Any) -> dict[str, int]:
     """`{"shortest_edge": s}` from that or from one number; else ValueError."""
-    given = size.get("shortest_edge") if isinstance(size, dict) and set(size) == {"shortest_edge"} else size
-    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
-    if not whole or not 1 <= given <= ops.MAX_SIDE:
+    given = size["shortest_edge"] if isinstance(size, dict) and set(size) == {"shortest_edge"} else size
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 1 <= given <= ops.MAX_SIDE:
         raise ValueError(
             f'size: expected {{"shortest_edge": ...}} or one number in 1..{ops.MAX_SIDE}, got {shown(size)}'
         )

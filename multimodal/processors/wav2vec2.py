@@ -121,7 +121,9 @@ class Wav2Vec2FeatureExtractor(AudioFeatureExtractor):
             masks = rows_of("attention_mask", fields["attention_mask"], np.int32)
         if [len(mask) for mask in masks] != [len(clip) for clip in clips]:
             wanted, got = ([len(row) for row in rows] for rows in (clips, masks))
-            raise ValueError(f"attention_mask: expected rows as long as input_values, {shown(wanted)}, got {shown(got)}")
+            raise ValueError(
+                f"attention_mask: expected rows as long as input_values, {shown(wanted)}, got {shown(got)}"
+            )
         masked = self.return_attention_mask or "attention_mask" in fields
         masked = masked if return_attention_mask is None else return_attention_mask
         values, masks = pad_clips(clips, masks, lengths, self.padding_side, self.padding_value)
@@ -135,7 +137,13 @@ _EXTRACTOR_ARGUMENTS = (
     *("raw_speech", "padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask"),
     *("return_tensors", "sampling_rate", "resample", "to_mono"),
 )
-_TOKENIZER_ONLY = ("add_special_tokens", "return_length", "return_special_tokens_mask", "return_offsets_mapping", "stride")
+_TOKENIZER_ONLY = (
+    "add_special_tokens",
+    "return_length",
+    "return_special_tokens_mask",
+    "return_offsets_mapping",
+    "stride",
+)
 _SHARED = ("padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask", "return_tensors")
 
 

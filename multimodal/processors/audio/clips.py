@@ -26,6 +26,9 @@ _SCALED = {"int8": (0, 2.0**7), "int16": (0, 2.0**15), "int32": (0, 2.0**31), "u
 # Full scale of the narrowest PCM: floats beyond it are integers that somebody forgot to scale.
 _UNSCALED = 128
 
+# What float32 cannot hold becomes infinite in it. As Python's float: NumPy's would round what it is compared with.
+_LARGEST = float(np.finfo(np.float32).max)
+
 # As many channels as an array may have that is taken for one clip in several of them, the samples first.
 _CHANNELS = 8
 
@@ -62,7 +65,11 @@ def read_clips(
     for place, item in listed:
         if isinstance(item, str | os.PathLike):
             samples, own = read_file(item, place)
-            clip, rate, of = _mono(samples, to_mono, f"{place}: {str(item)[:300]}", 1), own, f"{place}: {str(item)[:300]}"
+            clip, rate, of = (
+                _mono(samples, to_mono, f"{place}: {str(item)[:300]}", 1),
+                own,
+                f"{place}: {str(item)[:300]}",
+            )
             if given is not None and given != own and not resampled:
                 raise ValueError(f"{of}: expected sampling_rate={given} to be the file's own, got {own} Hz there")
         else:
@@ -99,7 +106,9 @@ def _listed(raw_speech: Any, to_mono: bool, name: str) -> tuple[list[tuple[str, 
             )
         raw_speech = list(array)
     if not isinstance(raw_speech, list | tuple):
-        raise ValueError(f"{name}: expected an array, a list of floats, a path, or a list of those, got {shown(raw_speech)}")
+        raise ValueError(
+            f"{name}: expected an array, a list of floats, a path, or a list of those, got {shown(raw_speech)}"
+        )
     if not len(raw_speech):
         raise ValueError(f"{name}: expected at least one clip of at least one sample, got nothing")
     if _is_number(raw_speech[0]):
@@ -143,10 +152,14 @@ def _as_float(array: np.ndarray, place: str) -> np.ndarray:
             "knows; divide by it"
         )
     if array.dtype.kind != "f":
-        raise ValueError(f"{place}: expected floats, got {array.dtype if array.dtype != object else shown(array[0])}")
+        odd = (
+            next((x for x in array.flat if not isinstance(x, Number)), array.dtype)
+            if array.dtype == object
+            else array.dtype
+        )
+        raise ValueError(f"{place}: expected floats, got {shown(odd) if array.dtype == object else odd}")
     peak = float(np.abs(array).max())
-    # What float32 cannot hold becomes infinite in it.
-    if not peak <= np.finfo(np.float32).max:
+    if not peak <= _LARGEST:
         raise ValueError(f"{place}: expected finite samples, got nan or infinity")
     if peak > _UNSCALED:
         warnings.warn(

@@ -29,7 +29,7 @@ class AudioFeatureExtractor(PretrainedProcessor):
         self.feature_size = checked_integer("feature_size", feature_size, _MOST_FEATURES)
         self.sampling_rate = checked_rate("sampling_rate", sampling_rate)
         number = isinstance(padding_value, int | float | np.number) and not isinstance(padding_value, bool)
-        if not number or not abs(padding_value) <= np.finfo(np.float32).max:
+        if not number or not abs(padding_value) <= float(np.finfo(np.float32).max):
             raise ValueError(f"padding_value: expected a finite number, got {shown(padding_value)}")
         self.padding_value = float(padding_value)
 
