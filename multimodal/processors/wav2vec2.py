@@ -190,6 +190,7 @@ class Wav2Vec2Processor(Combined):
         `input_ids`); with both, the padded ids are `labels` beside the features. Errors: ValueError."""
         if input_features is None and labels is None:
             raise ValueError("input_features: expected input_features or labels, got neither")
+        reject_unknown("pad", kwargs, _SHARED)
         ids = None
         if labels is not None:
             ids = self.tokenizer.pad(labels, **{k: v for k, v in kwargs.items() if k != "truncation"})

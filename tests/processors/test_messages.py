@@ -105,6 +105,33 @@ def test_an_image_processor_s_messages_are_short(cls, method):
             _held(made, {}, name, LONG[value])
 
 
+SOUND_CALLS = {
+    "Wav2Vec2FeatureExtractor.__call__": {"raw_speech": np.zeros(600, np.float32), "sampling_rate": 16000},
+    "Wav2Vec2FeatureExtractor.pad": {"processed_features": {"input_values": [[0.5], [0.5, 1.0]]}},
+    "TvltFeatureExtractor.__call__": {"raw_speech": np.zeros(600, np.float32), "sampling_rate": 44100},
+    "TvltImageProcessor.preprocess": {"videos": np.zeros((2, 4, 5, 3), np.uint8), "size": 8, "crop_size": 8},
+}
+
+
+@pytest.mark.parametrize("value", LONG)
+@pytest.mark.parametrize("name", SOUND_CALLS)
+def test_messages_about_sound_and_videos_are_short(name, value):
+    cls, _, method = name.partition(".")
+    made = getattr(multimodal, cls)
+    call = getattr(made(), method)
+    refused = 0
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for argument in inspect.signature(call).parameters:
+            refused += _held(call, SOUND_CALLS[name], argument, LONG[value])
+        for argument in made.arguments():
+            refused += _held(made, {}, argument, LONG[value])
+        if method != "pad":
+            refused += _held(call, SOUND_CALLS[name], "unknown" * 1_000, 1)
+    assert refused > 3
+    assert all(len(str(warning.message)) < 700 for warning in told)
+
+
 def test_values_are_shown_by_what_tells_them_apart():
     assert shown("left") == "'left'"
     assert shown(np.zeros((2, 3), np.uint8)) == "<array of shape (2, 3), uint8>"
