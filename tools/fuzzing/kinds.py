@@ -219,7 +219,21 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        made = ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "wav", "flac", "ogg", "tvlt")
+        made = (
+            "zip",
+            "legacy",
+            "code",
+            "old-code",
+            "chunked",
+            "png",
+            "jpeg",
+            "vit",
+            "deit",
+            "wav",
+            "flac",
+            "ogg",
+            "tvlt",
+        )
         for name in made:
             (good / name).mkdir()
         _write_torch(good)

@@ -64,14 +64,10 @@ def read_clips(
     clips, told = [], False
     for place, item in listed:
         if isinstance(item, str | os.PathLike):
-            samples, own = read_file(item, place)
-            clip, rate, of = (
-                _mono(samples, to_mono, f"{place}: {str(item)[:300]}", 1),
-                own,
-                f"{place}: {str(item)[:300]}",
-            )
-            if given is not None and given != own and not resampled:
-                raise ValueError(f"{of}: expected sampling_rate={given} to be the file's own, got {own} Hz there")
+            of = f"{place}: {str(item)[:300]}"
+            clip, rate = read_recording(item, to_mono, place)
+            if given is not None and given != rate and not resampled:
+                raise ValueError(f"{of}: expected sampling_rate={given} to be the file's own, got {rate} Hz there")
         else:
             clip, rate, of = _from_array(item, to_mono, place), given, place
         if rate is None and not told:
@@ -83,6 +79,12 @@ def read_clips(
             )
         clips.append(_at_rate(clip, rate or wanted_rate, wanted_rate, resampled, of))
     return Clips(clips, batched)
+
+
+def read_recording(path: str | os.PathLike, to_mono: bool = False, place: str = "raw_speech") -> tuple[np.ndarray, int]:
+    """(clip (samples,), its sampling rate) of a file; the mean of its channels where that is asked for. Errors: ValueError."""
+    recording = read_file(path, place)
+    return _mono(recording.samples, to_mono, f"{place}: {str(path)[:300]}", 1), recording.sampling_rate
 
 
 def _at_rate(clip: np.ndarray, rate: int, wanted: int, resampled: bool, place: str) -> np.ndarray:
