@@ -18,6 +18,7 @@ from multimodal.processors.combined import Combined
 from multimodal.processors.image import operations as ops
 from multimodal.processors.image.processor import ImageProcessor
 from multimodal.processors.shown import shown
+from multimodal.processors.text.options import checked_switch
 from multimodal.suggestions import reject_unknown
 
 # The filters reach half of 44,100 Hz, whatever the sampling rate, as published.
@@ -121,8 +122,7 @@ class TvltImageProcessor(ImageProcessor):
         given = {k: v for k, v in locals().items() if k in self.arguments() and v is not None}
         used = type(self)(**{name: getattr(self, name) for name in self.arguments()} | given)
         ops.checked_format("data_format", data_format, (ops.FIRST, ops.LAST, "none", None))
-        if not isinstance(is_mixed, bool):
-            raise ValueError(f"is_mixed: expected True or False, got {shown(is_mixed)}")
+        checked_switch("is_mixed", is_mixed)
         wanted = None if data_format == "none" else data_format
         made = [used._video(place, video, wanted, input_data_format) for place, video in _videos(videos)]
         if any(video.outside for video in made) and used.do_rescale:
@@ -297,7 +297,9 @@ class TvltFeatureExtractor(AudioFeatureExtractor):
         one hop long at least.
         """
         reject_unknown(type(self).__name__, kwargs, _EXTRACTOR_ARGUMENTS)
-        clips, _ = self._clips(raw_speech, sampling_rate, resample, to_mono)
+        for name, value in (("return_attention_mask", return_attention_mask), ("mask_audio", mask_audio)):
+            checked_switch(name, value)
+        clips = self._clips(raw_speech, sampling_rate, resample, to_mono)
         features = [self._features(clip, f"raw_speech[{i}]") for i, clip in enumerate(clips)]
         time, across = self.patch_size[0], self.feature_size // self.patch_size[1]
         patches = [-(-len(feature) // time) for feature in features]

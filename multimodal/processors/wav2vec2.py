@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ class Wav2Vec2FeatureExtractor(AudioFeatureExtractor):
         lengths = resolve_lengths(padding, max_length, truncation, pad_to_multiple_of)
         checked_switch("return_attention_mask", return_attention_mask)
         masked = self.return_attention_mask if return_attention_mask is None else return_attention_mask
-        clips, _ = self._clips(raw_speech, sampling_rate, resample, to_mono)
+        clips = self._clips(raw_speech, sampling_rate, resample, to_mono)
         masks = [np.ones(len(clip), np.int32) for clip in clips]
         values, masks = pad_clips(clips, masks, lengths, self.padding_side, self.padding_value)
         if self.do_normalize:
@@ -137,12 +138,10 @@ _EXTRACTOR_ARGUMENTS = (
     *("raw_speech", "padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask"),
     *("return_tensors", "sampling_rate", "resample", "to_mono"),
 )
-_TOKENIZER_ONLY = (
-    "add_special_tokens",
-    "return_length",
-    "return_special_tokens_mask",
-    "return_offsets_mapping",
-    "stride",
+_TOKENIZER_ARGUMENTS = tuple(
+    name
+    for name in inspect.signature(Wav2Vec2CTCTokenizer.__call__).parameters
+    if name not in ("self", "text", "kwargs")
 )
 _SHARED = ("padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask", "return_tensors")
 
@@ -173,10 +172,10 @@ class Wav2Vec2Processor(Combined):
             audio, text = None, audio
         if audio is None and text is None:
             raise ValueError("audio: expected audio or text, got neither")
-        accepted = (*_EXTRACTOR_ARGUMENTS[1:], *_TOKENIZER_ONLY)
+        accepted = (*_EXTRACTOR_ARGUMENTS[1:], *_TOKENIZER_ARGUMENTS)
         reject_unknown(type(self).__name__, kwargs, accepted)
         for_audio = {k: v for k, v in kwargs.items() if k in _EXTRACTOR_ARGUMENTS}
-        for_text = {k: v for k, v in kwargs.items() if k in _SHARED or k in _TOKENIZER_ONLY}
+        for_text = {k: v for k, v in kwargs.items() if k in _TOKENIZER_ARGUMENTS}
         ids = None if text is None else self.tokenizer(text, **for_text)
         if audio is None:
             return ids

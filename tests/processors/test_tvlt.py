@@ -258,6 +258,8 @@ def test_a_mask_can_be_left_out_and_other_rates_are_settings():
     made = TvltFeatureExtractor(sampling_rate=16000)
     assert made.hop_length == 186
     assert list(made(CLIP, sampling_rate=16000, return_attention_mask=False)) == ["audio_values"]
+    with pytest.raises(ValueError, match="return_attention_mask: expected True or False, got 'no'"):
+        made(CLIP, sampling_rate=16000, return_attention_mask="no")
     frames = len(CLIP) // 186
     assert (made(CLIP, sampling_rate=16000).audio_values[0, 0, :frames, -3:] == -1).all()  # above half of the rate
 

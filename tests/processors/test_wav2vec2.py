@@ -201,6 +201,7 @@ def test_audio_and_text_in_one_call_and_in_one_batch():
     assert both.labels.tolist() == [[11, 5, 15, 15, 8], [7, 4, 24, 4, 19]]
     texts = processor(text="HELLO")
     assert texts.input_ids == [11, 5, 15, 15, 8]
+    assert processor(text=["HI", "A"], return_length=True, padding=True).length == [2, 2]
     alone = processor(WAVE, sampling_rate=44100, resample=True)
     np.testing.assert_array_equal(
         alone.input_values[0], processor.feature_extractor(WAVE, sampling_rate=44100, resample=True).input_values[0]

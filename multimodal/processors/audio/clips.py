@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from numbers import Number
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -33,13 +33,6 @@ _LARGEST = float(np.finfo(np.float32).max)
 _CHANNELS = 8
 
 
-class Clips(NamedTuple):
-    """Mono clips (samples,), float32, and whether the argument was a batch."""
-
-    clips: list[np.ndarray]
-    batched: bool
-
-
 def read_clips(
     raw_speech: Any,
     sampling_rate: int | None,
@@ -48,8 +41,8 @@ def read_clips(
     resampled: bool = False,
     to_mono: bool = False,
     name: str = "raw_speech",
-) -> Clips:
-    """One clip or a batch of them at `wanted_rate`.
+) -> list[np.ndarray]:
+    """One clip or a batch of them, each mono (samples,), float32, at `wanted_rate`.
 
     A clip is an array (samples,), a list of floats, or the path of a file, which carries its own rate; a batch is a list of
     clips, or an array (clips, samples). `sampling_rate` is that of arrays; left out, `wanted_rate` is assumed with a
@@ -60,9 +53,8 @@ def read_clips(
     infinity, integers that are no PCM, a file that cannot be read.
     """
     given = None if sampling_rate is None else checked_rate("sampling_rate", sampling_rate)
-    listed, batched = _listed(raw_speech, to_mono, name)
     clips, told = [], False
-    for place, item in listed:
+    for place, item in _listed(raw_speech, to_mono, name):
         if isinstance(item, str | os.PathLike):
             of = f"{place}: {str(item)[:300]}"
             clip, rate = read_recording(item, to_mono, place)
@@ -78,7 +70,7 @@ def read_clips(
                 stacklevel=4,
             )
         clips.append(_at_rate(clip, rate or wanted_rate, wanted_rate, resampled, of))
-    return Clips(clips, batched)
+    return clips
 
 
 def read_recording(path: str | os.PathLike, to_mono: bool = False, place: str = "raw_speech") -> tuple[np.ndarray, int]:
@@ -93,14 +85,14 @@ def _at_rate(clip: np.ndarray, rate: int, wanted: int, resampled: bool, place: s
     return resample(clip, rate, wanted, place)
 
 
-def _listed(raw_speech: Any, to_mono: bool, name: str) -> tuple[list[tuple[str, Any]], bool]:
-    """Every clip with the place it has in the argument, and whether that is a batch."""
+def _listed(raw_speech: Any, to_mono: bool, name: str) -> list[tuple[str, Any]]:
+    """Every clip with the place it has in the argument."""
     if isinstance(raw_speech, str | os.PathLike):
-        return [(name, raw_speech)], False
+        return [(name, raw_speech)]
     if is_array(raw_speech):
         array = to_numpy(raw_speech)
         if array.ndim < 2 or (to_mono and array.ndim == 2):
-            return [(name, array)], False
+            return [(name, array)]
         if not to_mono and array.ndim == 2 and array.shape[1] <= _CHANNELS and array.shape[1] < array.shape[0]:
             raise ValueError(
                 f"{name}: expected mono, one clip (samples,) or a batch (clips, samples), got shape {array.shape}, which "
@@ -114,8 +106,8 @@ def _listed(raw_speech: Any, to_mono: bool, name: str) -> tuple[list[tuple[str, 
     if not len(raw_speech):
         raise ValueError(f"{name}: expected at least one clip of at least one sample, got nothing")
     if _is_number(raw_speech[0]):
-        return [(name, raw_speech)], False
-    return [(f"{name}[{i}]", clip) for i, clip in enumerate(raw_speech)], True
+        return [(name, raw_speech)]
+    return [(f"{name}[{i}]", clip) for i, clip in enumerate(raw_speech)]
 
 
 def _is_number(value: Any) -> bool:

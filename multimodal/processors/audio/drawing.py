@@ -99,8 +99,12 @@ def _draw_axes(picture: Image.Image, seconds: float, highest: float) -> None:
         pen.line((x, TOP + HEIGHT, x, TOP + HEIGHT + 5), fill=_INK)
         pen.text((x, TOP + HEIGHT + 8), f"{tick:g}", fill=_INK, font=font, anchor="ma")
     pen.text((LEFT + WIDTH / 2, TOP + HEIGHT + 26), "seconds", fill=_INK, font=font, anchor="ma")
+    free = float(picture.height)
     for hertz in (0, *(h for h in _HERTZ if h <= highest)):
         y = TOP + height_of(hertz, highest)
+        if y > free:  # too near the one below
+            continue
+        free = y - 14
         pen.line((LEFT - 5, y, LEFT - 1, y), fill=_INK)
         pen.text((LEFT - 8, y), f"{hertz:,}", fill=_INK, font=font, anchor="rm")
     pen.text((8, TOP - 4), "Hz", fill=_INK, font=font, anchor="lm")

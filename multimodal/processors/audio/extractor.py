@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from multimodal.processors.audio.clips import Clips, read_clips
+from multimodal.processors.audio.clips import read_clips
 from multimodal.processors.audio.resampling import checked_rate
 from multimodal.processors.base import PretrainedProcessor
 from multimodal.processors.shown import shown
@@ -33,7 +33,7 @@ class AudioFeatureExtractor(PretrainedProcessor):
             raise ValueError(f"padding_value: expected a finite number, got {shown(padding_value)}")
         self.padding_value = float(padding_value)
 
-    def _clips(self, raw_speech: Any, sampling_rate: int | None, resample: bool, to_mono: bool) -> Clips:
+    def _clips(self, raw_speech: Any, sampling_rate: int | None, resample: bool, to_mono: bool) -> list[np.ndarray]:
         """The clips of a call, at this extractor's rate. Errors: ValueError."""
         checked_switch("resample", resample)
         checked_switch("to_mono", to_mono)
