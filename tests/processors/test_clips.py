@@ -263,6 +263,25 @@ def test_a_file_that_was_cut_off_is_named(sound, share):
     assert sound.name in str(told.value)
 
 
+def test_an_ogg_that_was_cut_off_between_two_pages_is_named(tmp_path):
+    path = tmp_path / "clip.ogg"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=80_000), RATE, subtype="VORBIS")
+    content = path.read_bytes()
+    assert content.count(b"OggS") > 4
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    with pytest.raises(ValueError, match=r"clip\.ogg, got a file that was cut off \(its last page is not the end"):
+        read(path)
+
+
+def test_fewer_samples_than_a_file_speaks_of_are_a_file_that_was_cut_off(tmp_path, monkeypatch):
+    """Other releases of the library behind soundfile give what there is of a flac and say nothing."""
+    path = tmp_path / "clip.flac"
+    soundfile.write(path, CLIP, RATE)
+    monkeypatch.setattr(soundfile.SoundFile, "frames", RATE + 1)
+    with pytest.raises(ValueError, match=r"clip\.flac, got a file that was cut off \(16000 of 16001 samples\)"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -327,7 +346,7 @@ def test_a_header_that_lies_about_the_length_takes_no_memory(tmp_path, monkeypat
     content = bytearray(path.read_bytes())
     content[21:26] = bytes([content[21] | 0x0F, 255, 255, 255, 255])  # 36 bits: the number of samples
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"clip\.flac, got"):
+    with pytest.raises(ValueError, match=r"clip\.flac, got a file that is damaged or was cut off"):
         read(path, to_mono=True)
     soundfile.write(path, np.zeros((50_000, 2), np.float32), RATE)
     monkeypatch.setattr(files, "MAX_SAMPLES", 99_999)

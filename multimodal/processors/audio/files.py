@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -82,14 +83,9 @@ def _read(soundfile: Any, file: BinaryIO) -> Recording:
         if sound.format not in FORMATS:
             raise ValueError(f"the format {sound.format}")
         rate, told = checked_rate("sampling rate", sound.samplerate), sound.frames
-        blocks, frames = [], 0
-        # By blocks, so that a header that lies about the length takes no memory.
-        while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
-            blocks.append(block)
-            frames += len(block)
-            if frames * sound.channels > MAX_SAMPLES:
-                raise ValueError(f"more than {MAX_SAMPLES} samples")
+        blocks = list(_blocks(soundfile, sound))
         kind = FORMATS[sound.format]
+    frames = sum(map(len, blocks))
     if not frames:
         raise ValueError("no samples")
     if frames < told:
@@ -99,6 +95,19 @@ def _read(soundfile: Any, file: BinaryIO) -> Recording:
     elif kind == "ogg":
         _check_ogg(file, size)
     return Recording(np.concatenate(blocks), rate)
+
+
+def _blocks(soundfile: Any, sound: Any) -> Iterator[np.ndarray]:
+    """The samples some at a time, so that a header that lies about the length takes no memory. Errors: ValueError."""
+    samples = 0
+    try:
+        while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
+            samples += block.size
+            if samples > MAX_SAMPLES:
+                raise ValueError(f"more than {MAX_SAMPLES} samples")
+            yield block
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"a file that is damaged or was cut off ({_told(soundfile, error)})") from error
 
 
 def _check_wav(file: BinaryIO, size: int) -> None:
