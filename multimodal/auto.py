@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.processors.shown import shown
-from multimodal.registry import FAMILIES, PROCESSOR_MODULES, PROCESSORS, config_class_of, family, processor_name
+from multimodal.registry import PROCESSOR_MODULES, PROCESSORS, config_class_of, family, processor_name
 
 
 class AutoConfig:
@@ -54,8 +54,10 @@ class _AutoProcessorBase:
     """Finds a processor's class: by the name its own file gives, else by the checkpoint's model_type."""
 
     kind = ""
-    file = ""
+    files: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    """Of the names of the classes that it makes."""
     kinds: tuple[str, ...] = ()
     """Kinds of the registry, the first that an architecture has; `kind` alone where none are named."""
 
@@ -70,29 +72,27 @@ class _AutoProcessorBase:
         hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
         name = cls._variant(name, kwargs.get("use_fast", True))
-        module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
         kwargs.pop("use_fast", None)
-        return getattr(module, name).from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
 
     @classmethod
-    def _named(cls, name_or_path: Any, hub_options: dict[str, Any], file: str | None = None) -> str | None:
+    def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
         from multimodal import hub
         from multimodal.files import read_json_object
 
-        path = hub.find_file(name_or_path, file or cls.file, **hub_options)
-        if path is None:
-            return None
-        values = read_json_object(Path(path))
-        for key in cls.keys:
-            name = values.get(key)
-            if not isinstance(name, str | None):
-                raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
-            if name and cls._ours(name) in PROCESSOR_MODULES:
-                return cls._ours(name)
+        for file in cls.files:
+            path = hub.find_file(name_or_path, file, **hub_options)
+            values = {} if path is None else read_json_object(Path(path))
+            for key in cls.keys:
+                name = values.get(key)
+                if not isinstance(name, str | None):
+                    raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
+                if name and name.endswith(cls.endings) and cls._ours(name) in PROCESSOR_MODULES:
+                    return cls._ours(name)
         return None
 
-    @classmethod
-    def _ours(cls, name: str) -> str:
+    @staticmethod
+    def _ours(name: str) -> str:
         """The class that a file's name means."""
         return name.replace("FeatureExtractor", "ImageProcessor")
 
@@ -117,10 +117,11 @@ class _AutoProcessorBase:
 class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
-    kind, file, keys, kinds = "tokenizer", "tokenizer_config.json", ("tokenizer_class",), ("tokenizers",)
+    kind, files, keys = "tokenizer", ("tokenizer_config.json",), ("tokenizer_class",)
+    endings, kinds = ("Tokenizer", "TokenizerFast"), ("tokenizers",)
 
-    @classmethod
-    def _ours(cls, name: str) -> str:
+    @staticmethod
+    def _ours(name: str) -> str:
         """Files name the slow class, or a fast one that has no slow one."""
         return name if name in PROCESSOR_MODULES or not name.endswith("Fast") else name.removesuffix("Fast")
 
@@ -137,58 +138,53 @@ class AutoTokenizer(_AutoProcessorBase):
 class AutoImageProcessor(_AutoProcessorBase):
     """The image processor of a checkpoint."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("image_processor_type", "feature_extractor_type")
 
 
 class AutoFeatureExtractor(_AutoProcessorBase):
     """The feature extractor of a checkpoint: its audio one, or its image processor under the older name."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("feature_extractor_type", "image_processor_type")
     kinds = ("feature_extractor", "image_processor")
 
-    @classmethod
-    def _ours(cls, name: str) -> str:
+    @staticmethod
+    def _ours(name: str) -> str:
         """Sound's own class, or the image processor that an older name means."""
         sound = {row["feature_extractor"] for row in PROCESSORS.values()}
-        return name if name in sound else super()._ours(name)
+        return name if name in sound else _AutoProcessorBase._ours(name)
 
 
 class AutoProcessor(_AutoProcessorBase):
-    """The processor of a checkpoint: the one that its files name, or that its family combines, else its image processor,
-    else its tokenizer."""
+    """The processor of a checkpoint: the one that its files name or its family combines, else its image processor, else
+    its tokenizer."""
 
-    kind, keys = "processor", ("processor_class",)
+    kind, keys, endings = "processor", ("processor_class",), ("Processor",)
+    files = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         from multimodal import hub
 
-        name = cls._combined(name_or_path, hub.split_options(kwargs)[0])
-        if name is not None:
-            module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
-            kwargs.pop("use_fast", None)
-            return getattr(module, name).from_pretrained(name_or_path, **kwargs)
-        config = AutoConfig.from_pretrained(name_or_path, **hub.split_options(kwargs)[0])
-        row = family(config.model_type)
-        if "image_processor" in row.halves or row.image_processor:
-            return AutoImageProcessor.from_pretrained(name_or_path, **kwargs)
-        return AutoTokenizer.from_pretrained(name_or_path, **kwargs)
+        hub_options, _ = hub.split_options(kwargs)
+        name = cls._named(name_or_path, hub_options)
+        if name is None:
+            model_type = _model_type(name_or_path, hub_options)
+            name = processor_name(model_type, "processor")
+            if name is None:
+                row = family(AutoConfig.from_pretrained(name_or_path, **hub_options).model_type)
+                auto = AutoImageProcessor if "image_processor" in row.halves or row.image_processor else AutoTokenizer
+                return auto.from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
 
-    @classmethod
-    def _combined(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
-        """The class of several in one, None where the checkpoint has none of our classes."""
-        ours = {row.get("processor") for row in PROCESSORS.values()} | {row.processor for row in FAMILIES.values()}
-        for file in ("preprocessor_config.json", "tokenizer_config.json"):
-            name = cls._named(name_or_path, hub_options, file)
-            if name is not None and name in ours:
-                return name
-        return processor_name(_model_type(name_or_path, hub_options), "processor")
+
+def _processor_class(name: str) -> Any:
+    return getattr(importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}"), name)
 
 
 def _model_type(name_or_path: Any, hub_options: dict[str, Any]) -> str:
-    """What a `config.json` says its architecture is. ValueError where it does not, or is of no architecture that we know."""
+    """What a `config.json` says its architecture is. ValueError where it says none, or one that we do not know."""
     from multimodal.configs.base import PretrainedConfig
     from multimodal.configs.files import naming_file
 

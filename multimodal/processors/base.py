@@ -16,6 +16,8 @@ from multimodal.processors.shown import shown
 from multimodal.publishing import Publishable
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
+CLASS_KEY = "processor_class"
+"""The key, in the files of its parts, that holds the class of a processor that combines them."""
 
 
 class PretrainedProcessor(Publishable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 from pathlib import Path
@@ -9,13 +10,10 @@ from typing import Any, ClassVar, Self
 
 from multimodal import hub
 from multimodal.files import write_text
-from multimodal.processors.base import PREPROCESSOR_NAME, PretrainedProcessor
+from multimodal.processors.base import CLASS_KEY, PREPROCESSOR_NAME, PretrainedProcessor
 from multimodal.publishing import Publishable
 from multimodal.registry import PROCESSOR_MODULES
 from multimodal.suggestions import reject_unknown
-
-CLASS_KEY = "processor_class"
-"""The key of a file that holds the name of the whole."""
 
 
 class Combined(Publishable):
@@ -48,6 +46,7 @@ class Combined(Publishable):
         them. Errors: ValueError (CheckpointNotFound where files are missing).
         """
         options, given = hub.split_options(kwargs)
+        given.pop("use_fast", None)  # there is one kind of each part
         classes = {name: cls._class_of(name) for name in cls.parts}
         accepted = {name: _arguments(part) for name, part in classes.items()}
         reject_unknown(cls.__name__, given, sorted({a for names in accepted.values() for a in names}))
@@ -59,19 +58,21 @@ class Combined(Publishable):
         }
         shared = {k for name in made for k in (*accepted[name], getattr(classes[name], "type_key", ""), name)}
         for part in made.values():
+            part.extra.pop(CLASS_KEY, None)  # by itself it is no part of a processor
             if isinstance(part, PretrainedProcessor):  # what the others understand
-                part.extra = {k: v for k, v in part.extra.items() if k not in shared and k != CLASS_KEY}
+                part.extra = {k: v for k, v in part.extra.items() if k not in shared}
         return cls(**made)
 
     def save_pretrained(self, save_directory: hub.Name, **options: Any) -> list[str]:
-        """Write every part into the folder, which is made where it does not exist; the paths written. `options` are those
-        of the tokenizer."""
+        """Write every part into the folder, which is made where it does not exist; the files name this class, for
+        `AutoProcessor`. The paths written. `options` are those of the tokenizer."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         written = [str(folder / PREPROCESSOR_NAME)]
         for name in self.parts:
-            part = getattr(self, name)
+            part = copy.copy(getattr(self, name))
             if not isinstance(part, PretrainedProcessor):
+                part.extra = {**part.extra, CLASS_KEY: type(self).__name__}
                 written += part.save_pretrained(folder, **options)
         write_text(folder / PREPROCESSOR_NAME, self._settings())
         return written

@@ -256,13 +256,14 @@ def test_a_folder_gives_back_what_was_saved(named, tmp_path):
     if named == "model_type":
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "data2vec-audio"}))
         for file, keys in (("preprocessor_config.json", ("processor_class", "feature_extractor_type")),
-                           ("tokenizer_config.json", ("tokenizer_class",))):  # fmt: skip
+                           ("tokenizer_config.json", ("processor_class", "tokenizer_class"))):  # fmt: skip
             values = json.loads((tmp_path / file).read_text())
             (tmp_path / file).write_text(json.dumps({k: v for k, v in values.items() if k not in keys}))
     for again in (AutoProcessor.from_pretrained(tmp_path, use_fast=True), Wav2Vec2Processor.from_pretrained(tmp_path)):
         assert type(again) is Wav2Vec2Processor
         assert again.feature_extractor.to_dict() == processor.feature_extractor.to_dict()
         assert again.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+        assert again.tokenizer.init_kwargs == processor.tokenizer.init_kwargs
     alone = AutoFeatureExtractor.from_pretrained(tmp_path).to_dict()
     assert alone.pop("processor_class", None) == (None if named == "model_type" else "Wav2Vec2Processor")
     assert alone == processor.feature_extractor.to_dict()
