@@ -219,29 +219,31 @@ def prepare(good: Path) -> None:
             return
         for folder in {folder for kind in KINDS.values() for folder, _ in kind.seeds if "/" in folder}:
             shutil.copytree(CHECKPOINTS / folder, good / folder)
-        made = (
-            "zip",
-            "legacy",
-            "code",
-            "old-code",
-            "chunked",
-            "png",
-            "jpeg",
-            "vit",
-            "deit",
-            "wav",
-            "flac",
-            "ogg",
-            "tvlt",
-        )
-        for name in made:
+        for name in ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit"):
             (good / name).mkdir()
+        _write_sound(good)
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
         _write_pictures(good)
-        _write_sound(good)
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
+
+
+def _write_sound(good: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    import multimodal
+
+    clip = np.stack([np.sin(np.arange(2000) / 9), np.cos(np.arange(2000) / 30)], -1) / 2
+    for name, subtype in (("wav", "PCM_16"), ("flac", "PCM_16"), ("ogg", "VORBIS")):
+        (good / name).mkdir()
+        soundfile.write(good / name / f"clip.{name}", clip, 22050, subtype=subtype)
+    tokenizer = multimodal.Wav2Vec2CTCTokenizer(str(VOCABULARIES / "ctc" / "vocab.json"))
+    multimodal.Wav2Vec2Processor(multimodal.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(good / "wav2vec2")
+    halves = multimodal.TvltImageProcessor(size=32, crop_size=32), multimodal.TvltFeatureExtractor(patch_size=[8, 16])
+    multimodal.TvltProcessor(*halves).save_pretrained(good / "tvlt")
+    (good / "tvlt" / "tvlt").touch()
 
 
 class Code:
@@ -299,19 +301,3 @@ def _write_pictures(good: Path) -> None:
     picture = Image.fromarray(np.stack([rows * 9, columns * 8, rows * columns % 256], -1).astype(np.uint8))
     picture.save(good / "png" / "picture.png")
     picture.save(good / "jpeg" / "picture.jpg")
-
-
-def _write_sound(good: Path) -> None:
-    import numpy as np
-    import soundfile
-
-    import multimodal
-
-    clip = np.stack([np.sin(np.arange(2000) / 9), np.cos(np.arange(2000) / 30)], -1) / 2
-    for name, subtype in (("wav", "PCM_16"), ("flac", "PCM_16"), ("ogg", "VORBIS")):
-        soundfile.write(good / name / f"clip.{name}", clip, 22050, subtype=subtype)
-    tokenizer = multimodal.Wav2Vec2CTCTokenizer(str(VOCABULARIES / "ctc" / "vocab.json"))
-    multimodal.Wav2Vec2Processor(multimodal.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(good / "wav2vec2")
-    halves = multimodal.TvltImageProcessor(size=32, crop_size=32), multimodal.TvltFeatureExtractor(patch_size=[8, 16])
-    multimodal.TvltProcessor(*halves).save_pretrained(good / "tvlt")
-    (good / "tvlt" / "tvlt").touch()
