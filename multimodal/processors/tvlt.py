@@ -32,11 +32,11 @@ _LARGEST_FILTERS = 2**25
 
 
 class _Video(NamedTuple):
-    """Processed frames, the patches of each, and whether values were neither in 0..255 nor in 0..1."""
+    """Processed frames, the patches of each, and the least and the largest of the floats among the values before that."""
 
     frames: list[np.ndarray]
     patches: int
-    outside: bool
+    ranges: list[tuple[float, float]]
 
 
 class TvltImageProcessor(ImageProcessor):
@@ -91,45 +91,32 @@ class TvltImageProcessor(ImageProcessor):
     def preprocess(
         self,
         videos: Any,
-        do_resize: bool | None = None,
-        size: dict[str, int] | int | None = None,
-        patch_size: Sequence[int] | None = None,
-        num_frames: int | None = None,
-        resample: int | None = None,
-        do_center_crop: bool | None = None,
-        crop_size: dict[str, int] | int | None = None,
-        do_rescale: bool | None = None,
-        rescale_factor: float | None = None,
-        do_normalize: bool | None = None,
-        image_mean: float | Sequence[float] | None = None,
-        image_std: float | Sequence[float] | None = None,
+        *,
         is_mixed: bool = False,
         return_tensors: str | None = None,
         data_format: str | None = ops.FIRST,
         input_data_format: str | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> BatchFeature:
         """One picture, one video (a list of pictures, or an array of 4 axes) or a batch of videos (lists of lists, arrays of
         4 axes in a list, or one of 5 axes).
 
-        Options override the constructor's where they are not None. With `is_mixed`, in which videos may belong to other
+        `options` override the constructor's arguments where they are not None. With `is_mixed`, in which videos may belong to other
         clips, the fields are `pixel_values_mixed` and `pixel_mask_mixed`. Floats that are no fractions of 0..1 and no whole
         numbers of 0..255 are processed as they are, with a warning: neither rescaled nor brought to 8 bits. `data_format` and
         `return_tensors` as in `ImageProcessor`. Errors: ValueError that names the argument; a video of more than
         `num_frames` frames.
         """
-        reject_unknown(f"{type(self).__name__}.preprocess", kwargs, (*self.arguments(), *_CALL_ARGUMENTS))
-        given = {k: v for k, v in locals().items() if k in self.arguments() and v is not None}
-        used = type(self)(**{name: getattr(self, name) for name in self.arguments()} | given)
+        own = self.arguments()
+        reject_unknown(f"{type(self).__name__}.preprocess", options, (*own, *_CALL_ARGUMENTS))
+        given = {name: value for name, value in options.items() if value is not None}
+        used = type(self)(**{name: getattr(self, name) for name in own} | given)
         ops.checked_format("data_format", data_format, (ops.FIRST, ops.LAST, "none", None))
         checked_switch("is_mixed", is_mixed)
         wanted = None if data_format == "none" else data_format
         made = [used._video(place, video, wanted, input_data_format) for place, video in _videos(videos)]
-        if any(video.outside for video in made) and used.do_rescale:
-            warnings.warn(
-                "videos: values are neither in 0..255 nor in 0..1; they are not rescaled. Pass do_rescale=False to say so.",
-                stacklevel=3,
-            )
+        if used.do_rescale:
+            _warn_of_values(made)
         most = max(len(video.frames) for video in made)
         filled = [video.frames + [np.zeros_like(video.frames[0])] * (most - len(video.frames)) for video in made]
         # 1 for the patches of the frames that are there.
@@ -141,12 +128,13 @@ class TvltImageProcessor(ImageProcessor):
         """One video, processed."""
         if len(video) > self.num_frames:
             raise ValueError(f"{place}: expected at most num_frames={self.num_frames} frames, got {len(video)}")
-        frames, sizes, outside = [], [], False
+        frames, sizes, ranges = [], [], []
         for i, frame in enumerate(video):
             picture = ops.read_image(frame, input_data_format, place=f"{place}[{i}]")
             values = picture.values
-            beyond = values.dtype.kind == "f" and bool(values.min() < 0 or values.max() > 255)
-            image, outside = self._frame(values, beyond), outside or beyond
+            low, high = (float(values.min()), float(values.max())) if values.dtype.kind == "f" else (0.0, 255.0)
+            ranges.append((low, high))
+            image = self._frame(values, _is_outside(low, high))
             sizes.append(image.shape[:2])
             frames.append(ops.to_data_format(image, data_format or picture.data_format))
         if len({frame.shape for frame in frames}) > 1:
@@ -155,15 +143,13 @@ class TvltImageProcessor(ImageProcessor):
                 f"{shown([frame.shape for frame in frames])}"
             )
         patches = (sizes[0][0] // self.patch_size[0]) * (sizes[0][1] // self.patch_size[1])
-        return _Video(frames, patches, outside)
+        return _Video(frames, patches, ranges)
 
     def _frame(self, image: np.ndarray, outside: bool) -> np.ndarray:
         """One picture (height, width, channels) through the steps that are switched on; `outside` of 0..255 it is neither
         rescaled nor brought to 8 bits."""
         fractions = image.dtype.kind == "f" and not bool((image == np.floor(image)).all())
         rescaled = self.do_rescale and not outside
-        if rescaled:
-            ops.warn_if_scaled(image)
         if self.do_resize:
             # Pillow resizes 8 bits, into which whole numbers of 0..255 and, as published, fractions of 0..1 are brought.
             in_floats = outside or (fractions and image.max() > 1)
@@ -177,6 +163,22 @@ class TvltImageProcessor(ImageProcessor):
 
 
 _CALL_ARGUMENTS = ("videos", "is_mixed", "return_tensors", "data_format", "input_data_format")
+
+
+def _is_outside(low: float, high: float) -> bool:
+    return low < 0 or high > 255
+
+
+def _warn_of_values(videos: list[_Video]) -> None:
+    """Of floats that are not rescaled because they are out of range, and of those that are for the second time."""
+    ranges = [span for video in videos for span in video.ranges]
+    if any(_is_outside(*span) for span in ranges):
+        told = "values are neither in 0..255 nor in 0..1; they are not rescaled. Pass do_rescale=False to say so."
+    elif any(high <= 1 for _, high in ranges):
+        told = "values are in 0..1 already and do_rescale=True scales them again; pass do_rescale=False"
+    else:
+        return
+    warnings.warn(f"videos: {told}", stacklevel=4)
 
 
 def _videos(videos: Any) -> list[tuple[str, Any]]:
