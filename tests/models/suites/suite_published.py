@@ -20,7 +20,10 @@ MECHANISMS = ("BertModel", "LxmertForPreTraining", zoo.COMPOSITE)
 BY_NUMBER = (
     *("logit_fc.2.weight", "fpn1.1.weight", ".bn.weight", "_bn.weight"),  # norms
     *("lambda_1", "lambda_2", "running_mean", "running_var"),  # what is neither norm nor bias, ...
-    *("masked_spec_embed", "layer_weights"),  # ... as is what stands in for masked frames, and how much each layer counts
+    *(
+        "masked_spec_embed",
+        "layer_weights",
+    ),  # ... as is what stands in for masked frames, and how much each layer counts
 )
 """Endings of vectors that the published recipe does not spare."""
 

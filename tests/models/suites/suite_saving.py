@@ -274,7 +274,14 @@ class TestBadCheckpoints:
         layers = sorted(
             name
             for name in tensors
-            if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight", "project_conv.weight", "attention.out_proj.weight"))
+            if name.endswith(
+                (
+                    "attention.output.dense.weight",
+                    "attn.c_proj.weight",
+                    "project_conv.weight",
+                    "attention.out_proj.weight",
+                )
+            )
         )
         missing, misshapen = layers[0], layers[-1]
         shape = tensors[misshapen].shape

@@ -276,7 +276,10 @@ def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
 ) -> Iterator[BadCall]:
     value = good[argument.name]
-    deep, first = value[None], next((s for s in ("batch", "images", "heads") if s in argument.shape), argument.shape[-1])
+    deep, first = (
+        value[None],
+        next((s for s in ("batch", "images", "heads") if s in argument.shape), argument.shape[-1]),
+    )
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
         (shown(argument.name), "expected shape", first, f"got {deep.shape}"),
