@@ -36,9 +36,9 @@ def check(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Any) -> Non
 
 def _check_layers(config: Any, tensors: int, where: Any) -> None:
     one = _with(config, dict.fromkeys(config.stacks, 1))
-    first = _base_names(one)
+    first = _published(one)
     for setting in config.stacks:
-        each = len(_base_names(_with(one, {setting: 2})) - first)
+        each = len(_published(_with(one, {setting: 2})) - first)
         layers = getattr(config, setting)
         if layers * each > _TIMES * tensors + _TENSORS_BESIDE:
             raise CheckpointError(
@@ -47,8 +47,9 @@ def _check_layers(config: Any, tensors: int, where: Any) -> None:
             )
 
 
-def _base_names(config: Any) -> set[str]:
-    return {row.published for row in names.table(config).base if row.part == "base"}
+def _published(config: Any) -> set[str]:
+    table = names.table(config)
+    return {row.published for row in (*table.base, *table.heads)}
 
 
 def _check_elements(config: Any, elements: int, where: Any) -> None:
@@ -56,9 +57,7 @@ def _check_elements(config: Any, elements: int, where: Any) -> None:
     needed = _elements(config)
     if needed <= most:
         return
-    setting = min(
-        _sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_with(config, {name: 1})))
-    )
+    setting = min(_sizes(config), key=lambda name: (_elements(_usual(config, name)), _elements(_least(config, name))))
     raise CheckpointError(
         f"{where}: {setting}: expected tensors of at most {most} elements (the files have {elements}), got "
         f"{getattr(config, setting)}, which makes them {needed}"
@@ -84,6 +83,12 @@ def _sizes(config: Any) -> list[str]:
 def _usual(config: Any, setting: str) -> Any:
     """A configuration with one setting as the architecture has it."""
     return _with(config, {setting: getattr(type(config)(), setting, 1)})
+
+
+def _least(config: Any, setting: str) -> Any:
+    """A configuration with one setting as small as it can be, or each of its sizes."""
+    value = getattr(config, setting)
+    return _with(config, {setting: [1] * len(value) if isinstance(value, list | tuple) else 1})
 
 
 def _with(config: Any, values: Mapping[str, Any]) -> Any:

@@ -143,6 +143,8 @@ class Specification:
     """Arguments that mean nothing one without the other."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
+    most: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs of which the first must be at most the second."""
     derived: tuple[Derived, ...] = ()
     """Sizes that follow from those of arguments and of the configuration, each from what stands before it."""
     rules: tuple[Rule, ...] = ()
