@@ -127,9 +127,9 @@ class TvltConfig(PretrainedConfig):
         return not self.use_mean_pooling
 
     @property
-    def masks_whole_times(self) -> bool:
-        """Whether noise hides all patches of a time together."""
-        return self.audio_mask_type.startswith("frame")
+    def patches_of_noise(self) -> int:
+        """How many patches of a spectrogram are hidden together: all bands of a time, or one by one."""
+        return self.audio_grid_shape[1] if self.audio_mask_type.startswith("frame") else 1
 
     @property
     def decoder_sizes(self) -> SimpleNamespace:
@@ -145,7 +145,7 @@ class TvltConfig(PretrainedConfig):
 
     def noises(self, patches: int) -> int:
         """How much noise says which patches of a spectrogram are hidden: for each time, or each patch."""
-        return patches // self.audio_grid_shape[1] if self.masks_whole_times else patches
+        return patches // self.patches_of_noise
 
     def noise_shapes(self, batch: int, frames: int, steps: int) -> dict[str, tuple[int, int]]:
         """{argument: (batch, positions)} of the noise of videos of so many frames and spectrograms of so many steps."""

@@ -30,15 +30,17 @@ class HidesPatches(ModelBase):
         names: tuple[str, ...],
         seed: int | None,
         sizes: tuple,
-        draw: Callable[[tuple], Any],
+        draw: Callable[[tuple, int], Any],
     ) -> dict[str, Any]:
-        """`inputs` with the noise of `names`, and no other. `sizes` are (batch, frames, steps); `draw(shape)` draws."""
+        """`inputs` with the noise of `names`, and no other. `sizes` are (batch, frames, steps); `draw(shape, number)` draws the noise
+        of that number."""
         shapes = self.config.noise_shapes(*sizes)
         noise = dict.fromkeys(shapes)
-        for name in names:
-            noise[name] = inputs[name]
-            if noise[name] is None:
-                noise[name] = draw(shapes[name]) if seed is None else self._of_seed(shapes[name], seed, name)
+        for number, (name, shape) in enumerate(shapes.items()):
+            if name in names:
+                noise[name] = inputs[name]
+            if name in names and noise[name] is None:
+                noise[name] = draw(shape, number) if seed is None else self._of_seed(shape, seed, name)
         return {**inputs, **noise}
 
     def _of_seed(self, shape: tuple, seed: int, name: str) -> Any:

@@ -45,6 +45,8 @@ class Argument:
     """What a message about a wrong shape says beside it."""
     chosen: Callable[[Any, Any], Argument] | None = None
     """Where the argument is another by configuration and value: (config, value or None) -> what it is then."""
+    exact: bool = False
+    """Whether its floats are compared with each other, so that a narrower type would change what they say."""
     outside: str = ""
     """What a warning adds where floats lie outside [`low`, `high`]; without it any float is as good."""
     inside: tuple[Argument, ...] = ()

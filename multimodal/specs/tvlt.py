@@ -184,8 +184,8 @@ INPUTS = (
     Argument("audio_mask", "mask", OF_SOUND),
 )
 NOISE = (
-    Argument("pixel_noise", "float", OF_PIXELS),
-    Argument("audio_noise", "float", ("batch", "audio_noises")),
+    Argument("pixel_noise", "float", OF_PIXELS, exact=True),
+    Argument("audio_noise", "float", ("batch", "audio_noises"), exact=True),
     flag("mask_seed"),
 )
 PATCHES = (

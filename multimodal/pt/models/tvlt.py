@@ -103,7 +103,7 @@ class TvltNetwork(nn.Module):
             pixels, shown, *of_pixels = hide(pixels, pixel_noise, self.config.kept_pixels(pixels.shape[1]), shown)
             hidden |= dict(zip(("pixel_label_masks", "pixel_ids_restore"), of_pixels))
         if audio_noise is not None:
-            noise = self.spread(audio_noise, audio.shape[1])
+            noise = audio_noise.repeat_interleave(self.config.patches_of_noise, dim=1)
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
         x = torch.cat([self.class_token.expand(pixels.shape[0], -1, -1), pixels, audio], dim=1)
@@ -114,10 +114,6 @@ class TvltNetwork(nn.Module):
         return TvltOutput(
             x, x[:, 1:first], x[:, first:], hidden_states=output.hidden_states, attentions=output.attentions, **hidden
         )
-
-    def spread(self, noise, patches: int):  # b noises -> b patches
-        """Noise for every patch of a spectrogram: that of a time is the noise of all of its bands."""
-        return noise.repeat_interleave(patches // self.config.noises(patches), dim=1)
 
 
 def together(pixels, shown, audio, heard):  # b p d, b p, b a d, b a -> b (1 p a)
@@ -271,7 +267,7 @@ class TvltPretrainedModel(HidesPatches, PretrainedModel):
         """`inputs` with the noise of `names`."""
         videos, sound = inputs["pixel_values"], inputs["audio_values"]
         sizes = (videos.shape[0], videos.shape[1], sound.shape[2])
-        return self._noised(inputs, names, seed, sizes, lambda shape: torch.rand(shape, device=videos.device))
+        return self._noised(inputs, names, seed, sizes, lambda shape, _: torch.rand(shape, device=videos.device))
 
 
 class TvltModel(TvltPretrainedModel):
