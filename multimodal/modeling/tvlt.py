@@ -32,8 +32,10 @@ class HidesPatches(ModelBase):
         sizes: tuple,
         draw: Callable[[tuple, int], Any],
     ) -> dict[str, Any]:
-        """`inputs` with the noise of `names`, and no other. `sizes` are (batch, frames, steps); `draw(shape, number)` draws the noise
-        of that number."""
+        """`inputs` with the noise of `names`, and no other.
+
+        `sizes` are (batch, frames, steps); `draw(shape, number)` draws the noise of that number.
+        """
         shapes = self.config.noise_shapes(*sizes)
         noise = dict.fromkeys(shapes)
         for number, (name, shape) in enumerate(shapes.items()):
@@ -59,21 +61,16 @@ class LearnsWithoutLabels(HidesPatches):
                 f"task_matching, task_mae: expected at least one of them for {self.spec.name}, got neither"
             )
 
-    def _tasks(self, inputs: Mapping[str, Any], labels: Any, seed: int | None, training: bool) -> tuple[bool, bool]:
-        """(whether a call matches pictures and sound, whether it hides patches and rebuilds them).
-
-        Hidden is where noise or a seed is given, and in training, unless chance is off there. Matched is where there is
-        something to match, and where nothing is hidden.
-        """
+    def _hides_patches(self, inputs: Mapping[str, Any], seed: int | None, training: bool) -> bool:
+        """Whether a call hides patches and rebuilds them: where noise or a seed is given, and in training, unless chance is
+        off there."""
         if seed is not None and "decoder" not in self.parts:
             raise ValueError("mask_seed: expected a model with decoder (config.task_mae=True), got one without")
         given = seed is not None or inputs["pixel_noise"] is not None
         hides = "decoder" in self.parts and (given or (training and not is_replaced()))
-        asked = labels is not None or inputs["pixel_values_mixed"] is not None
-        matches = "matching_head" in self.parts and (asked or not hides)
-        if not (hides or matches):
+        if not (hides or "matching_head" in self.parts):
             raise ValueError(
                 "pixel_noise, audio_noise: expected both, or mask_seed, for a model of task_matching=False outside of training, "
                 "got neither"
             )
-        return matches, hides
+        return hides

@@ -127,9 +127,7 @@ class TvltForPreTrainingOutput(ModelOutput):
     """States and attentions are those of the call that sees a part of the patches, where there is one."""
 
     loss: Tensor | MaybeNone = tensor(when="labels, or patches that are hidden")
-    matching_logits: Tensor | MaybeNone = tensor(
-        "batch", 1, when="config.task_matching, and labels, pixel_values_mixed, or nothing hidden"
-    )
+    matching_logits: Tensor | MaybeNone = tensor("batch", 1, when="config.task_matching")
     pixel_logits: Tensor | MaybeNone = tensor(*OF_PIXELS, "pixel_numbers", when=HIDING)
     audio_logits: Tensor | MaybeNone = tensor(*OF_SOUND, "audio_numbers", when=HIDING)
     hidden_states: Tensors | MaybeNone = STATES

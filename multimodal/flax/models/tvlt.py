@@ -243,10 +243,10 @@ class TvltForPreTrainingNetwork(nn.Module):
 
     def __call__(
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_values_mixed=None, pixel_mask_mixed=None,
-        pixel_noise=None, audio_noise=None, matches=True, weights=False, states=False, train: bool = False,
+        pixel_noise=None, audio_noise=None, weights=False, states=False, train: bool = False,
     ) -> TvltOutput:  # fmt: skip
         hides, found, scores = pixel_noise is not None, None, None
-        if matches:
+        if self.matching is not None:
             video = (pixel_values, pixel_mask) if pixel_values_mixed is None else (pixel_values_mixed, pixel_mask_mixed)
             asked = {} if hides else {"weights": weights, "states": states}
             found = self.model(video[0], audio_values, video[1], audio_mask, **asked, train=train)
@@ -419,10 +419,10 @@ class FlaxTvltForPreTraining(LearnsWithoutLabels, FlaxTvltPretrainedModel):
             "audio_noise": audio_noise,
         }
         self._check({**inputs, "labels": labels})
-        matches, hides = self._tasks(inputs, labels, mask_seed, train)
+        hides = self._hides_patches(inputs, mask_seed, train)
         inputs = self._hidden(inputs, ("pixel_noise", "audio_noise") if hides else (), mask_seed, dropout_rng)
         options = self._options(output_attentions, output_hidden_states, train=train)
-        output = self._apply(params, dropout_rng, **inputs, matches=matches, **options)
+        output = self._apply(params, dropout_rng, **inputs, **options)
         return self._output(return_dict, output, loss=pretraining_loss(self.config, inputs, output, labels))
 
 

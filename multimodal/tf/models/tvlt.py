@@ -221,10 +221,10 @@ class TvltForPreTrainingNetwork(Layer):
 
     def call(
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_values_mixed=None, pixel_mask_mixed=None,
-        pixel_noise=None, audio_noise=None, matches=True, weights=False, states=False, training=False,
+        pixel_noise=None, audio_noise=None, weights=False, states=False, training=False,
     ) -> TvltOutput:  # fmt: skip
         hides, found, scores = pixel_noise is not None, None, None
-        if matches:
+        if self.matching is not None:
             video = (pixel_values, pixel_mask) if pixel_values_mixed is None else (pixel_values_mixed, pixel_mask_mixed)
             asked = {} if hides else {"weights": weights, "states": states}
             found = self.model(video[0], audio_values, video[1], audio_mask, **asked, training=training)
@@ -383,11 +383,9 @@ class TFTvltForPreTraining(LearnsWithoutLabels, TFTvltPretrainedModel):
             "audio_noise": audio_noise,
         }
         self._check({**inputs, "labels": labels})
-        matches, hides = self._tasks(inputs, labels, mask_seed, training)
+        hides = self._hides_patches(inputs, mask_seed, training)
         inputs = self._hidden(inputs, ("pixel_noise", "audio_noise") if hides else (), mask_seed)
-        output = self.network(
-            **inputs, matches=matches, **self._options(output_attentions, output_hidden_states, training=training)
-        )
+        output = self.network(**inputs, **self._options(output_attentions, output_hidden_states, training=training))
         return self._output(return_dict, output, loss=pretraining_loss(self.config, inputs, output, labels))
 
     if TYPE_CHECKING:  # Keras' own types hide what `call` returns

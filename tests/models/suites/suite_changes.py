@@ -6,7 +6,8 @@ import zoo
 
 from multimodal import specs
 
-PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name))
+PRUNABLE = tuple(name for name in zoo.CLASSES if "" in zoo.prunes(name) and "head_mask" in specs.of(name).names())
+"""Classes whose heads can be pruned, and silenced by a mask; of others their own suites say what pruning does."""
 RESIZABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name))
 CHANGEABLE = tuple(name for name in zoo.CLASSES if zoo.resizes(name) or zoo.prunes(name))
 

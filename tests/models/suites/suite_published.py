@@ -16,6 +16,9 @@ HEADED = tuple(name for name in zoo.CLASSIFIERS if "Multiple" not in name and "Q
 MECHANISMS = ("BertModel", "LxmertForPreTraining", zoo.COMPOSITE)
 """One network, one with several heads, and one of two halves: what is neutral is the same for every other class."""
 
+NUMBERED_NORMS = ("logit_fc.2.weight", "classifier.1.weight")
+"""Published names of norms that have a number alone."""
+
 
 def saved(folder):
     return load_file(folder / "model.safetensors")
@@ -36,7 +39,7 @@ def test_rules_by_published_names_find_every_norm_and_bias(loaded, kit, class_na
     spared = {n for n, name in names.items() if name.endswith("bias") or "norm" in name.lower() or "ln_" in name}
     vectors = {n for n, shape in shapes.items() if len(shape) == 1}
     assert spared <= vectors
-    assert all(names[n].endswith("logit_fc.2.weight") for n in vectors - spared)  # a norm by its number alone
+    assert all(names[n].endswith(NUMBERED_NORMS) for n in vectors - spared)
 
 
 def test_a_published_state_dict_is_what_is_saved(loaded, kit, class_name, checkpoints):
