@@ -137,7 +137,6 @@ class TvltForPreTrainingOutput(ModelOutput):
 # Arguments
 
 MEANINGS = {
-    "pixel_values": "the frames of each video, as their processor prepares them",
     "audio_values": "the spectrogram of each sound, as its processor prepares it",
     "pixel_mask": f"1 for patches of a video, frame by frame, {ADDED}",
     "audio_mask": f"1 for patches of a spectrogram, time by time, {ADDED}",
@@ -162,7 +161,6 @@ MEANINGS = {
     "mixed_frames": "frames of pixel_values_mixed",
     "image_height": "of a frame in pixels, config.image_size",
     "image_width": "of a frame in pixels, config.image_size",
-    "channels": "colours of a frame",
     "audio_channels": "channels of a sound, config.num_audio_channels",
     "bands": "frequency bands of a spectrogram, config.frequency_length",
     "pixel_patches": "patches of a video",
@@ -176,11 +174,14 @@ MEANINGS = {
     "audio_numbers": "numbers of a patch of a spectrogram",
 }
 INPUTS = (
-    Argument("pixel_values", "float", ("batch", "frames", *FRAME)),
+    Argument(
+        "pixel_values", "float", ("batch", "frames", *FRAME),
+        meaning="the frames of each video, as their processor prepares them",
+    ),
     Argument("audio_values", "float", ("batch", "audio_channels", "steps", "bands")),
     Argument("pixel_mask", "mask", OF_PIXELS),
     Argument("audio_mask", "mask", OF_SOUND),
-)
+)  # fmt: skip
 NOISE = (
     Argument("pixel_noise", "float", OF_PIXELS, exact=True),
     Argument("audio_noise", "float", ("batch", "audio_noises"), exact=True),

@@ -17,7 +17,7 @@ from multimodal.configs.base import PretrainedConfig
 from multimodal.generation.config import GenerationConfig
 
 SIGNATURES = json.loads((Path(__file__).parents[1] / "golden" / "neutral" / "defaults.json").read_text())
-SETTING = re.compile(r"(\w+) = ('[^']*'|\([^)]*\)|\S+)")
+SETTING = re.compile(r"(\w+) = ('[^']*'|\([^)]*\)|\[[^\]]*\]|\S+)")
 COMPOSITE = "VisionEncoderDecoderConfig"
 
 # What the documentation says of the keywords that all configurations share.

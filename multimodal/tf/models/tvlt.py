@@ -223,19 +223,20 @@ class TvltForPreTrainingNetwork(Layer):
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_values_mixed=None, pixel_mask_mixed=None,
         pixel_noise=None, audio_noise=None, weights=False, states=False, training=False,
     ) -> TvltOutput:  # fmt: skip
-        hides, found, scores = pixel_noise is not None, None, None
-        if self.matching is not None:
-            video = (pixel_values, pixel_mask) if pixel_values_mixed is None else (pixel_values_mixed, pixel_mask_mixed)
-            asked = {} if hides else {"weights": weights, "states": states}
-            found = self.model(video[0], audio_values, video[1], audio_mask, **asked, training=training)
-            scores = self.matching(found.x)
-        if not hides:
-            return found._replace(matching_logits=scores)
+        video, shown = (
+            (pixel_values, pixel_mask) if pixel_values_mixed is None else (pixel_values_mixed, pixel_mask_mixed)
+        )
+        asked = {"weights": weights, "states": states}
+        if self.decoder is None or pixel_noise is None:
+            found = self.model(video, audio_values, shown, audio_mask, **asked, training=training)
+            return found._replace(matching_logits=None if self.matching is None else self.matching(found.x))
         found = self.model(
-            pixel_values, audio_values, pixel_mask, audio_mask, pixel_noise, audio_noise, weights=weights, states=states,
-            training=training,
-        )  # fmt: skip
+            pixel_values, audio_values, pixel_mask, audio_mask, pixel_noise, audio_noise, **asked, training=training
+        )
         pixels, audio = self.decoder(found, training)
+        scores = None
+        if self.matching is not None:
+            scores = self.matching(self.model(video, audio_values, shown, audio_mask, training=training).x)
         return found._replace(matching_logits=scores, pixel_logits=pixels, audio_logits=audio)
 
 
