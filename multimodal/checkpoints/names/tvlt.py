@@ -13,11 +13,7 @@ PLACES = ("none", "positions", "embed")
 def table(config) -> Table:
     """Every tensor of the family."""
     width = config.hidden_size
-    base = [
-        Row("class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
-        *pixel_embeddings(config),
-        *audio_embeddings(config),
-    ]
+    base = [*pixel_embeddings(config), *audio_embeddings(config)]
     for layer in range(config.num_hidden_layers):
         base += block(config, layer)
     base += norm("norm", "layernorm", width, part="final_norm")
@@ -26,10 +22,11 @@ def table(config) -> Table:
 
 
 def pixel_embeddings(config) -> list[Row]:
-    """Patches of the frames, and where they are."""
+    """The class token, patches of the frames, and where they are."""
     ours, theirs = "embeddings", "pixel_embeddings"
     width, kernel = config.hidden_size, (config.hidden_size, config.num_image_channels, *config.image_patch)
     return [
+        Row(f"{ours}.class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
         Row(f"{ours}.kind", f"{theirs}.type_embed_v", (1, 1, width), Kind.TABLE, ONE),
         Row(f"{ours}.frames", f"{theirs}.temporal_embed", (1, config.num_frames, width), Kind.TABLE, PLACES),
         Row(f"{ours}.positions", f"{theirs}.pos_embed_v", (1, config.frame_patches, width), Kind.TABLE, PLACES),

@@ -69,11 +69,12 @@ class SoundPlaces(nn.Module):
 
 
 class PixelEmbeddings(VideoPlaces):
-    """A video as a sequence of projected patches, frame by frame."""
+    """A class token and a video as a sequence of projected patches, frame by frame."""
 
     def setup(self):
         super().setup()
-        config = self.config
+        config, one = self.config, (1, 1, self.hidden_size)
+        self.class_token = self.param("class_token", nn.initializers.zeros, one, self.dtype.parameters)
         self.patches = Conv2D(
             config.num_image_channels, self.hidden_size, config.image_patch, config.image_patch, dtype=self.dtype
         )
@@ -110,8 +111,6 @@ class TvltNetwork(nn.Module):
 
     def setup(self):
         config, dtype = self.config, self.dtype
-        one = (1, 1, config.hidden_size)
-        self.class_token = self.param("class_token", nn.initializers.zeros, one, dtype.parameters)
         self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
         self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
         self.transformer = Stack(
@@ -135,7 +134,7 @@ class TvltNetwork(nn.Module):
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
         batch, seen, width = pixels.shape
-        token = jnp.broadcast_to(jnp.asarray(self.class_token, pixels.dtype), (batch, 1, width))
+        token = jnp.broadcast_to(jnp.asarray(self.embeddings.class_token, pixels.dtype), (batch, 1, width))
         x = jnp.concatenate([token, pixels, audio], axis=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, train=train)

@@ -53,10 +53,11 @@ class SoundPlaces(nn.Module):
 
 
 class PixelEmbeddings(VideoPlaces):
-    """A video as a sequence of projected patches, frame by frame."""
+    """A class token and a video as a sequence of projected patches, frame by frame."""
 
     def __init__(self, config, hidden_size: int, *, dtype=None):
         super().__init__(config, hidden_size, dtype=dtype)
+        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
         self.patches = Conv2D(
             config.num_image_channels, hidden_size, config.image_patch, config.image_patch, dtype=dtype
         )
@@ -85,7 +86,6 @@ class TvltNetwork(nn.Module):
     def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.config = config
-        self.class_token = nn.Parameter(torch.empty(1, 1, config.hidden_size, dtype=dtype))
         self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
         self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
         self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
@@ -106,13 +106,19 @@ class TvltNetwork(nn.Module):
             noise = audio_noise.repeat_interleave(self.config.patches_of_noise, dim=1)
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
-        x = torch.cat([self.class_token.expand(pixels.shape[0], -1, -1), pixels, audio], dim=1)
+        first = self.embeddings.class_token.expand(pixels.shape[0], -1, -1)
+        x = torch.cat([first, pixels, audio], dim=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states)
         x = output.x if self.norm is None else self.norm(output.x)
-        first = 1 + pixels.shape[1]
+        seen = pixels.shape[1]
         return TvltOutput(
-            x, x[:, 1:first], x[:, first:], hidden_states=output.hidden_states, attentions=output.attentions, **hidden
+            x,
+            x[:, 1 : 1 + seen],
+            x[:, 1 + seen :],
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+            **hidden,
         )
 
 

@@ -62,10 +62,11 @@ class SoundPlaces(Layer):
 
 
 class PixelEmbeddings(VideoPlaces):
-    """A video as a sequence of projected patches, frame by frame."""
+    """A class token and a video as a sequence of projected patches, frame by frame."""
 
     def __init__(self, config, hidden_size: int, *, dtype=None, name="embeddings"):
         super().__init__(config, hidden_size, dtype=dtype, name=name)
+        self.class_token = self.add_weight(name="class_token", shape=(1, 1, hidden_size), initializer="zeros")
         self.patches = Conv2D(
             config.num_image_channels, hidden_size, config.image_patch, config.image_patch, dtype=dtype, name="patches"
         )
@@ -98,7 +99,6 @@ class TvltNetwork(Layer):
     def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.class_token = self.add_weight(name="class_token", shape=(1, 1, config.hidden_size), initializer="zeros")
         self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
         self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
         self.transformer = Stack(
@@ -125,7 +125,7 @@ class TvltNetwork(Layer):
             audio, heard, *of_sound = hide(audio, noise, keep, heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
         batch, seen, width = sizes(pixels)
-        first = tf.broadcast_to(tf.cast(self.class_token, pixels.dtype), (batch, 1, width))
+        first = tf.broadcast_to(tf.cast(self.embeddings.class_token, pixels.dtype), (batch, 1, width))
         x = tf.concat([first, pixels, audio], axis=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, training=training)

@@ -14,6 +14,8 @@ from multimodal.tf import training
 
 POLICIES = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 WITH_LOSS = tuple(name for name in zoo.CLASSES if specs.of(name).targets)
+WITH_CLASSES = tuple(n for n in WITH_LOSS if specs.of(n).argument(specs.of(n).targets[0].argument).kind != "share")
+"""Those whose labels say a class, and not how sure a yes is."""
 
 
 @pytest.fixture
@@ -39,8 +41,11 @@ def test_a_mixed_policy_computes_narrowly_and_keeps_its_variables(load, model, c
     given = labelled(class_name, mixed.config)
     found, wide = mixed(given), model(given)
     assert list(found) == list(wide)
-    assert {found[name].dtype for name in found if name != "loss" and tf.is_tensor(found[name])} == {tf.bfloat16}
-    for name in (name for name in found if tf.is_tensor(found[name])):
+    fractions = [
+        name for name in found if tf.is_tensor(found[name]) and (np.asarray(wide[name]) % 1).any()
+    ]  # no masks, ids
+    assert {found[name].dtype for name in fractions if name != "loss"} == {tf.bfloat16}
+    for name in fractions:
         ours, wanted = np.asarray(tf.cast(found[name], tf.float32)), np.asarray(wide[name])
         assert np.linalg.norm(ours - wanted) <= 0.06 * np.linalg.norm(wanted), name
         assert not np.array_equal(ours, wanted) or name == "loss"
@@ -189,7 +194,7 @@ def answering(name, model):
     return given
 
 
-@pytest.mark.parametrize("name", WITH_LOSS)
+@pytest.mark.parametrize("name", WITH_CLASSES)
 def test_accuracy_is_that_of_the_labels_that_count(load, name):
     model = load(name)
     given = answering(name, model)
