@@ -109,6 +109,9 @@ HIDING_PIXELS, HIDING_SOUND = "mask_pixel, or pixel_noise", "mask_audio, or audi
 
 
 class TvltModelOutput(ModelOutput):
+    """It has no loss: the documented example reads one, and gets None."""
+
+    loss = None
     last_hidden_state: Tensor = tensor(*PLACES, "hidden")
     last_pixel_hidden_state: Tensor = tensor("batch", "pixel_places", "hidden")
     last_audio_hidden_state: Tensor = tensor("batch", "audio_places", "hidden")
