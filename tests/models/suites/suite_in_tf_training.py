@@ -126,6 +126,18 @@ def test_labels_are_not_rounded_by_a_mixed_policy(load):
     assert float(out.loss) == pytest.approx(float(wanted), rel=1e-6)
 
 
+def test_noise_is_not_rounded_by_a_mixed_policy(load):
+    """Which patches have the most of it would change."""
+    wide, mixed = load("TvltModel"), load("TvltModel", dtype="mixed_bfloat16")
+    given = zoo.inputs("TvltModel", wide.config)
+    noise = (
+        0.5 + np.arange(given["pixel_noise"].size, dtype=np.float32).reshape(given["pixel_noise"].shape)[:, ::-1] * 1e-5
+    )
+    given["pixel_noise"] = noise.copy()
+    np.testing.assert_array_equal(mixed(given).pixel_ids_restore, wide(given).pixel_ids_restore)
+    assert np.asarray(wide(given).pixel_ids_restore)[0, -1] == 0
+
+
 @pytest.mark.parametrize("name", ["BertModel", "GPT2LMHeadModel"])
 def test_embeddings_and_caches_of_a_wider_type_go_into_a_mixed_policy(load, loaded, name):
     wide, mixed = loaded(name), load(name, dtype="mixed_bfloat16")
