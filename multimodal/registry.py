@@ -97,6 +97,15 @@ FAMILIES: dict[str, Family] = {
         {"AutoModel": "VisionEncoderDecoderModel", "AutoModelForVision2Seq": "VisionEncoderDecoderModel"},
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
     ),
+    "tvlt": Family(
+        "TvltConfig",
+        "tvlt",
+        {
+            "AutoModel": "TvltModel",
+            "AutoModelForPreTraining": "TvltForPreTraining",
+        },
+        others=("TvltForAudioVisualClassification",),
+    ),
     "deit": Family("DeiTConfig", "deit", {"AutoModel": "DeiTModel"}, image_processor="DeiTImageProcessor"),
     "data2vec-vision": Family(
         "Data2VecVisionConfig",

@@ -59,6 +59,12 @@ def binary_cross_entropy(logits: jax.Array, shares: jax.Array) -> jax.Array:
     return (jnp.logaddexp(wide, 0.0) - wide * jnp.asarray(shares, wide.dtype)).mean()
 
 
+def reconstruction(predictions: jax.Array, values: jax.Array, hidden: jax.Array) -> jax.Array:
+    """Mean squared error of each position (batch, positions, numbers), mean over those that are hidden (batch, positions)."""
+    each = jnp.square(predictions - jnp.asarray(values, predictions.dtype)).mean(-1)
+    return (each * jnp.asarray(hidden, each.dtype)).sum() / jnp.maximum(hidden.sum(), 1)
+
+
 def by_problem(problem: str, logits: jax.Array, labels: jax.Array) -> jax.Array:
     """The loss of a sequence classifier (see `specs.problems`)."""
     if problem == REGRESSION:

@@ -1,8 +1,9 @@
-"""What training of an audio encoder draws beside dropout: frames and features to mask, layers to skip.
+"""What training draws beside dropout: frames and features of sound to mask, layers to skip, patches to hide.
 
 Drawn in NumPy from a seed, so that every backend draws the same; it enters a call as arrays.
 SpecAugment: Park et al. (2019); spans of frames: Baevski et al., wav2vec 2.0 (2020), section 3.1; layer drop: Fan et al.,
-"Reducing Transformer Depth on Demand with Structured Dropout" (2020), section 3.
+"Reducing Transformer Depth on Demand with Structured Dropout" (2020), section 3. Patches: Tang et al., TVLT (2022),
+section 3.2.
 """
 
 from __future__ import annotations
@@ -73,6 +74,12 @@ def drawn(config: Any, lengths: Any, frames: int, seed: int) -> dict[str, np.nda
         "kept_layers": lambda: layers_to_keep(config, seed),
     }
     return {name: made[name]() for name in draws(config)}
+
+
+def noise(shape: tuple[int, int], seed: int, name: str) -> np.ndarray:
+    """(batch, positions) in [0, 1), float32, that says which positions are hidden: an argument (`name`) of a call."""
+    purpose = {"pixel_noise": 3, "audio_noise": 4}[name]
+    return _generator(seed, purpose).uniform(size=shape).astype(np.float32)
 
 
 def _generator(seed: int, purpose: int) -> np.random.Generator:

@@ -43,6 +43,9 @@ from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
 from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQuestionAnswering
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
+from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
+from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
+from multimodal.pt.models.tvlt import TvltModel as TvltModel
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel as VisionEncoderDecoderModel
 from multimodal.pt.models.vit import ViTModel as ViTModel
 from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel

@@ -57,6 +57,12 @@ def binary_cross_entropy(logits: torch.Tensor, shares: torch.Tensor) -> torch.Te
     return nn.functional.binary_cross_entropy_with_logits(logits, shares.to(logits.dtype))
 
 
+def reconstruction(predictions: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of each position (batch, positions, numbers), mean over those that are hidden (batch, positions)."""
+    each = (predictions - values.to(predictions.dtype)).square().mean(-1)
+    return (each * hidden.to(each.dtype)).sum() / hidden.sum().clamp(min=1)
+
+
 def by_problem(problem: str, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The loss of a sequence classifier (see `specs.problems`)."""
     if problem == REGRESSION:

@@ -69,6 +69,14 @@ def binary_cross_entropy(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(shares, logits.dtype), logits))
 
 
+def reconstruction(predictions: tf.Tensor, values: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of each position (batch, positions, numbers), mean over those that are hidden (batch, positions)."""
+    predictions = wide(predictions)
+    each = tf.reduce_mean(tf.square(predictions - tf.cast(values, predictions.dtype)), -1)
+    hidden = tf.cast(hidden, each.dtype)
+    return tf.reduce_sum(each * hidden) / tf.maximum(tf.reduce_sum(hidden), 1)
+
+
 def by_problem(problem: str, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """The loss of a sequence classifier (see `specs.problems`)."""
     if problem == REGRESSION:

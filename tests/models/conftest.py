@@ -26,6 +26,7 @@ IN_PYTORCH = (
     "suite_in_pt_parallel.py",
     "suite_examples_data2vec_text.py",
     "suite_examples_data2vec_audio.py",
+    "suite_examples_tvlt.py",
 )
 
 

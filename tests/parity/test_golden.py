@@ -31,7 +31,7 @@ def read(path):
 
 
 def case_of(meta, tensors):
-    inputs = {name[3:]: value for name, value in tensors.items() if name.startswith("in.")}
+    inputs = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(("in.", "noise."))}
     case = Case("golden", meta["cls"], {**meta["config"], "architectures": [meta["cls"]]}, tuple(inputs))
     weights = {name: byname.parameter(meta["seed"], name, tuple(shape)) for name, shape in meta["weights"].items()}
     return case, weights, inputs

@@ -20,16 +20,14 @@ def made(public, name):
 
 
 def floats(name, of):
-    """(arguments that are no floats, arguments that are) of a call in which embeddings take the tokens' place."""
+    """(arguments that have no gradient, floats that do) of a call in which embeddings take the tokens' place."""
     known = specs.of(name).names()
     embeds = [argument for argument in EMBEDDED if argument in known]
     given = zoo.inputs(name, of, 1, *embeds)
     for argument in embeds:
         given.pop(EMBEDDED[argument])
-    return (
-        {k: v for k, v in given.items() if v.dtype != np.float32},
-        {k: v for k, v in given.items() if v.dtype == np.float32},
-    )
+    learns = {k for k, v in given.items() if v.dtype == np.float32 and not specs.of(name).argument(k).exact}
+    return {k: v for k, v in given.items() if k not in learns}, {k: given[k] for k in given if k in learns}
 
 
 def test_the_gradient_of_every_input_of_floats_is_that_of_finite_differences(public, kit, class_name):

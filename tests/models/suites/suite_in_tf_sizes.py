@@ -16,8 +16,32 @@ from multimodal.specs.base import CROSS_ATTENTION
 from multimodal.tf.layers import attention, resampling
 
 TWO_SIZES = (
-    {"batch": 2, "length": 5, "total": 5, "context": 7, "objects": 6, "choices": 3, "height": 32, "width": 32},
-    {"batch": 3, "length": 4, "total": 4, "context": 6, "objects": 5, "choices": 2, "height": 40, "width": 24},
+    {
+        "batch": 2,
+        "length": 5,
+        "total": 5,
+        "context": 7,
+        "objects": 6,
+        "choices": 3,
+        "height": 32,
+        "width": 32,
+        "frames": 3,
+        "mixed_frames": 1,
+        "steps": 4,
+    },
+    {
+        "batch": 3,
+        "length": 4,
+        "total": 4,
+        "context": 6,
+        "objects": 5,
+        "choices": 2,
+        "height": 40,
+        "width": 24,
+        "frames": 1,
+        "mixed_frames": 2,
+        "steps": 6,
+    },
 )
 PAST = 3
 """How many positions a cache holds in the second of two calls; in the first it is one less."""
