@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from multimodal import hub
 from multimodal.files import write_text
 from multimodal.processors.base import CLASS_KEY, PREPROCESSOR_NAME, PretrainedProcessor
+from multimodal.processors.shown import shown
 from multimodal.publishing import Publishable
 from multimodal.registry import PROCESSOR_MODULES
 from multimodal.suggestions import reject_unknown
@@ -23,31 +24,34 @@ class Combined(Publishable):
     than to those before it stands in an object under the part's name, too.
     """
 
-    parts: ClassVar[dict[str, str]] = {}
-    """{attribute: name of its class}, in the order of the constructor."""
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """{attribute: name of its class, or of a slow and a fast one}, in the order of the constructor."""
 
     def __init__(self, **parts: Any):
         for name, part in parts.items():
-            wanted = self._class_of(name)
-            if not isinstance(part, wanted):
-                raise ValueError(f"{name}: expected a {wanted.__name__}, got {type(part).__name__}")
+            if not isinstance(part, self._classes_of(name)):
+                raise ValueError(f"{name}: expected {' or '.join(self.parts[name])}, got {type(part).__name__}")
             setattr(self, name, part)
 
     @classmethod
-    def _class_of(cls, name: str) -> type:
-        module = PROCESSOR_MODULES[cls.parts[name]]
-        return getattr(importlib.import_module(f"multimodal.processors.{module}"), cls.parts[name])
+    def _classes_of(cls, name: str) -> tuple[Any, ...]:
+        return tuple(
+            getattr(importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[made]}"), made)
+            for made in cls.parts[name]
+        )
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, **kwargs: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, *, use_fast: bool = True, **kwargs: Any) -> Self:
         """Every part from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
 
-        Keywords are options of `hub.find_folder` or arguments of the parts' constructors, which go to each that takes
-        them. Errors: ValueError (CheckpointNotFound where files are missing).
+        `use_fast` says which tokenizer, where there are two kinds of it. Keywords are options of `hub.find_folder` or
+        arguments of the parts' constructors that replace what the files say, and go to each part that takes them. Errors:
+        ValueError (CheckpointNotFound where files are missing).
         """
+        if not isinstance(use_fast, bool):
+            raise ValueError(f"use_fast: expected True or False, got {shown(use_fast)}")
         options, given = hub.split_options(kwargs)
-        given.pop("use_fast", None)  # there is one kind of each part
-        classes = {name: cls._class_of(name) for name in cls.parts}
+        classes = {name: cls._classes_of(name)[-1 if use_fast else 0] for name in cls.parts}
         accepted = {name: _arguments(part) for name, part in classes.items()}
         reject_unknown(cls.__name__, given, sorted({a for names in accepted.values() for a in names}))
         made = {
@@ -93,7 +97,7 @@ class Combined(Publishable):
         return list(dict.fromkeys(n for name in self.parts for n in getattr(self, name).model_input_names))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.parts)})"
+        return f"{type(self).__name__}:\n" + "\n".join(f"- {name}: {getattr(self, name)!r}" for name in self.parts)
 
 
 def _arguments(part: Any) -> tuple[str, ...]:

@@ -338,9 +338,9 @@ _EXTRACTOR_ARGUMENTS = (
 class TvltProcessor(Combined):
     """A `TvltImageProcessor` and a `TvltFeatureExtractor` in one."""
 
-    parts: ClassVar[dict[str, str]] = {
-        "image_processor": "TvltImageProcessor",
-        "feature_extractor": "TvltFeatureExtractor",
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "image_processor": ("TvltImageProcessor",),
+        "feature_extractor": ("TvltFeatureExtractor",),
     }
 
     def __init__(self, image_processor: TvltImageProcessor, feature_extractor: TvltFeatureExtractor):

@@ -149,9 +149,9 @@ _SHARED = ("padding", "max_length", "truncation", "pad_to_multiple_of", "return_
 class Wav2Vec2Processor(Combined):
     """A `Wav2Vec2FeatureExtractor` and a `Wav2Vec2CTCTokenizer` in one."""
 
-    parts: ClassVar[dict[str, str]] = {
-        "feature_extractor": "Wav2Vec2FeatureExtractor",
-        "tokenizer": "Wav2Vec2CTCTokenizer",
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "feature_extractor": ("Wav2Vec2FeatureExtractor",),
+        "tokenizer": ("Wav2Vec2CTCTokenizer",),
     }
 
     def __init__(self, feature_extractor: Wav2Vec2FeatureExtractor, tokenizer: Wav2Vec2CTCTokenizer):

@@ -297,7 +297,7 @@ def test_keywords_find_their_half():
         processor(VIDEO, crop_sise=3)
     with pytest.raises(ValueError, match="expected at most 6 arguments without their names, got 7"):
         processor(VIDEO, CLIP, None, 44100, False, False, 3)
-    with pytest.raises(ValueError, match="image_processor: expected a TvltImageProcessor, got TvltFeatureExtractor"):
+    with pytest.raises(ValueError, match="image_processor: expected TvltImageProcessor, got TvltFeatureExtractor"):
         TvltProcessor(processor.feature_extractor, processor.image_processor)
 
 

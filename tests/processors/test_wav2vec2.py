@@ -235,9 +235,9 @@ def test_a_processor_s_mistakes_are_named():
         processor(WAVE, sampling_rate=16000, paddin=True)
     with pytest.raises(ValueError, match="pad: unknown argument 'paddin'; did you mean 'padding'"):
         processor.pad([{"input_values": [0.5]}], paddin=True)
-    with pytest.raises(ValueError, match="tokenizer: expected a Wav2Vec2CTCTokenizer, got str"):
+    with pytest.raises(ValueError, match="tokenizer: expected Wav2Vec2CTCTokenizer, got str"):
         Wav2Vec2Processor(processor.feature_extractor, "vocab.json")
-    with pytest.raises(ValueError, match="feature_extractor: expected a Wav2Vec2FeatureExtractor, got Wav2Vec2CTC"):
+    with pytest.raises(ValueError, match="feature_extractor: expected Wav2Vec2FeatureExtractor, got Wav2Vec2CTC"):
         Wav2Vec2Processor(processor.tokenizer, processor.feature_extractor)
 
 
