@@ -106,6 +106,8 @@ class InvertedBottleneck(nn.Module):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def __call__(self, x, *, states=False, train: bool = False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:

@@ -93,6 +93,8 @@ class InvertedBottleneck(Layer):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def call(self, x, *, states=False, training=False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:
