@@ -95,6 +95,9 @@ class BatchNorm(nn.Module):
     and held in at least float32.
     """
 
+    mean: torch.Tensor
+    variance: torch.Tensor
+
     def __init__(self, width: int, *, momentum: float, epsilon: float, dtype=None):
         super().__init__()
         self.momentum, self.epsilon = momentum, epsilon
