@@ -88,11 +88,10 @@ class ImageTransformerConfig(PretrainedConfig):
                 f"auxiliary_channels: expected hidden_size ({self.hidden_size}) of an auxiliary head without "
                 f"convolutions, got {self.auxiliary_channels}"
             )
-        chosen: tuple[int, ...] = tuple(self.out_indices or ())
-        most = self.num_hidden_layers + 1
-        if len(chosen) != STAGES or list(chosen) != sorted(set(chosen)) or chosen[-1] > most:
+        chosen, most = list(self.out_indices or ()), self.num_hidden_layers + 1
+        if len(chosen) != STAGES or chosen != sorted(set(chosen)) or chosen[-1] > most:
             raise ValueError(
-                f"out_indices: expected {STAGES} rising numbers from 0 to {most} for segmentation, got {list(chosen)}"
+                f"out_indices: expected {STAGES} rising numbers from 0 to {most} for segmentation, got {chosen}"
             )
         return tuple(number - 1 for number in chosen if number)
 

@@ -106,6 +106,8 @@ class InvertedBottleneck(nn.Module):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def __call__(self, x, *, states=False, train: bool = False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:
@@ -131,9 +133,19 @@ class ImageNetwork(nn.Module):
 
     def __call__(self, pixel_values, states=False, train: bool = False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values, train), states=states, train=train)
-        pooled = (jnp.mean if self.config.pooling_type == "mean" else jnp.max)(output.x, (1, 2))
+        pooled = output.x.mean((1, 2)) if self.config.pooling_type == "mean" else largest(output.x)
         states = output.hidden_states and tuple(map(channels_first, output.hidden_states))
         return output._replace(x=channels_first(output.x), pooled=pooled, hidden_states=states)
+
+
+def largest(x):  # b y x d -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient.
+
+    (JAX's gradient of a maximum asks which values equal it, and a program may compute those a second time, otherwise
+    rounded: then none does, and the gradient is no number.)
+    """
+    x = x.reshape(x.shape[0], -1, x.shape[-1])
+    return jnp.take_along_axis(x, x.argmax(1)[:, None], 1)[:, 0]
 
 
 def channels_first(x):  # b y x d -> b d y x

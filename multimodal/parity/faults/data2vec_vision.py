@@ -109,8 +109,9 @@ def depth_of(rate: float) -> Callable[[str], contextlib.AbstractContextManager]:
 
 def another_order(_: str) -> contextlib.AbstractContextManager:
     """The states of other layers as maps of features."""
-    stages: Any = ImageTransformerConfig.stages.fget
-    return mock.patch.object(ImageTransformerConfig, "stages", property(lambda self: tuple(reversed(stages(self)))))
+    own = ImageTransformerConfig.stages
+    reverse = property(lambda self: tuple(reversed(own.__get__(self))))
+    return mock.patch.object(ImageTransformerConfig, "stages", reverse)
 
 
 FAULTS = (

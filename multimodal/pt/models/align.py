@@ -111,8 +111,13 @@ class ImageNetwork(nn.Module):
 
     def forward(self, pixel_values, states=False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values), states=states)
-        pooled = output.x.mean((2, 3)) if self.is_mean else output.x.amax((2, 3))
+        pooled = output.x.mean((2, 3)) if self.is_mean else largest(output.x)
         return output._replace(pooled=pooled)
+
+
+def largest(x):  # b d y x -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient."""
+    return x.flatten(2).max(-1).values
 
 
 def norm(config, dtype) -> dict[str, Any]:

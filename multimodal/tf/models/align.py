@@ -19,7 +19,7 @@ from multimodal.specs.align import AlignOutput, BaseModelOutputWithPoolingAndNoA
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.inputs import tensors
 from multimodal.tf.layers.activations import ACTIVATIONS
-from multimodal.tf.layers.basic import BatchNorm, Conv2D, DepthwiseConv2D, Layer, Linear, StochasticDepth
+from multimodal.tf.layers.basic import BatchNorm, Conv2D, DepthwiseConv2D, Layer, Linear, StochasticDepth, sizes
 from multimodal.tf.layers.encoder import Stack
 from multimodal.tf.layers.text import TextNetwork
 from multimodal.tf.losses import contrastive
@@ -93,6 +93,8 @@ class InvertedBottleneck(Layer):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def call(self, x, *, states=False, training=False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:
@@ -116,9 +118,16 @@ class ImageNetwork(Layer):
 
     def call(self, pixel_values, states=False, training=False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values, training), states=states, training=training)
-        pooled = (tf.reduce_mean if self.is_mean else tf.reduce_max)(output.x, (1, 2))
+        pooled = tf.reduce_mean(output.x, (1, 2)) if self.is_mean else largest(output.x)
         states = output.hidden_states and tuple(map(channels_first, output.hidden_states))
         return output._replace(x=channels_first(output.x), pooled=pooled, hidden_states=states)
+
+
+def largest(x):  # b y x d -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient."""
+    batch, rows, columns, channels = sizes(x)
+    x = tf.transpose(tf.reshape(x, (batch, rows * columns, channels)), (0, 2, 1))
+    return tf.gather(x, tf.argmax(x, -1), batch_dims=2)
 
 
 def channels_first(x):  # b y x d -> b d y x
