@@ -34,9 +34,8 @@ def bind(spec: Specification, args: tuple, kwargs: Mapping[str, Any]) -> dict[st
 def tensors(spec: Specification, given: Mapping[str, Any], policy: keras.DTypePolicy) -> dict[str, Any]:
     """Arguments as tensors, floats in the type of the computation: but for those of the loss, which is more precise, and
     exact ones."""
-    kept = {target.argument for target in spec.targets} | {
-        argument.name for argument in spec.arguments if argument.exact
-    }
+    exact = {argument.name for argument in spec.arguments if argument.exact}
+    kept = {target.argument for target in spec.targets} | exact
     structures = {argument.name for argument in spec.arguments if argument.inside}
     converted = {}
     for name, value in given.items():
