@@ -112,8 +112,9 @@ FAMILIES: dict[str, Family] = {
             "AutoModelForImageClassification": "Data2VecVisionForImageClassification",
             "AutoModelForSemanticSegmentation": "Data2VecVisionForSemanticSegmentation",
         },
+        image_processor="BeitImageProcessor",
     ),
-    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}),
+    "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}, image_processor="BeitImageProcessor"),
 }
 
 PROCESSOR_MODULES = {
