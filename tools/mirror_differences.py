@@ -33,6 +33,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         ): "torch's convolutions add by themselves what is alike on both sides"
         for name in ("even", "uneven")
     },
+    ("*/layers/encoder.py", "- first_and_again()"): "only torch is told in advance of the second computation",
     # Families
     ("*/models/align.py", "+ channels_first(x)"): "torch's images are channels first inside too",
     ("flax/models/align.py", "+ *._features(*)"): "linen's new state comes beside what a call gives",

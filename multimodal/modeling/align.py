@@ -19,6 +19,8 @@ SMOOTHING = 0.1
 class TwoTowers(ModelBase):
     """A text tower and an image tower, each also a public model that shares its tensors with the whole."""
 
+    public_parts = (*ModelBase.public_parts, "text_model", "vision_model")
+
     @property
     def text_model(self) -> Any:
         """The text tower as a public model; it shares its tensors with this one."""

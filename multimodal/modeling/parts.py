@@ -30,6 +30,8 @@ class Parts:
     spec: ClassVar[Specification]
     config: Any
     parts: tuple[str, ...]
+    public_parts: ClassVar[tuple[str, ...]] = ("base_model",)
+    """Attributes that are public models around parts of the network, made anew at each access."""
     inside_of: str = ""
     """Of a `base_model` the class of the model that it is a part of."""
 

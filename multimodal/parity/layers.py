@@ -34,21 +34,21 @@ class Layer:
 def in_order(spec: Specification, outputs: Iterable[str]) -> list[Layer]:
     """The layers that `outputs` show: embeddings, blocks and output of each tower, encoders first, then the class's own."""
     known = set(outputs)
-    fields = {field.name: field for field in spec.fields}
+    fields = {field.name: field for field in spec.leaves()}
     found: list[Layer] = []
     for tower in spec.towers:
         states = fields.get(f"{tower}hidden_states")
         if states is not None:
             found += _tower(tower, known, begins=0 if states.begins_with_input else 1)
     taken = {layer.tensor for layer in found}
-    rest = [f.name for f in spec.fields if f"out.{f.name}" in known - taken]
+    rest = [name for name in fields if f"out.{name}" in known - taken]
     rest.sort(key=lambda name: name == "loss")
-    return found + [Layer(f"out.{name}", "", name.replace("_", " "), name.split("_")[0]) for name in rest]
+    return found + [Layer(f"out.{name}", "", _words(name), name.split("_")[0]) for name in rest]
 
 
 def _tower(prefix: str, known: set[str], begins: int) -> list[Layer]:
     """`begins`: how many layers the first state is behind; 0 where that is the embeddings."""
-    name = prefix.strip("_").replace("_", " ")
+    name = _tower_name(prefix)
     start = f"{name} " if name else ""
     count = 0
     found = []
@@ -63,6 +63,15 @@ def _tower(prefix: str, known: set[str], begins: int) -> list[Layer]:
     return found
 
 
+def _tower_name(prefix: str) -> str:
+    """What people call a tower whose states' names begin so: `encoder_`, `text_model_output.`."""
+    return _words(prefix.strip("_.").removesuffix("_output"))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace(".", " ")
+
+
 def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
     """The layer that an output belongs to: its own, or the block whose attention weights or keys and values it holds."""
     for layer in layers:
@@ -71,7 +80,7 @@ def shown_by(layers: list[Layer], tensor: str) -> Layer | None:
     match = _PER_BLOCK.fullmatch(tensor)
     if match is None:
         return None
-    tower = match["tower"].strip("_").replace("_", " ")
+    tower = _tower_name(match["tower"])
     if match["kind"] in _OF_THE_LAST_TOWER:
         tower = [layer.tower for layer in layers if layer.block is not None][-1:]
         tower = tower[0] if tower else ""
@@ -96,7 +105,7 @@ def _is_in(row: Row, layer: Layer) -> bool:
     if row.block is None:
         return False
     stack, index = row.block
-    return index == layer.block and (not layer.tower or layer.tower in stack.split("."))
+    return index == layer.block and (not layer.tower or layer.tower in map(_words, stack.split(".")))
 
 
 def _common(published: Iterable[str]) -> str:
@@ -107,7 +116,7 @@ def _common(published: Iterable[str]) -> str:
 def describe_block(name: str, rows: list[Row]) -> str:
     """What people call a block of our name, and its published name: `decoder block 2 (decoder.transformer.h.1)`."""
     *path, _, index = name.split(".")
-    tower = [part for part in path if part not in ("model", "transformer")]
+    tower = [_words(part) for part in path if part not in ("model", "transformer")]
     prefix = _common(row.published for row in rows if row.name.startswith(f"{name}."))
     return " ".join([*tower, f"block {int(index) + 1}", *([f"({prefix})"] if prefix else [])])
 

@@ -41,16 +41,32 @@ def watched(model: Any, given: Mapping[str, np.ndarray]) -> Iterator[dict[str, n
             if hasattr(value, "shape"):
                 name = f"{start}.in.{argument}"
                 true = given.get(name)
-                if true is not None and true.shape == tuple(value.shape):
-                    inputs[argument] = harness.like(value, true)
-                seen[name] = harness.array(value)
+                own = _shown(self, harness.array(value))
+                if true is not None and true.shape == own.shape:
+                    inputs[argument] = harness.like(value, _inside(self, true))
+                    own = true
+                seen[name] = own
         returned = run(self, block, **inputs)
         outputs = {f"{start}.out.{at}": part for at, part in enumerate(returned) if hasattr(part, "shape")}
-        seen.update({name: harness.array(part) for name, part in outputs.items()})
+        seen.update({name: _shown(self, harness.array(part)) for name, part in outputs.items()})
         return returned
 
     with mock.patch.object(stack, "run", watching), harness.concrete():
         yield seen
+
+
+def _shown(stack: Any, array: np.ndarray) -> np.ndarray:
+    """What a block takes or gives, with images channels first whatever the framework has them in inside."""
+    return array.transpose(0, 3, 1, 2) if _holds_images(stack, array) else array
+
+
+def _inside(stack: Any, array: np.ndarray) -> np.ndarray:
+    """The inverse of `_shown`."""
+    return array.transpose(0, 2, 3, 1) if _holds_images(stack, array) else array
+
+
+def _holds_images(stack: Any, array: np.ndarray) -> bool:
+    return getattr(stack, "channels_last", False) and array.ndim == 4
 
 
 def inputs(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

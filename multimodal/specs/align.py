@@ -117,7 +117,6 @@ MEANINGS = {
     "rows": "rows of a state of the image tower",
     "columns": "columns of a state of the image tower",
     "blocks": "blocks of the image tower",
-    "layers": "layers of the text tower",
     "projection": "width of the space in which texts and images are compared, config.projection_dim",
 }
 
@@ -155,7 +154,6 @@ AlignTextModel = Specification(
     parts=("base", "pooler"),
     exactly_one=(("input_ids", "inputs_embeds"),),
     rules=(sequence_fits_positions,),
-    meanings={"layers": MEANINGS["layers"]},
     extra=EXTRA,
 )
 AlignVisionModel = Specification(

@@ -49,7 +49,7 @@ def docstring(spec: Specification, backend: str) -> str:
         *_rules(spec),
         _listed(
             f"Output: {spec.output.__name__}, or with return_dict=False the tuple of its values:",
-            (_field(field, fields) for field in spec.fields),
+            (line for field in spec.fields for line in _field_lines(field, fields)),
         ),
         *(
             [_listed("Looked up by name alone:", (f"{name}: a scalar. {_sentence(fields[name])}" for name in beside))]
@@ -118,6 +118,16 @@ def _rules(spec: Specification) -> Iterator[str]:
     lines += [f"Loss: {spec.loss}."] if spec.loss else []
     if lines:
         yield "\n".join(textwrap.fill(line, 110, subsequent_indent="    ") for line in lines)
+
+
+def _field_lines(field: Field, meanings: Mapping[str, str]) -> Iterator[str]:
+    """The field's line, and one for each field of an output that it is."""
+    if not field.inside:
+        yield _field(field, meanings)
+        return
+    yield f"{field.name}: an output. {_sentence(field.meaning or meanings.get(field.name, ''))}"
+    for leaf in field.inside:
+        yield f"{field.name}.{_field(leaf, meanings)}"
 
 
 def _field(field: Field, meanings: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
@@ -33,6 +33,7 @@ class Saving(keras.Model):
     network: keras.layers.Layer
     parameter_dtype: str
     validate: bool
+    public_parts: ClassVar[tuple[str, ...]]
     halves: dict[str, Any]
     _options_of: dict[str, Any]
 
@@ -54,8 +55,8 @@ class Saving(keras.Model):
         return self
 
     def __dir__(self) -> list[str]:
-        """Without `base_model`: Keras walks all that is listed when it saves, and would find each layer there again."""
-        return [name for name in super().__dir__() if name != "base_model"]
+        """Without public parts: Keras walks all that is listed when it saves, and would find each layer there again."""
+        return [name for name in super().__dir__() if name not in self.public_parts]
 
     # A description, of plain values alone, and what is made of it
 
@@ -145,13 +146,12 @@ class Saving(keras.Model):
         }
 
     def serve(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        """{field: tensor} of a call without a cache; a field of several tensors is `<field>_0`, `<field>_1`, ..."""
+        """{field: tensor} of a call without a cache.
+
+        A field of several tensors is `<field>_0`, `<field>_1`, ..., and one of an output inside is `<field>_<its field>`.
+        """
         uncached = {"use_cache": False} if "use_cache" in self.spec.names() else {}
-        served = {}
-        for name, value in self(inputs, **uncached, return_dict=True).items():
-            leaves = keras.tree.flatten(value)
-            served |= {name: value} if tf.is_tensor(value) else {f"{name}_{i}": leaf for i, leaf in enumerate(leaves)}
-        return served
+        return dict(_served(self(inputs, **uncached, return_dict=True)))
 
     def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
         """Write a program to serve, with the signature of `serving_signature()` where none is given.
@@ -183,6 +183,17 @@ class Saving(keras.Model):
     @layers.setter
     def layers(self, _: Any) -> None:
         raise AttributeError("layers: expected another name, Keras keeps this one for the parts of a model")
+
+
+def _served(output: Mapping[str, Any]) -> Iterator[tuple[str, tf.Tensor]]:
+    """(name, tensor) of everything in an output."""
+    for name, value in output.items():
+        if tf.is_tensor(value):
+            yield name, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}_{inside}", leaf) for inside, leaf in _served(value))
+        else:
+            yield from ((f"{name}_{i}", leaf) for i, leaf in enumerate(keras.tree.flatten(value)))
 
 
 def _parts(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

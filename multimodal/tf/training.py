@@ -59,7 +59,7 @@ class Training(keras.Model):
         """
         x, y, sample_weight = self._with_labels(data)
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
+            y_pred = self(x, training=True, **self._asked())
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             self._count(loss, x)
             scaled = self.optimizer.scale_loss(loss)
@@ -76,9 +76,13 @@ class Training(keras.Model):
     def test_step(self, data):
         """One step of `evaluate`."""
         x, y, sample_weight = self._with_labels(data)
-        y_pred = self(x, training=False)
+        y_pred = self(x, training=False, **self._asked())
         self._count(self.compute_loss(x, y, y_pred, sample_weight, training=False), x)
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _asked(self) -> dict[str, bool]:
+        """What makes a class that is given no labels compute its own loss, where none is compiled."""
+        return {"return_loss": True} if "return_loss" in self.spec.names() and self._compile_loss is None else {}
 
     def _count(self, loss: tf.Tensor, x: Any) -> None:
         """Let the running mean of the epoch know the loss of a batch."""

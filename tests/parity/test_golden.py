@@ -37,8 +37,12 @@ def case_of(meta, tensors):
     return case, weights, inputs
 
 
+NOT_IN_TRAINING = {"align-model"}
+"""Its scores are what a normalisation over two values leaves: rounding alone makes 1e-11 of it. Its image tower is there."""
+
+
 def test_every_case_is_there_in_training_too():
-    assert {path.stem for path in IN_TRAINING} == {path.stem for path in FILES}
+    assert {path.stem for path in IN_TRAINING} == {path.stem for path in FILES} - NOT_IN_TRAINING
     assert all(read(path)[0]["dropout"] == "mean" for path in IN_TRAINING)
 
 

@@ -38,7 +38,7 @@ def whole(config) -> list[Row]:
         *under(bert.network(text), f"{TEXT}.", f"{TEXT}."),
         *under(tower(vision), f"{VISION}.", f"{VISION}."),
         *linear("text_projection", "text_projection", text.hidden_size, config.projection_dim, axes),
-        Row("temperature", "temperature", (), Kind.SCALAR, (), initial=temperature),
+        Row("similarity.temperature", "temperature", (), Kind.SCALAR, (), initial=temperature),
     ]
 
 

@@ -106,6 +106,8 @@ class InvertedBottleneck(nn.Module):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def __call__(self, x, *, states=False, train: bool = False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:
@@ -131,9 +133,19 @@ class ImageNetwork(nn.Module):
 
     def __call__(self, pixel_values, states=False, train: bool = False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values, train), states=states, train=train)
-        pooled = (jnp.mean if self.config.pooling_type == "mean" else jnp.max)(output.x, (1, 2))
+        pooled = output.x.mean((1, 2)) if self.config.pooling_type == "mean" else largest(output.x)
         states = output.hidden_states and tuple(map(channels_first, output.hidden_states))
         return output._replace(x=channels_first(output.x), pooled=pooled, hidden_states=states)
+
+
+def largest(x):  # b y x d -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient.
+
+    (JAX's gradient of a maximum asks which values equal it, and a program may compute those a second time, otherwise
+    rounded: then none does, and the gradient is no number.)
+    """
+    x = x.reshape(x.shape[0], -1, x.shape[-1])
+    return jnp.take_along_axis(x, x.argmax(1)[:, None], 1)[:, 0]
 
 
 def channels_first(x):  # b y x d -> b d y x
@@ -146,8 +158,28 @@ def norm(config, dtype) -> dict[str, Any]:
     return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
+def normalised(x):  # n d
+    """Vectors of length 1."""
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+
+class Similarity(nn.Module):
+    """Cosines of texts and images, divided by a temperature that is learned: section 4.1."""
+
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        self.temperature = self.param("temperature", nn.initializers.ones, (), self.dtype.parameters)
+
+    def __call__(self, texts, images):  # t d, i d -> both of length 1, t i
+        texts, images = normalised(texts), normalised(images)
+        scores = jnp.matmul(texts, images.T, precision=PRECISION) / jnp.asarray(self.temperature, texts.dtype)
+        return texts, images, scores
+
+
 class AlignNetwork(nn.Module):
-    """Both towers, and how similar what they give is: section 4.1."""
+    """Both towers, and how similar what they give is."""
 
     config: Any
     parts: tuple[str, ...]
@@ -160,7 +192,7 @@ class AlignNetwork(nn.Module):
         self.text_model = TextNetwork(config.text_config, self.parts, **options)
         self.vision_model = ImageNetwork(config.vision_config, self.parts, **options)
         self.text_projection = Linear(config.text_config.hidden_size, config.projection_dim, dtype=self.dtype)
-        self.temperature = self.param("temperature", nn.initializers.ones, (), self.dtype.parameters)
+        self.similarity = Similarity(dtype=self.dtype)
 
     def read(self, weights=False, states=False, train: bool = False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states, train=train)
@@ -173,14 +205,8 @@ class AlignNetwork(nn.Module):
     def __call__(self, pixel_values, weights=False, states=False, train: bool = False, **inputs) -> TwoTowerOutput:
         text = self.read(weights=weights, states=states, train=train, **inputs)
         vision = self.see(pixel_values, states=states, train=train)
-        texts, images = normalised(text.features), normalised(vision.features)
-        logits = jnp.matmul(texts, images.T, precision=PRECISION) / jnp.asarray(self.temperature, texts.dtype)
+        texts, images, logits = self.similarity(text.features, vision.features)
         return TwoTowerOutput(text, vision, texts, images, logits, logits.T)
-
-
-def normalised(x):  # n d
-    """Vectors of length 1."""
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
 class FlaxAlignTextModel(FlaxPretrainedModel):

@@ -35,7 +35,7 @@ CASES = (
     Case(
         "align-text-relative", "AlignTextModel",
         {**TEXT_TOWER, "position_embedding_type": "relative_key_query", "hidden_act": "silu", "pruned_heads": {"1": [2]}},
-        ("inputs_embeds", "attention_mask", "position_ids", "head_mask"), TEXT, options={"add_pooling_layer": False},
+        ("inputs_embeds", "attention_mask", "position_ids"), TEXT, options={"add_pooling_layer": False},
     ),
     Case("align-vision", "AlignVisionModel", IMAGE_TOWER, ("pixel_values",), PICTURE),
     Case("align-vision-max", "AlignVisionModel", OTHERWISE, ("pixel_values",), {"height": 21, "width": 14}),

@@ -111,8 +111,13 @@ class ImageNetwork(nn.Module):
 
     def forward(self, pixel_values, states=False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values), states=states)
-        pooled = output.x.mean((2, 3)) if self.is_mean else output.x.amax((2, 3))
+        pooled = output.x.mean((2, 3)) if self.is_mean else largest(output.x)
         return output._replace(pooled=pooled)
+
+
+def largest(x):  # b d y x -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient."""
+    return x.flatten(2).max(-1).values
 
 
 def norm(config, dtype) -> dict[str, Any]:
@@ -120,15 +125,32 @@ def norm(config, dtype) -> dict[str, Any]:
     return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
+def normalised(x):  # n d
+    """Vectors of length 1."""
+    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+
+
+class Similarity(nn.Module):
+    """Cosines of texts and images, divided by a temperature that is learned: section 4.1."""
+
+    def __init__(self, *, dtype=None):
+        super().__init__()
+        self.temperature = nn.Parameter(torch.empty((), dtype=dtype))
+
+    def forward(self, texts, images):  # t d, i d -> both of length 1, t i
+        texts, images = normalised(texts), normalised(images)
+        return texts, images, texts @ images.T / self.temperature
+
+
 class AlignNetwork(nn.Module):
-    """Both towers, and how similar what they give is: section 4.1."""
+    """Both towers, and how similar what they give is."""
 
     def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.text_model = TextNetwork(config.text_config, parts, dtype=dtype)
         self.vision_model = ImageNetwork(config.vision_config, parts, dtype=dtype)
         self.text_projection = Linear(config.text_config.hidden_size, config.projection_dim, dtype=dtype)
-        self.temperature = nn.Parameter(torch.empty((), dtype=dtype))
+        self.similarity = Similarity(dtype=dtype)
 
     def read(self, weights=False, states=False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states)
@@ -141,14 +163,8 @@ class AlignNetwork(nn.Module):
     def forward(self, pixel_values, weights=False, states=False, **inputs) -> TwoTowerOutput:
         text = self.read(weights=weights, states=states, **inputs)
         vision = self.see(pixel_values, states=states)
-        texts, images = normalised(text.features), normalised(vision.features)
-        logits = texts @ images.T / self.temperature
+        texts, images, logits = self.similarity(text.features, vision.features)
         return TwoTowerOutput(text, vision, texts, images, logits, logits.T)
-
-
-def normalised(x):  # n d
-    """Vectors of length 1."""
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
 
 class AlignTextModel(PretrainedModel):

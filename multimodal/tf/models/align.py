@@ -19,7 +19,7 @@ from multimodal.specs.align import AlignOutput, BaseModelOutputWithPoolingAndNoA
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.inputs import tensors
 from multimodal.tf.layers.activations import ACTIVATIONS
-from multimodal.tf.layers.basic import BatchNorm, Conv2D, DepthwiseConv2D, Layer, Linear, StochasticDepth
+from multimodal.tf.layers.basic import BatchNorm, Conv2D, DepthwiseConv2D, Layer, Linear, StochasticDepth, sizes
 from multimodal.tf.layers.encoder import Stack
 from multimodal.tf.layers.text import TextNetwork
 from multimodal.tf.losses import contrastive
@@ -93,6 +93,8 @@ class InvertedBottleneck(Layer):
 class ImageStack(Stack):
     """Blocks one after the other, collecting what each makes of the image."""
 
+    channels_last = True  # inside; parity shows it as torch has it
+
     def call(self, x, *, states=False, training=False) -> NetworkOutput:
         hidden = [x]
         for block in self.blocks:
@@ -116,9 +118,16 @@ class ImageNetwork(Layer):
 
     def call(self, pixel_values, states=False, training=False) -> NetworkOutput:
         output = self.encoder(self.embeddings(pixel_values, training), states=states, training=training)
-        pooled = (tf.reduce_mean if self.is_mean else tf.reduce_max)(output.x, (1, 2))
+        pooled = tf.reduce_mean(output.x, (1, 2)) if self.is_mean else largest(output.x)
         states = output.hidden_states and tuple(map(channels_first, output.hidden_states))
         return output._replace(x=channels_first(output.x), pooled=pooled, hidden_states=states)
+
+
+def largest(x):  # b y x d -> b d
+    """The largest value of each channel; of several alike the first one gets the gradient."""
+    batch, rows, columns, channels = sizes(x)
+    x = tf.transpose(tf.reshape(x, (batch, rows * columns, channels)), (0, 2, 1))
+    return tf.gather(x, tf.argmax(x, -1), batch_dims=2)
 
 
 def channels_first(x):  # b y x d -> b d y x
@@ -131,8 +140,26 @@ def norm(config, dtype) -> dict[str, Any]:
     return {"momentum": config.batch_norm_momentum, "epsilon": config.batch_norm_eps, "dtype": dtype}
 
 
+def normalised(x):  # n d
+    """Vectors of length 1."""
+    return x / tf.norm(x, axis=-1, keepdims=True)
+
+
+class Similarity(Layer):
+    """Cosines of texts and images, divided by a temperature that is learned: section 4.1."""
+
+    def __init__(self, *, dtype=None, name="similarity"):
+        super().__init__(dtype=dtype, name=name)
+        self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
+
+    def call(self, texts, images):  # t d, i d -> both of length 1, t i
+        texts, images = normalised(texts), normalised(images)
+        scores = tf.matmul(texts, images, transpose_b=True) / tf.cast(self.temperature, texts.dtype)
+        return texts, images, scores
+
+
 class AlignNetwork(Layer):
-    """Both towers, and how similar what they give is: section 4.1."""
+    """Both towers, and how similar what they give is."""
 
     def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
@@ -140,7 +167,7 @@ class AlignNetwork(Layer):
         self.vision_model = ImageNetwork(config.vision_config, parts, dtype=dtype, name="vision_model")
         widths = (config.text_config.hidden_size, config.projection_dim)
         self.text_projection = Linear(*widths, dtype=dtype, name="text_projection")
-        self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
+        self.similarity = Similarity(dtype=dtype)
 
     def read(self, weights=False, states=False, training=False, **inputs) -> NetworkOutput:
         output = self.text_model(**inputs, weights=weights, states=states, training=training)
@@ -153,14 +180,8 @@ class AlignNetwork(Layer):
     def call(self, pixel_values, weights=False, states=False, training=False, **inputs) -> TwoTowerOutput:
         text = self.read(weights=weights, states=states, training=training, **inputs)
         vision = self.see(pixel_values, states=states, training=training)
-        texts, images = normalised(text.features), normalised(vision.features)
-        logits = tf.matmul(texts, images, transpose_b=True) / tf.cast(self.temperature, texts.dtype)
+        texts, images, logits = self.similarity(text.features, vision.features)
         return TwoTowerOutput(text, vision, texts, images, logits, tf.transpose(logits))
-
-
-def normalised(x):  # n d
-    """Vectors of length 1."""
-    return x / tf.norm(x, axis=-1, keepdims=True)
 
 
 class TFAlignTextModel(TFPretrainedModel):

@@ -39,7 +39,7 @@ def test_every_argument_of_the_signature_is_described_with_its_shape(described):
 def test_every_field_of_the_output_is_described_with_its_shape(described):
     cls, lines, text = described
     assert f"Output: {cls.spec.output.__name__}, or with return_dict=False the tuple of its values" in text
-    for field in cls.spec.fields:
+    for field in cls.spec.leaves():
         described_as = lines[field.name][-1]
         assert (shape_text(field.shape) if field.shape or not field.each else "a tuple of ") in described_as
         assert field.count_text() in described_as

@@ -14,6 +14,8 @@ from flax import linen as nn
 from flax.core import freeze
 from safetensors.numpy import load_file
 
+from multimodal.flax.weights import collections
+
 
 @pytest.fixture
 def model(loaded, class_name):
@@ -57,7 +59,7 @@ def test_parameters_that_are_given_are_those_that_count(load, kit, class_name):
     zero = jax.tree.map(jnp.zeros_like, model.params)
     plain = zoo.main(model(**given))
     assert not np.allclose(zoo.main(model(**given, params=zero)), plain)
-    np.testing.assert_array_equal(zoo.main(model(**given, params={"params": model.params})), plain)
+    np.testing.assert_array_equal(zoo.main(model(**given, params=collections(model.params))), plain)
     np.testing.assert_array_equal(zoo.main(model(**given, params=freeze(model.params))), plain)
     model.params = zero
     np.testing.assert_array_equal(zoo.main(model(**given)), zoo.main(model(**given, params=zero)))
@@ -89,7 +91,8 @@ def test_dtype_is_that_of_the_computation_alone(load, kit, class_name):
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(model.params)} == {"float32"}
     assert kit.outline(model, **zoo.inputs(class_name, model.config))[0].dtype == jnp.bfloat16
     narrow = model.to_bf16(model.params)
-    assert {str(leaf.dtype) for leaf in jax.tree.leaves(narrow)} == {"bfloat16"}
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(collections(narrow)["params"])} == {"bfloat16"}
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(collections(narrow).get("batch_stats"))} <= {"float32"}
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(model.to_fp32(model.to_fp16(narrow)))} == {"float32"}
 
 
@@ -152,6 +155,8 @@ def test_a_model_without_parameters_changes_its_configuration_alone(load, public
 SHARDED = """
 import jax
 from jax.sharding import NamedSharding, PartitionSpec as P
+from multimodal.flax.weights import collections
+from multimodal.flax.weights import collections
 from multimodal import GPT2Config
 from multimodal.flax import FlaxGPT2Model
 

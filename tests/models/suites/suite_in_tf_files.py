@@ -258,7 +258,8 @@ def test_a_summary_has_a_row_for_every_part(model):
     assert len(set(names)) == len(names) > 2
     for layer in model.layers:
         assert f"{layer.count_params():,}" in text
-    assert sum(layer.count_params() for layer in model.layers) == model.count_params() == model.num_parameters()
+    held = sum(int(np.prod(row.shape)) for row in model.rows() if row.kind.is_state)
+    assert sum(layer.count_params() for layer in model.layers) == model.count_params() == model.num_parameters() + held
     assert f"Total params: {model.count_params():,}" in text
     assert model.get_layer(names[0]) is model.layers[0]
 
