@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +63,29 @@ def load(model_or_name: Any, task: str, backend: str | None = None) -> Loaded:
 def _from_name(name: str | os.PathLike, task: str, backend: str) -> Loaded:
     class_name = _class_for(AutoConfig.from_pretrained(name), task, name)
     image_processor, tokenizer = _processors(name, task)
-    model = registry.model_class(backend, class_name).from_pretrained(name)
-    drawn = [*model.load_report.fresh, *model.load_report.mismatched]
-    if drawn:
-        raise ValueError(
-            f"{name}: expected a checkpoint that was trained for {task} ({class_name}), got one without the weights of "
-            f"{', '.join(drawn[:3])}{', ...' if len(drawn) > 3 else ''}"
-        )
+    with _said_after():
+        model = registry.model_class(backend, class_name).from_pretrained(name)
+        drawn = [*model.load_report.fresh, *model.load_report.mismatched]
+        if drawn:
+            raise ValueError(
+                f"{name}: expected a checkpoint that was trained for {task} ({class_name}), got one without the weights "
+                f"of {', '.join(drawn[:3])}{', ...' if len(drawn) > 3 else ''}"
+            )
     return Loaded(model, backend, image_processor, tokenizer)
+
+
+@contextlib.contextmanager
+def _said_after() -> Iterator[None]:
+    """What the library logs inside is logged behind the block, where that raises nothing: an error says it in one line."""
+    logger, records = logging.getLogger("multimodal"), []
+    hold = lambda record: bool(records.append(record))  # noqa: E731
+    logger.addFilter(hold)
+    try:
+        yield
+    finally:
+        logger.removeFilter(hold)
+    for record in records:
+        logger.handle(record)
 
 
 def _from_model(model: Any, task: str, backend: str | None) -> Loaded:

@@ -109,13 +109,13 @@ def test_no_pictures_are_no_results(classifier):
 def test_what_cannot_be_read_has_no_result_and_its_place_is_told(classifier, pictures, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"")
     failed, shown = {}, []
-    given = [pictures[0], tmp_path / "broken.png", pictures[1]]
+    given = [tmp_path / "broken.png", pictures[0], pictures[1]]
     found = tasks.image_classification(
         classifier, given, batch_size=2, on_error=failed.__setitem__, progress=lambda *done: shown.append(done)
     )
-    assert [ranked is None for ranked in found] == [False, True, False]
-    assert list(failed) == [1]
-    assert "broken.png" in str(failed[1])
+    assert found == [None, *tasks.image_classification(classifier, pictures[:2])]
+    assert list(failed) == [0]
+    assert "broken.png" in str(failed[0])
     assert shown == [(2, 3), (3, 3)]
     with pytest.raises(ValueError, match=r"broken\.png"):
         tasks.image_classification(classifier, given)

@@ -1,16 +1,19 @@
 """What a task can be given, and what it says of everything else."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 import multimodal
 from multimodal import AlignModel, Data2VecVisionForImageClassification, Data2VecVisionModel, tasks
 
 ROOT = Path(__file__).parents[2]
+FILE = "model.safetensors"
 
 
 def test_the_tasks_are_reached_as_attributes_and_load_no_framework():
@@ -69,11 +72,22 @@ def test_a_live_model_of_another_type_is_given_its_own(classifier, pictures):
         ("image_classification", "segmenter", "trained for image_classification .* without the weights of classifier"),
     ],
 )
-def test_a_checkpoint_of_another_kind_is_refused_by_what_the_task_needs(task, folder, message, request):
+def test_a_checkpoint_of_another_kind_is_refused_by_what_the_task_needs(task, folder, message, request, caplog):
     place = request.getfixturevalue(folder)
     with pytest.raises(ValueError, match=message) as error:
         tasks.load(place, task, "pt")
     assert str(place) in str(error.value)
+    assert not caplog.records  # the error is all that is said
+
+
+def test_what_loading_says_of_a_checkpoint_that_fits_is_said(classifier, segmenter, tmp_path, caplog):
+    """One with both heads."""
+    shutil.copytree(classifier, tmp_path / "both")
+    tensors = {name: tensor for folder in (segmenter, classifier) for name, tensor in load_file(folder / FILE).items()}
+    save_file(tensors, tmp_path / "both" / FILE)
+    tasks.load(tmp_path / "both", "image_classification", "pt")
+    assert [record.name for record in caplog.records] == ["multimodal"]
+    assert "not used: this class does not have it" in caplog.text
 
 
 def test_a_live_model_of_another_class_is_refused(classifier):

@@ -193,7 +193,7 @@ class SegmentationNetwork(nn.Module):
     ) -> NetworkOutput:
         """`scored`: whether the auxiliary scores are wanted."""
         output = self.model(pixel_values, head_mask=head_mask, weights=weights, states=True, train=train)
-        hidden, shape = output.hidden_states, (len(pixel_values), *self.model.embeddings.grid_of(pixel_values), -1)
+        hidden, shape = output.hidden_states, (pixel_values.shape[0], *self.model.embeddings.grid_of(pixel_values), -1)
         maps = self.scales([hidden[stage][:, 1:].reshape(shape) for stage in self.stages], train)
         logits = jnp.transpose(self.head(maps, train), (0, 3, 1, 2))
         auxiliary = None

@@ -25,6 +25,7 @@ OTHERWISE = {
     "squeeze_expansion_ratio": 0.1, "batch_norm_eps": 1e-2, "num_block_repeats": [2, 1, 1], "num_channels": 2,
 }  # fmt: skip
 CASES = (
+    Case("align-scores", "AlignModel", BOTH, (*TOKENS, "pixel_values"), PAIRS, {"return_loss": False}),
     Case("align", "AlignModel", BOTH, (*TOKENS, "pixel_values"), PAIRS),
     Case(
         "align-more-images", "AlignModel", {**BOTH, "temperature_init_value": 0.5},
@@ -35,7 +36,7 @@ CASES = (
     Case(
         "align-text-relative", "AlignTextModel",
         {**TEXT_TOWER, "position_embedding_type": "relative_key_query", "hidden_act": "silu", "pruned_heads": {"1": [2]}},
-        ("inputs_embeds", "attention_mask", "position_ids", "head_mask"), TEXT, options={"add_pooling_layer": False},
+        ("inputs_embeds", "attention_mask", "position_ids"), TEXT, options={"add_pooling_layer": False},
     ),
     Case("align-vision", "AlignVisionModel", IMAGE_TOWER, ("pixel_values",), PICTURE),
     Case("align-vision-max", "AlignVisionModel", OTHERWISE, ("pixel_values",), {"height": 21, "width": 14}),
