@@ -64,8 +64,14 @@ from multimodal.processors.roberta import RobertaTokenizer as RobertaTokenizer
 from multimodal.processors.roberta import RobertaTokenizerFast as RobertaTokenizerFast
 from multimodal.processors.text.tokenization import PreTrainedTokenizer as PreTrainedTokenizer
 from multimodal.processors.text.tokenization import PreTrainedTokenizerFast as PreTrainedTokenizerFast
+from multimodal.processors.tvlt import TvltFeatureExtractor as TvltFeatureExtractor
+from multimodal.processors.tvlt import TvltImageProcessor as TvltImageProcessor
+from multimodal.processors.tvlt import TvltProcessor as TvltProcessor
 from multimodal.processors.vit import ViTFeatureExtractor as ViTFeatureExtractor
 from multimodal.processors.vit import ViTImageProcessor as ViTImageProcessor
+from multimodal.processors.wav2vec2 import Wav2Vec2CTCTokenizer as Wav2Vec2CTCTokenizer
+from multimodal.processors.wav2vec2 import Wav2Vec2FeatureExtractor as Wav2Vec2FeatureExtractor
+from multimodal.processors.wav2vec2 import Wav2Vec2Processor as Wav2Vec2Processor
 from multimodal.pt.auto import AutoModel as AutoModel
 from multimodal.pt.auto import AutoModelForAudioClassification as AutoModelForAudioClassification
 from multimodal.pt.auto import AutoModelForAudioFrameClassification as AutoModelForAudioFrameClassification

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.processors.shown import shown
-from multimodal.registry import PROCESSOR_MODULES, config_class_of, family
+from multimodal.registry import PROCESSOR_MODULES, PROCESSORS, config_class_of, family, processor_name
 
 
 class AutoConfig:
@@ -54,8 +54,12 @@ class _AutoProcessorBase:
     """Finds a processor's class: by the name its own file gives, else by the checkpoint's model_type."""
 
     kind = ""
-    file = ""
+    files: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    """Of the names of the classes that it makes."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of the registry, the first that an architecture has; `kind` alone where none are named."""
 
     def __init__(self) -> None:
         raise ValueError(f"{type(self).__name__}: use {type(self).__name__}.from_pretrained(name_or_path)")
@@ -68,25 +72,23 @@ class _AutoProcessorBase:
         hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
         name = cls._variant(name, kwargs.get("use_fast", True))
-        module = importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}")
         kwargs.pop("use_fast", None)
-        return getattr(module, name).from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
 
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
         from multimodal import hub
         from multimodal.files import read_json_object
 
-        path = hub.find_file(name_or_path, cls.file, **hub_options)
-        if path is None:
-            return None
-        values = read_json_object(Path(path))
-        for key in cls.keys:
-            name = values.get(key)
-            if not isinstance(name, str | None):
-                raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
-            if name and cls._ours(name) in PROCESSOR_MODULES:
-                return cls._ours(name)
+        for file in cls.files:
+            path = hub.find_file(name_or_path, file, **hub_options)
+            values = {} if path is None else read_json_object(Path(path))
+            for key in cls.keys:
+                name = values.get(key)
+                if not isinstance(name, str | None):
+                    raise ValueError(f"{path}: {key}: expected the name of a class, got {shown(name)}")
+                if name and name.endswith(cls.endings) and cls._ours(name) in PROCESSOR_MODULES:
+                    return cls._ours(name)
         return None
 
     @staticmethod
@@ -101,22 +103,22 @@ class _AutoProcessorBase:
 
     @classmethod
     def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any], kwargs: dict[str, Any]) -> str:
-        config = AutoConfig.from_pretrained(name_or_path, **hub_options)
-        row = family(config.model_type)
-        if cls.kind in row.halves:
-            row = family(getattr(config, row.halves[cls.kind]).model_type)
-        name = getattr(row, cls.kind if cls.kind != "tokenizer" else "tokenizers")
-        if isinstance(name, tuple):
-            name = name[0]
-        if name is None:
-            raise ValueError(f"{cls.__name__}: {name_or_path} is a {config.model_type!r}, which has no {cls.kind}")
-        return name
+        model_type = own = _model_type(name_or_path, hub_options)
+        if model_type not in PROCESSORS and cls.kind in family(model_type).halves:
+            config = AutoConfig.from_pretrained(name_or_path, **hub_options)
+            own = getattr(config, family(model_type).halves[cls.kind]).model_type
+        for kind in cls.kinds or (cls.kind,):
+            name = processor_name(own, kind)
+            if name is not None:
+                return name
+        raise ValueError(f"{cls.__name__}: {name_or_path} is a {model_type!r}, which has no {cls.kind}")
 
 
 class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
-    kind, file, keys = "tokenizer", "tokenizer_config.json", ("tokenizer_class",)
+    kind, files, keys = "tokenizer", ("tokenizer_config.json",), ("tokenizer_class",)
+    endings, kinds = ("Tokenizer", "TokenizerFast"), ("tokenizers",)
 
     @staticmethod
     def _ours(name: str) -> str:
@@ -136,28 +138,61 @@ class AutoTokenizer(_AutoProcessorBase):
 class AutoImageProcessor(_AutoProcessorBase):
     """The image processor of a checkpoint."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("image_processor_type", "feature_extractor_type")
 
 
 class AutoFeatureExtractor(_AutoProcessorBase):
     """The feature extractor of a checkpoint: its audio one, or its image processor under the older name."""
 
-    kind, file = "image_processor", "preprocessor_config.json"
+    kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("feature_extractor_type", "image_processor_type")
+    kinds = ("feature_extractor", "image_processor")
+
+    @staticmethod
+    def _ours(name: str) -> str:
+        """Sound's own class, or the image processor that an older name means."""
+        sound = {row["feature_extractor"] for row in PROCESSORS.values()}
+        return name if name in sound else _AutoProcessorBase._ours(name)
 
 
 class AutoProcessor(_AutoProcessorBase):
-    """The processor of a checkpoint: the one that its family combines, else its image processor, else its tokenizer."""
+    """The processor of a checkpoint: the one that its files name or its family combines, else its image processor, else
+    its tokenizer."""
 
-    kind = "processor"
+    kind, keys, endings = "processor", ("processor_class",), ("Processor",)
+    files = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **kwargs: Any) -> Any:
         from multimodal import hub
 
-        config = AutoConfig.from_pretrained(name_or_path, **hub.split_options(kwargs)[0])
-        row = family(config.model_type)
-        if "image_processor" in row.halves or row.image_processor:
-            return AutoImageProcessor.from_pretrained(name_or_path, **kwargs)
-        return AutoTokenizer.from_pretrained(name_or_path, **kwargs)
+        hub_options, _ = hub.split_options(kwargs)
+        name = cls._named(name_or_path, hub_options)
+        if name is None:
+            model_type = _model_type(name_or_path, hub_options)
+            name = processor_name(model_type, "processor")
+            if name is None:
+                row = family(AutoConfig.from_pretrained(name_or_path, **hub_options).model_type)
+                auto = AutoImageProcessor if "image_processor" in row.halves or row.image_processor else AutoTokenizer
+                return auto.from_pretrained(name_or_path, **kwargs)
+        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
+
+
+def _processor_class(name: str) -> Any:
+    return getattr(importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}"), name)
+
+
+def _model_type(name_or_path: Any, hub_options: dict[str, Any]) -> str:
+    """What a `config.json` says its architecture is. ValueError where it says none, or one that we do not know."""
+    from multimodal.configs.base import PretrainedConfig
+    from multimodal.configs.files import naming_file
+
+    values, _ = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+    with naming_file(name_or_path):
+        if "model_type" not in values:
+            raise ValueError(f"config.json: expected a model_type, got the keys {shown(sorted(values))}")
+        model_type = values["model_type"]
+        if not isinstance(model_type, str) or model_type not in PROCESSORS:
+            family(model_type)
+    return model_type

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from multimodal import __version__
-from multimodal.commands import console, convert, inspect, parity, read, run, verify
+from multimodal.commands import console, convert, inspect, parity, read, run, spectrogram, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("convert")(convert.command)
@@ -17,6 +17,7 @@ app.command("verify")(verify.command)
 app.command("run")(run.command)
 app.command("parity")(parity.command)
 app.command("read")(read.command)
+app.command("spectrogram")(spectrogram.command)
 
 
 def _version(wanted: bool) -> None:

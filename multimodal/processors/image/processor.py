@@ -66,8 +66,7 @@ class ImageProcessor(PretrainedProcessor):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        if "preprocess" not in vars(cls):
-            cls.preprocess = _signed(cls)
+        cls.preprocess = _signed(cls)
 
     def to_dict(self) -> dict[str, Any]:
         values = super().to_dict()
@@ -178,13 +177,14 @@ def _processed(image: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
 
 def _signed(cls: type[ImageProcessor]) -> Callable[..., BatchFeature]:
     """`preprocess` with the class's own options in its signature, for editors and `help`."""
-    shared = ImageProcessor.preprocess
+    shared = cls.preprocess
     function = FunctionType(shared.__code__, shared.__globals__, "preprocess", shared.__defaults__, shared.__closure__)
     function.__kwdefaults__, function.__doc__ = shared.__kwdefaults__, shared.__doc__
     function.__qualname__, function.__module__ = f"{cls.__name__}.preprocess", cls.__module__
     own = inspect.signature(cls.__init__).parameters
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [own[name].replace(kind=keyword, default=None) for name in cls.arguments()]
-    first, images, *rest, _ = inspect.signature(shared).parameters.values()
-    function.__signature__ = inspect.Signature([first, images, *options, *rest])  # type: ignore[attr-defined]
+    *parameters, _ = inspect.signature(function).parameters.values()  # without `options`
+    first, rest = ([p for p in parameters if (p.kind is keyword) is there] for there in (False, True))
+    function.__signature__ = inspect.Signature([*first, *options, *rest])  # type: ignore[attr-defined]
     return function
