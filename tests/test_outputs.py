@@ -7,7 +7,7 @@ import pytest
 
 from multimodal.modeling import outputs
 from multimodal.modeling.outputs import BaseModelOutputWithPooling, ModelOutput
-from multimodal.specs import align, lxmert, tvlt
+from multimodal.specs import align, beit, data2vec_audio, data2vec_vision, lxmert, tvlt
 from multimodal.specs.lxmert import LxmertForPreTrainingOutput
 
 EVERY = outputs.output_classes()
@@ -60,7 +60,8 @@ def test_a_copy_is_the_same(copied):
 
 
 def test_every_output_is_listed_once_and_names_its_fields_once():
-    defined = [*vars(outputs).values(), *vars(lxmert).values(), *vars(align).values(), *vars(tvlt).values()]
+    modules = (outputs, align, beit, data2vec_audio, data2vec_vision, lxmert, tvlt)
+    defined = [value for module in modules for value in vars(module).values()]
     public = [v for v in defined if isinstance(v, type) and issubclass(v, ModelOutput)]
     assert set(EVERY) == set(public)
     assert len(EVERY) == len(set(EVERY))
