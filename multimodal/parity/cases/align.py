@@ -25,6 +25,7 @@ OTHERWISE = {
     "squeeze_expansion_ratio": 0.1, "batch_norm_eps": 1e-2, "num_block_repeats": [2, 1, 1], "num_channels": 2,
 }  # fmt: skip
 CASES = (
+    Case("align-scores", "AlignModel", BOTH, (*TOKENS, "pixel_values"), PAIRS, {"return_loss": False}),
     Case("align", "AlignModel", BOTH, (*TOKENS, "pixel_values"), PAIRS),
     Case(
         "align-more-images", "AlignModel", {**BOTH, "temperature_init_value": 0.5},
