@@ -158,8 +158,6 @@ class Specification:
     """Arguments that mean nothing one without the other."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
-    usual: tuple[tuple[str, str], ...] = ()
-    """(symbol, dimension) pairs of sizes that may be any: what one is where a call is made up."""
     derived: tuple[Derived, ...] = ()
     """Sizes that follow from those of arguments and of the configuration, each from what stands before it."""
     rules: tuple[Rule, ...] = ()
