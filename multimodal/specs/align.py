@@ -191,7 +191,6 @@ AlignModel = Specification(
     rules=(sequence_fits_positions, images_are_numbers, image_is_large_enough, texts_belong_to_images),
     loss="the mean of two cross entropies, of each text's logits with its image and of each image's with its text, for "
     "which a tenth of the right answer is spread over all (label smoothing): section 4.1",
-    targets=(),
     meanings=MEANINGS,
     extra=EXTRA,
 )
