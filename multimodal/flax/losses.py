@@ -90,16 +90,13 @@ def inside(positions: jax.Array, logits: jax.Array) -> jax.Array:
 def contrastive(logits: jax.Array, smoothing: float) -> jax.Array:
     """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
 
-    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7. By what scores lie above
-    the right one's, whose own is a zero that nothing flows through: the gradient of a right answer is then the sum of the
-    others', where its probability less its share would cancel.
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
     """
     wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    own = jnp.eye(len(logits), dtype=bool)
     losses = []
     for scores in (wide, wide.T):
-        above = jnp.where(own, 0.0, scores - jnp.diagonal(scores)[:, None])
-        losses.append((jax.nn.logsumexp(above, 1) - smoothing * above.mean(1)).mean())
+        each = jax.nn.log_softmax(scores)
+        losses.append(-(1.0 - smoothing) * jnp.diagonal(each).mean() - smoothing * each.mean())
     return (losses[0] + losses[1]) / 2
 
 

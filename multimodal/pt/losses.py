@@ -88,17 +88,11 @@ def inside(positions: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 def contrastive(logits: torch.Tensor, smoothing: float) -> torch.Tensor:
     """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
 
-    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7. By what scores lie above
-    the right one's, whose own is a zero that nothing flows through: the gradient of a right answer is then the sum of the
-    others', where its probability less its share would cancel.
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
     """
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    losses = []
-    for scores in (wide, wide.T):
-        above = torch.where(own, 0.0, scores - scores.diagonal()[:, None])
-        losses.append((torch.logsumexp(above, 1) - smoothing * above.mean(1)).mean())
-    return ((losses[0] + losses[1]) / 2).to(logits.dtype)
+    own = torch.arange(logits.shape[0], device=logits.device)
+    losses = [nn.functional.cross_entropy(scores, own, label_smoothing=smoothing) for scores in (logits, logits.T)]
+    return (losses[0] + losses[1]) / 2
 
 
 def of_frames(logits: torch.Tensor, labels: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:

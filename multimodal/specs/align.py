@@ -142,7 +142,6 @@ def texts_belong_to_images(call: Call) -> None:
 
 _MASK = Argument("attention_mask", "mask", TEXT, other_shape=(*TEXT, "length"))
 TEXT_ARGUMENTS = tuple(_MASK if a.name == "attention_mask" else a for a in bert.BertModel.arguments[:6])
-USUAL = (("height", "image_height"), ("width", "image_width"))
 
 AlignTextModel = Specification(
     name="AlignTextModel",
@@ -168,7 +167,6 @@ AlignVisionModel = Specification(
     dimensions=vision_dimensions,
     parts=("base",),
     exactly_one=(("pixel_values",),),
-    usual=USUAL,
     derived=GRID,
     rules=(images_are_numbers, image_is_large_enough),
     meanings=MEANINGS,
@@ -189,12 +187,10 @@ AlignModel = Specification(
     parts=("base", "pooler"),
     towers=("text_model_output.", "vision_model_output."),
     exactly_one=(("input_ids", "inputs_embeds"), ("pixel_values",)),
-    usual=USUAL,
     derived=GRID,
     rules=(sequence_fits_positions, images_are_numbers, image_is_large_enough, texts_belong_to_images),
     loss="the mean of two cross entropies, of each text's logits with its image and of each image's with its text, for "
     "which a tenth of the right answer is spread over all (label smoothing): section 4.1",
-    targets=(),
     meanings=MEANINGS,
     extra=EXTRA,
 )

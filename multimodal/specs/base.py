@@ -124,10 +124,6 @@ class Target:
     cells: bool = False
 
 
-USUAL_TARGETS = (Target("labels", "logits"),)
-"""Of a loss of which nothing else is said."""
-
-
 @dataclass(frozen=True)
 class Derived:
     """A size that follows from others: frames from the samples of a recording, texts from examples and their choices."""
@@ -160,8 +156,6 @@ class Specification:
     """Arguments that mean nothing one without the other."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
-    usual: tuple[tuple[str, str], ...] = ()
-    """(symbol, dimension) pairs of sizes that may be any: what one is where a call is made up."""
     least: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs of which the first must be at least the second."""
     most: tuple[tuple[str, str], ...] = ()
@@ -171,7 +165,7 @@ class Specification:
     rules: tuple[Rule, ...] = ()
     """What else must hold of a call (see `specs.rules`), in the order in which it is checked."""
     loss: str = ""
-    targets: tuple[Target, ...] = USUAL_TARGETS
+    targets: tuple[Target, ...] = ()
     """What the loss is made of; the first is what targets that are given apart are (`y` in Keras). Unless said otherwise,
     `labels`, which are compared with the `logits` at the same place; none of a loss that takes no labels."""
     extra: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
@@ -199,8 +193,8 @@ class Specification:
                 f"{self.name}: expected fields of {self.output.__name__} ({', '.join(names)}), got {unknown}"
             )
         object.__setattr__(self, "fields", self.fields or declared)
-        if self.targets is USUAL_TARGETS and not self.loss:
-            object.__setattr__(self, "targets", ())
+        if self.loss and not self.targets and "labels" in self.names():
+            object.__setattr__(self, "targets", (Target("labels", "logits"),))
 
     def argument(self, name: str) -> Argument:
         """The argument, or by its dotted name an array inside one."""

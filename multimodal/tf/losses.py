@@ -104,17 +104,14 @@ def inside(positions: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def contrastive(logits: tf.Tensor, smoothing: float) -> tf.Tensor:
     """Mean of the cross entropies of the rows and of the columns of (n, n), of which row i belongs to column i.
 
-    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7. By what scores lie above
-    the right one's, whose own is a zero that nothing flows through: the gradient of a right answer is then the sum of the
-    others', where its probability less its share would cancel.
+    The share `smoothing` of each right answer is spread over all: Szegedy et al. (2016), section 7.
     """
     logits = wide(logits)
-    own = tf.eye(sizes(logits)[0], dtype=tf.bool)
     losses = []
     for scores in (logits, tf.transpose(logits)):
-        above = tf.where(own, tf.zeros_like(scores), scores - tf.linalg.diag_part(scores)[:, None])
-        each = tf.reduce_logsumexp(above, 1) - smoothing * tf.reduce_mean(above, 1)
-        losses.append(tf.reduce_mean(each))
+        each = tf.nn.log_softmax(scores)
+        own = tf.reduce_mean(tf.linalg.diag_part(each))
+        losses.append(-(1.0 - smoothing) * own - smoothing * tf.reduce_mean(each))
     return (losses[0] + losses[1]) / 2
 
 

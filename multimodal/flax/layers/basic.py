@@ -215,23 +215,27 @@ class BatchNorm(nn.Module):
     def __call__(self, x, train: bool = False):
         wide = jnp.promote_types(self.dtype.computation, jnp.float32)
         x = jnp.asarray(x, wide)
-        mean, variance = self.moments(x) if train else (self.mean.value, self.variance.value)
-        x = (x - mean) * (jax.lax.rsqrt(variance + self.epsilon) * self.weight) + self.offset
+        centred, variance = self.moments(x) if train else (x - self.mean.value, self.variance.value)
+        x = centred * (jax.lax.rsqrt(variance + self.epsilon) * self.weight) + self.offset
         return jnp.asarray(x, self.dtype.computation)
 
     def moments(self, x):
-        """(mean, biased variance) of each channel of `x`, which the running statistics follow."""
+        """(`x` without the mean, biased variance) of each channel of `x` (batch, ..., channels); running statistics follow.
+
+        Where a spread is far smaller than the mean, the mean cannot hold what rounding left of it: that comes off too.
+        """
         axes = tuple(range(x.ndim - 1))
         mean = x.mean(axes)
-        mean += jax.lax.stop_gradient((x - mean).mean(axes))  # what rounding left: a spread may be far smaller
-        variance = jnp.square(x - mean).mean(axes)
+        rest = jax.lax.stop_gradient((x - mean).mean(axes))
+        centred = x - mean - rest
+        variance = jnp.square(centred).mean(axes)
         count = x.size // x.shape[-1]
         if count < 2:
             raise ValueError("x: expected more than one value of each channel in training, got one")
-        for running, new in ((self.mean, mean), (self.variance, variance * (count / (count - 1)))):
+        for running, new in ((self.mean, mean + rest), (self.variance, variance * (count / (count - 1)))):
             new = jax.lax.stop_gradient(jnp.asarray(new, running.value.dtype))
             running.value = running.value * self.momentum + new * (1.0 - self.momentum)
-        return mean, variance
+        return centred, variance
 
 
 class Dropout(nn.Module):

@@ -127,27 +127,29 @@ class BatchNorm(nn.Module):
             normed = nn.functional.batch_norm(wide, self.mean, self.variance, weight, bias, eps=self.epsilon)
             return normed.to(x.dtype)
         wide = wide.movedim(1, -1)
-        mean, variance = self.moments(wide)
-        normed = (wide - mean) * (torch.rsqrt(variance + self.epsilon) * weight) + bias
+        centred, variance = self.moments(wide)
+        normed = centred * (torch.rsqrt(variance + self.epsilon) * weight) + bias
         return normed.movedim(-1, 1).to(x.dtype)
 
     def moments(self, x):
-        """(mean, biased variance) of each channel of `x` (batch, ..., channels), which the running statistics follow.
+        """(`x` without the mean, biased variance) of each channel of `x` (batch, ..., channels); running statistics follow.
 
-        torch's own kernel does this too; its gradients in float32 are sums that lose a digit or two where they cancel.
+        Where a spread is far smaller than the mean, the mean cannot hold what rounding left of it: that comes off too.
+        torch's own kernel normalises as well; its gradients in float32 are sums that lose a digit or two where they cancel.
         """
         axes, count = tuple(range(x.ndim - 1)), x.numel() // x.shape[-1]
         if count < 2:
             raise ValueError("x: expected more than one value of each channel in training, got one")
         mean = x.mean(axes)
-        mean = mean + (x - mean).mean(axes).detach()  # what rounding left: a spread may be far smaller
-        variance = (x - mean).square().mean(axes)
+        rest = (x - mean).mean(axes).detach()
+        centred = x - mean - rest
+        variance = centred.square().mean(axes)
         if is_again():
-            return mean, variance
+            return centred, variance
         with torch.no_grad():
-            for running, new in ((self.mean, mean), (self.variance, variance * (count / (count - 1)))):
+            for running, new in ((self.mean, mean + rest), (self.variance, variance * (count / (count - 1)))):
                 running.copy_(running * self.momentum + new * (1.0 - self.momentum))
-        return mean, variance
+        return centred, variance
 
 
 class Dropout(nn.Dropout):

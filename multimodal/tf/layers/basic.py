@@ -183,24 +183,31 @@ class BatchNorm(Layer):
 
     def call(self, x, training=False):
         wide = tf.cast(x, self.wide)
-        mean, variance = self.moments(wide) if training else (self.moving_mean.value, self.moving_variance.value)
+        centred, variance = (
+            self.moments(wide) if training else (wide - self.moving_mean.value, self.moving_variance.value)
+        )
         scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, self.wide)
-        return tf.cast((wide - mean) * scale + tf.cast(self.beta, self.wide), x.dtype)
+        return tf.cast(centred * scale + tf.cast(self.beta, self.wide), x.dtype)
 
     def moments(self, x):
-        """(mean, biased variance) of each channel of `x`, which the running statistics follow."""
+        """(`x` without the mean, biased variance) of each channel of `x` (batch, ..., channels); running statistics follow.
+
+        Where a spread is far smaller than the mean, the mean cannot hold what rounding left of it: that comes off too.
+        """
         if x.shape[:-1].num_elements() == 1:
             raise ValueError("x: expected more than one value of each channel in training, got one")
         axes = list(range(x.shape.rank - 1))
         mean = tf.reduce_mean(x, axes)
-        mean += tf.stop_gradient(tf.reduce_mean(x - mean, axes))  # what rounding left: a spread may be far smaller
-        variance = tf.reduce_mean(tf.square(x - mean), axes)
+        rest = tf.stop_gradient(tf.reduce_mean(x - mean, axes))
+        centred = x - mean - rest
+        variance = tf.reduce_mean(tf.square(centred), axes)
         if is_again():
-            return mean, variance
+            return centred, variance
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
-        for running, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count / (count - 1.0)))):
+        unbiased = variance * (count / (count - 1.0))
+        for running, new in ((self.moving_mean, mean + rest), (self.moving_variance, unbiased)):
             running.assign(running.value * self.momentum + tf.stop_gradient(new) * (1.0 - self.momentum))
-        return mean, variance
+        return centred, variance
 
 
 class Dropout(Layer):

@@ -145,12 +145,16 @@ def filled(made: Any, fill: Callable, *arrays: Any, seed: int | None = None) -> 
     """A layer whose tensors are `fill(our name, shape)`, called with arrays and, later, with keywords."""
 
     def call(**keywords: Any) -> Any:
-        shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords)).get("params", {})
-        params: dict[str, Any] = {}
-        for name, leaf in named_tensors(shapes).items():
-            load_params(params, [(name, fill(name, leaf.shape))], leaf.dtype)
-        mode = {} if seed is None else {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
-        return made.apply({"params": params}, *arrays, **keywords, **mode)
+        shapes = jax.eval_shape(lambda: made.init(jax.random.key(0), *arrays, **keywords))
+        variables: dict[str, Any] = {"params": {}}
+        for collection, tree in shapes.items():
+            values = variables.setdefault(collection, {})
+            for name, leaf in named_tensors(tree).items():
+                load_params(values, [(name, fill(name, leaf.shape))], leaf.dtype)
+        if seed is None:
+            return made.apply(variables, *arrays, **keywords)
+        mode = {"train": True, "rngs": {"dropout": jax.random.key(seed, impl="rbg")}}
+        return made.apply(variables, *arrays, **keywords, **mode, mutable=["batch_stats"])[0]
 
     return call
 
