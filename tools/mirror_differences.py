@@ -84,6 +84,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/weights.py", "+ our_name(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",
     ("flax/harness.py", "- native(*)"): "JAX takes NumPy arrays",
+    ("*/harness.py", "- Rounding*"): "the truth is PyTorch's float64",
     ("*/generation.py", "? Stepper*"): COMPILED,
     ("*/generation.py", "? greedy(*)"): COMPILED,
     ("*/generation.py", "+ advance(*)"): COMPILED,

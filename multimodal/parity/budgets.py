@@ -13,7 +13,8 @@ SEMANTICS = {"out": 1e-11, "grad": 1e-9, "stat": 1e-11, "weight": 0.0}
 UNIT_ROUNDOFF = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 NOISE_DRAWS = 4
 CERTAIN_DRAWS = 64
-"""Four draws can miss sigma by half (seen: 3.5e-7 for 7.4e-7), so what is over their budget is judged again by these."""
+"""Four draws can miss sigma by half (seen: 3.5e-7 for 7.4e-7), so what is over their budget is judged again by these, in which
+the result of every operation is rounded too."""
 
 _PACKED = re.compile(r"(grad\..*)\.(query|key|value)\.(weight|bias)")
 NOTHING = 1e-12

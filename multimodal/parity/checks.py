@@ -130,8 +130,8 @@ class _Bench:
 
     def certain_budget(self) -> dict[str, float]:
         """The precision gate's budget of each output where that of a few draws is not enough to say that one is wrong."""
-        worker, draws = self.worker(*gates.TRUTH, faulty=False), budgets.CERTAIN_DRAWS
-        return self.once("certain", lambda: gates.float32_budget(self.question, self.truth(), worker, draws))
+        worker = self.worker(*gates.TRUTH, faulty=False)
+        return self.once("certain", lambda: gates.certain_budget(self.question, self.truth(), worker))
 
     def is_sound(self, backend: str, kind: str) -> bool:
         """Whether what a backend computes in float64 passes the semantics gate, which is held to PyTorch's."""

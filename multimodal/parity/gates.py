@@ -65,9 +65,12 @@ class Question:
         """The options of `Worker.outputs` that say in which mode is asked."""
         return {"train": True, "dropout": "mean"} if self.train else {}
 
-    def ask(self, worker: Worker, noise: int | None = None, **options: Any) -> dict[str, np.ndarray]:
+    def ask(
+        self, worker: Worker, noise: int | None = None, *, everywhere: bool = False, **options: Any
+    ) -> dict[str, np.ndarray]:
         """A worker's outputs; with `noise`, for inputs perturbed by float32 rounding noise (draw `noise`), the
-        cotangents among them: the gradient of a last bias is nothing but their sum.
+        cotangents among them: the gradient of a last bias is nothing but their sum. `everywhere`: so is the result of
+        every operation.
 
         `options` are those of `Worker.outputs`; without them hidden states and attentions are asked for.
         """
@@ -76,7 +79,7 @@ class Question:
             unit = budgets.UNIT_ROUNDOFF["float32"]
             weights, inputs, cotangents = (draw.rounded(x, unit, noise) for x in (weights, inputs, cotangents))
         asked = {"gradients": self.gradients, "cotangents": cotangents, "held": self.held, **TAPS, **self.mode}
-        asked |= options
+        asked |= options | ({"rounding": (budgets.UNIT_ROUNDOFF["float32"], noise)} if everywhere else {})
         return worker.outputs(self.case, weights, inputs, **asked)
 
     def truth(self, worker: Worker, without: tuple[str, ...] = ("past_key_values",)) -> dict[str, np.ndarray]:
@@ -113,7 +116,7 @@ def verdicts(
         if rounded:
             verdict = precision(outputs[backend, "float32"], truth, budget)
             if sound.passed and not verdict.passed:
-                budget = float32_budget(question, truth, running[TRUTH], budgets.CERTAIN_DRAWS)
+                budget = certain_budget(question, truth, running[TRUTH])
                 verdict = precision(outputs[backend, "float32"], truth, budget)
             yield backend, verdict
 
@@ -133,12 +136,25 @@ def precision(got: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray], bu
 
 
 def float32_budget(
-    question: Question, truth: Mapping[str, np.ndarray], worker: Worker, draws: int = budgets.NOISE_DRAWS
+    question: Question,
+    truth: Mapping[str, np.ndarray],
+    worker: Worker,
+    draws: int = budgets.NOISE_DRAWS,
+    **options: Any,
 ) -> dict[str, float]:
-    """The precision gate's budgets, from noisy runs of the float64 worker."""
+    """The precision gate's budgets, from noisy runs of the float64 worker; `options` are those of `Question.ask`."""
     plain = {name: value for name, value in truth.items() if not _is_weight(name)}
-    noisy = (question.ask(worker, noise, held=False) for noise in range(draws))
+    noisy = (question.ask(worker, noise, held=False, **options) for noise in range(draws))
     return budgets.precision(plain, noisy)
+
+
+def certain_budget(question: Question, truth: Mapping[str, np.ndarray], worker: Worker) -> dict[str, float]:
+    """The budgets of what is over those of `float32_budget` although its float64 is sound: more draws, rounded everywhere.
+
+    Noise on weights is the same for all examples, and cancels where they are compared (a contrastive loss of pictures that
+    look alike to the model); what rounding leaves of each is not.
+    """
+    return float32_budget(question, truth, worker, budgets.CERTAIN_DRAWS, everywhere=True)
 
 
 def _verdict(gate: str, found: dict[str, float], budget: Mapping[str, float]) -> Verdict:

@@ -229,7 +229,7 @@ def _outputs(
     from multimodal.parity.true_inputs import watched
 
     harness = harness_of(backend)
-    true_inputs = options.pop("true_inputs", None)
+    true_inputs, rounding = options.pop("true_inputs", None), options.pop("rounding", None)
     with harness.precision(dtype):
         key = json.dumps([case.class_name, case.config, case.options], sort_keys=True)
         if key not in models:
@@ -240,5 +240,6 @@ def _outputs(
         tensors = models[key].published_tensors() if options.pop("held", True) else {}
         held = {f"weight.{name}": np.array(array) for name, array in tensors.items()}  # training changes state in place
         nothing = contextlib.nullcontext({})
-        with nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
+        rounded = nothing if rounding is None else harness.Rounding(*rounding)
+        with rounded, nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
             return {**outputs_of(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from multimodal.parity.run import flatten, is_block, tap
 from multimodal.pt.weights import from_numpy, to_numpy
@@ -18,6 +19,30 @@ from multimodal.pt.weights import from_numpy, to_numpy
 def precision(dtype: str) -> Iterator[None]:
     """Every type is always at hand in torch."""
     yield
+
+
+class Rounding(TorchDispatchMode):
+    """Inside, the result of every operation, forward and back, is off by plus or minus `unit` of itself.
+
+    What a computation in a narrower type does, without the type: Monte Carlo arithmetic (Parker, 1997).
+    """
+
+    def __init__(self, unit: float, seed: int):
+        super().__init__()
+        self.unit, self.random = unit, torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        """The results of one operation; a view, or a change in place, is not rounded once more."""
+        results = operation(*args, **(kwargs or {}))
+        if any(result.alias_info is not None for result in operation._schema.returns):
+            return results
+        return tuple(map(self.rounded, results)) if isinstance(results, tuple) else self.rounded(results)
+
+    def rounded(self, result: Any) -> Any:
+        """One result of an operation; what is no floating tensor stays."""
+        if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+            return result
+        return result * (1 + self.unit * (2 * torch.randint(0, 2, result.shape, generator=self.random) - 1))
 
 
 def dtype_options(dtype: str) -> dict[str, Any]:

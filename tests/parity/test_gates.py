@@ -92,12 +92,13 @@ def test_what_is_over_the_budget_of_few_draws_is_judged_by_many(error, passes):
     """The first four draws say a tenth of what all say: an error between the two budgets is none, one beyond both is."""
     question = gates.Question.drawn(CASES[0], 1)
     few, count = budgets.NOISE_DRAWS, budgets.CERTAIN_DRAWS
-    asked = []
+    asked, rounding = [], []
 
     class Truth:
         def outputs(self, case, weights, inputs, **options):
             noisy = not all(np.array_equal(weights[name], array) for name, array in question.weights.items())
             asked.append(noisy)
+            rounding.append(options.get("rounding"))
             value = 0.0 if not noisy else (3e-7 if sum(asked) <= few else 3e-6)
             return {"out.x": np.array([1.0, value])}
 
@@ -106,6 +107,7 @@ def test_what_is_over_the_budget_of_few_draws_is_judged_by_many(error, passes):
     assert semantics.passed
     assert precision.passed == passes
     assert sum(asked) == few + count
+    assert [r for r in rounding if r] == [(2.0**-24, draw) for draw in range(count)]
     assert precision.budgets["out.x"] == pytest.approx(8 * 3e-6 + 4 * 2.0**-24, rel=0.01)
 
 
@@ -129,6 +131,22 @@ def test_noise_is_on_weights_inputs_and_cotangents_and_another_in_each_draw():
             moved = np.abs(other[name] - one[name]) / np.maximum(np.abs(one[name]), 1e-300)
             np.testing.assert_allclose(moved, 2.0**-24, rtol=1e-6)
         assert not np.array_equal(first[name], second[name])
+
+
+def test_rounding_moves_each_result_by_itself_and_is_drawn_by_its_seed(workers):
+    """Forward and back, by a few units; the same seed rounds the same, and without one nothing is rounded."""
+    question = gates.Question.drawn(CASES[0], 1)
+    truth = question.truth(workers[gates.TRUTH])
+    asked = [question.ask(workers[gates.TRUTH], rounding=(2.0**-24, seed)) for seed in (0, 0, 1)]
+    first, again, other = (found["out.last_hidden_state"] for found in asked)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    plain = truth["out.last_hidden_state"]
+    assert 2.0**-24 < np.linalg.norm(first - plain) / np.linalg.norm(plain) < 64 * 2.0**-24
+    gradients = [name for name in truth if name.startswith("grad.")]
+    moved = {n: np.linalg.norm(asked[0][n] - truth[n]) / np.linalg.norm(truth[n]) for n in gradients}
+    assert 2.0**-24 < np.median(list(moved.values())) < 64 * 2.0**-24
+    assert np.array_equal(question.ask(workers[gates.TRUTH])["out.last_hidden_state"], plain)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
