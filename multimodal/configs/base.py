@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import inspect
 import json
+import numbers
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
@@ -385,6 +386,13 @@ def expect_positive(config: PretrainedConfig, *names: str) -> None:
         value = getattr(config, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+
+
+def expect_padding(config: PretrainedConfig) -> None:
+    """ValueError unless `pad_token_id` is None or in the vocabulary: its vector is one of the table's."""
+    pad, most = config.pad_token_id, config.vocab_size  # pyright: ignore - a field of every configuration of texts
+    if pad is not None and not (isinstance(pad, numbers.Integral) and 0 <= pad < most):
+        raise ValueError(f"pad_token_id: expected None or an integer in [0, {most}), below vocab_size, got {pad!r}")
 
 
 def expect_rate(config: PretrainedConfig, *names: str) -> None:

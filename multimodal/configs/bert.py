@@ -10,6 +10,7 @@ from multimodal.configs.base import (
     config_class,
     expect,
     expect_heads,
+    expect_padding,
     expect_positive,
     expect_rate,
 )
@@ -45,6 +46,7 @@ class BertConfig(PretrainedConfig):
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
             *("max_position_embeddings", "type_vocab_size"),
         )
+        expect_padding(self)
         expect_heads(self, "hidden_size", "num_attention_heads")
         expect(self, "hidden_act", ACTIVATIONS)
         expect(self, "position_embedding_type", ("absolute", "relative_key", "relative_key_query"))

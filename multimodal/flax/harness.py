@@ -96,6 +96,11 @@ def block_name(model: Any, block: Any) -> str:
     return our_name(block.path)
 
 
+def forget() -> None:
+    """Drop every compiled program."""
+    jax.clear_caches()
+
+
 def array(value: Any) -> np.ndarray:
     """A tensor of the framework in NumPy."""
     return np.asarray(value)

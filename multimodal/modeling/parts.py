@@ -126,9 +126,7 @@ class Parts:
 
     def _public_part(self, auto_class: str, config: Any, place: str) -> Any:
         model_class = registry.model_class(self.backend, registry.model_name(auto_class, config))
-        part = self._part(model_class, config, place)
-        part.parts = tuple(name for name in self.parts if name in part.spec.parts)
-        return part
+        return self._part(model_class, config, place)
 
     @property
     def base_model_prefix(self) -> str:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,6 +30,11 @@ ONE_THREAD = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 """The environment of a worker: models are tiny, and threads that wait for each other cost more than they do."""
+
+
+KEPT = 16
+"""How many models a worker keeps. A compiled program of JAX takes memory maps, of which Linux gives a process 65,530:
+300 to 800 for each (measured), and several programs for a model."""
 
 
 class WorkerError(RuntimeError):
@@ -179,8 +184,7 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
     from multimodal import banner
     from multimodal.parity import faults
 
-    sound: dict[str, Any] = {}
-    models = sound
+    models = Models()
     active = contextlib.ExitStack()
     if fault is not None:
         active.enter_context(faults.active(fault, backend))
@@ -194,8 +198,7 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
             banner.start(backend)
             if kind == "fault":
                 active.close()
-                # A model made inside a fault keeps it; those made outside wait for its end.
-                models = sound if arguments[0] is None else {}
+                models.within_fault(arguments[0] is not None)
                 if arguments[0] is not None:
                     active.enter_context(faults.active(arguments[0], backend))
                 reply = None
@@ -204,10 +207,35 @@ def _serve(connection: Connection, backend: str, dtype: str, fault: str | None, 
             else:
                 reply = shelved(_outputs(models, backend, dtype, *arguments), folder)
             del arguments
-            connection.send(("ok", reply, Evidence.of(models.values(), start)))
+            connection.send(("ok", reply, Evidence.of(models.current.values(), start)))
             del reply
         except Exception:  # noqa: BLE001  # whatever it is, the asking process has to hear of it
             connection.send(("error", traceback.format_exc(), None))
+
+
+class Models:
+    """The models that a worker has made, by what makes them."""
+
+    def __init__(self):
+        self.sound: dict[str, Any] = {}
+        self.current = self.sound
+        self.made = 0
+
+    def within_fault(self, faulty: bool) -> None:
+        """A model made inside a fault keeps it; those made outside wait for its end."""
+        self.current = {} if faulty else self.sound
+
+    def of(self, key: str, make: Callable[[], Any], forget: Callable[[], None]) -> Any:
+        """The model of `key`, made where there is none; `forget` drops the programs of those that go."""
+        if key not in self.current:
+            if self.made == KEPT:
+                self.sound.clear()
+                self.current.clear()
+                forget()
+                self.made = 0
+            self.current[key] = make()
+            self.made += 1
+        return self.current[key]
 
 
 def _model_class(backend: str, case: Case) -> Any:
@@ -217,7 +245,7 @@ def _model_class(backend: str, case: Case) -> Any:
 
 
 def _outputs(
-    models: dict[str, Any],
+    models: Models,
     backend: str,
     dtype: str,
     case: Case,
@@ -232,14 +260,16 @@ def _outputs(
     true_inputs, rounding = options.pop("true_inputs", None), options.pop("rounding", None)
     with harness.precision(dtype):
         key = json.dumps([case.class_name, case.config, case.options], sort_keys=True)
-        if key not in models:
-            models[key] = _model_class(backend, case)(
-                case.configuration(), **case.options, **harness.dtype_options(dtype), _do_init=False
-            )
-        models[key].load_source(MemorySource(weights))
-        tensors = models[key].published_tensors() if options.pop("held", True) else {}
+        types = harness.dtype_options(dtype)
+
+        def make():
+            return _model_class(backend, case)(case.configuration(), **case.options, **types, _do_init=False)
+
+        model = models.of(key, make, harness.forget)
+        model.load_source(MemorySource(weights))
+        tensors = model.published_tensors() if options.pop("held", True) else {}
         held = {f"weight.{name}": np.array(array) for name, array in tensors.items()}  # training changes state in place
         nothing = contextlib.nullcontext({})
         rounded = nothing if rounding is None else harness.Rounding(*rounding)
-        with rounded, nothing if true_inputs is None else watched(models[key], true_inputs) as seen:
-            return {**outputs_of(models[key], {**inputs, **case.flags}, dtype, **options), **held, **seen}
+        with rounded, nothing if true_inputs is None else watched(model, true_inputs) as seen:
+            return {**outputs_of(model, {**inputs, **case.flags}, dtype, **options), **held, **seen}

@@ -109,6 +109,10 @@ def block_name(model: Any, block: Any) -> str:
     return next(name for name, module in model.network.named_modules() if module is block)
 
 
+def forget() -> None:
+    """Nothing that was made for a model outlives it."""
+
+
 def array(value: Any) -> np.ndarray:
     """A tensor of the framework in NumPy."""
     return to_numpy(value)

@@ -87,6 +87,10 @@ def block_name(model: Any, block: Any) -> str:
     return next(name for name, layer in named_layers(model.network) if layer is block)
 
 
+def forget() -> None:
+    """Nothing that was made for a model outlives it."""
+
+
 def array(value: Any) -> np.ndarray:
     """A tensor of the framework in NumPy."""
     return np.asarray(value)

@@ -9,7 +9,9 @@ import pytest
 
 from multimodal import registry
 from multimodal.auto import AutoConfig
+from multimodal.configs.align import AlignTextConfig
 from multimodal.configs.base import PretrainedConfig
+from multimodal.configs.bert import BertConfig
 from multimodal.generation.config import GenerationConfig
 
 SINGLE = [name for name in registry.FAMILIES if not registry.config_class_of(name).halves]
@@ -147,3 +149,12 @@ def test_a_file_of_generation_that_is_no_object_is_named(values, tmp_path):
 def test_a_setting_of_generation_that_means_nothing_is_named(name, value):
     with pytest.raises(ValueError, match=rf"^{name}: expected"):
         GenerationConfig(**{name: value})
+
+
+@pytest.mark.parametrize("made", [BertConfig, AlignTextConfig])
+@pytest.mark.parametrize("pad", [-1, 30, 31])
+def test_padding_is_a_token_of_the_vocabulary(made, pad):
+    assert made(vocab_size=30, pad_token_id=29).pad_token_id == 29
+    assert made(vocab_size=30, pad_token_id=None).pad_token_id is None
+    with pytest.raises(ValueError, match=rf"pad_token_id: expected None or an integer in \[0, 30\).*got {pad}"):
+        made(vocab_size=30, pad_token_id=pad)

@@ -8,7 +8,7 @@ import pytest
 from multimodal.parity import gates
 from multimodal.parity.cases import case_named
 from multimodal.parity.faults import FAULTS
-from multimodal.parity.workers import FRAMEWORKS, Evidence, Worker, WorkerError
+from multimodal.parity.workers import FRAMEWORKS, KEPT, Evidence, Models, Worker, WorkerError
 from multimodal.registry import BACKENDS
 
 CASE = case_named("vit-bert")
@@ -99,3 +99,26 @@ def test_what_a_request_costs_is_counted_by_class(workers, question):
     before = worker.cpu_seconds.get(CASE.class_name, 0.0)
     question.ask(worker)
     assert 0.0 < worker.cpu_seconds[CASE.class_name] - before < 60.0
+
+
+def test_a_worker_keeps_so_many_models_and_then_forgets_their_programs():
+    """JAX's programs take memory maps, of which a process has only so many."""
+    models, made, forgotten = Models(), [], []
+
+    def ask(key):
+        return models.of(key, lambda: made.append(key) or f"{key} of {len(made)}", lambda: forgotten.append(len(made)))
+
+    for number in range(KEPT):
+        ask(str(number))
+    assert ask("0") == "0 of 1"
+    assert not forgotten
+    models.within_fault(True)
+    ask("0")
+    assert forgotten == [KEPT]
+    models.within_fault(False)
+    assert ask("0") == f"0 of {KEPT + 2}"  # those made outside of the fault have gone as well
+    for number in range(KEPT - 2):
+        ask(f"other {number}")
+    assert forgotten == [KEPT]
+    ask("last")
+    assert forgotten == [KEPT, 2 * KEPT]

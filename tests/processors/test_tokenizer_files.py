@@ -330,3 +330,19 @@ def test_settings_of_a_wrong_kind_are_named(make, tmp_path):
     (tmp_path / "tokenizer_config.json").write_text("[]")
     with pytest.raises(ValueError, match=r"tokenizer_config\.json: expected a JSON object, got list"):
         BertTokenizerFast.from_pretrained(tmp_path)
+
+
+def test_what_the_engine_cannot_do_that_its_file_asks_for_is_named(make, tmp_path):
+    """Two templates behind each other are read, and make the engine panic when it encodes."""
+    make(RobertaTokenizerFast).save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    content = json.loads(path.read_text())
+    start = {"id": "cls", "ids": [0], "tokens": ["<s>"]}
+    single = [{"SpecialToken": {"id": "cls", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    pair = [*single, {"Sequence": {"id": "B", "type_id": 0}}]
+    template = {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": {"cls": start}}
+    content["post_processor"] = {"type": "Sequence", "processors": [template, template]}
+    path.write_text(json.dumps(content))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="text: expected a tokenizer that can encode it, got not yet implemented"):
+        tokenizer("a", "b")

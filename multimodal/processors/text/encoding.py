@@ -74,7 +74,11 @@ class Encoder:
                 )
             except TypeError as error:
                 raise ValueError(explain_unencodable(texts)) from error
-            except Exception as error:  # the engine raises plain Exception: its vocabulary may lack its unknown token
+            except BaseException as error:
+                # The engine raises plain Exception where its vocabulary lacks its unknown token. What it cannot do that
+                # its file asks for is a panic of Rust's, which is no Exception and has a class that no module exports.
+                if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                    raise
                 raise ValueError(f"text: expected a tokenizer that can encode it, got {reason(error)}") from error
 
     def _encode_pairs(

@@ -122,3 +122,15 @@ def test_a_span_s_loss_is_the_mean_of_its_ends_inside_the_sequence(loss, rng):
     kept_first, kept_last = np.array([0, 4, -100]), np.array([2, -100, -100])
     expected = (cross_entropy(starts, kept_first) + cross_entropy(ends, kept_last)) / 2
     close(loss("span", starts, ends, first, last), expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_contrast_is_the_mean_of_rows_and_of_columns(kit, rng, smoothing):
+    logits = normal(rng, BATCH, BATCH)
+    module = importlib.import_module(f"multimodal.{kit.NAME}.losses")
+    expected = []
+    for scores in (logits.astype(np.float64), logits.T.astype(np.float64)):
+        logarithms = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+        expected.append(-((1 - smoothing) * np.diag(logarithms) + smoothing * logarithms.mean(-1)).mean())
+    assert abs(expected[0] - expected[1]) > 0.05
+    close(kit.numpy(module.contrastive(kit.array(logits), smoothing)), np.mean(expected))
