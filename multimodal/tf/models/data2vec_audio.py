@@ -175,6 +175,12 @@ def audio_adapter(config, dtype) -> Adapter:
 class TFAudioModel(HearsSound, TFPretrainedModel):
     """What the models of sound share."""
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' own. What training draws is drawn by NumPy, outside of XLA: `jit_compile="auto"` goes without it where
+        something is drawn (`numeric.masking.draws`), and at `jit_compile=True` Keras warns and goes without it too."""
+        self.supports_jit = not masking.draws(self.config)
+        super().compile(*args, **kwargs)
+
     def freeze_feature_encoder(self) -> None:
         """Train the convolutions of the feature encoder no more."""
         tensors = self.named_tensors()
