@@ -36,6 +36,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Families
     ("*/models/align.py", "+ channels_first(x)"): "torch's images are channels first inside too",
     ("flax/models/align.py", "+ *._features(*)"): "linen's new state comes beside what a call gives",
+    ("tf/models/data2vec_audio.py", "+ *.compile(*)"): KERAS,
     ("flax/models/data2vec_audio.py", "+ without_gradient(tree, path)"): "elsewhere parameters themselves are frozen",
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",

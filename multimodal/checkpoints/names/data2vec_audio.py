@@ -11,7 +11,7 @@ def table(config) -> Table:
     width = config.hidden_size
     base = [*features(config), *positions(config), *norm("norm", "encoder.layer_norm", width)]
     if config.has_mask_embedding:
-        base.append(Row("mask_embedding", "masked_spec_embed", (width,), Kind.TABLE, ("embed",), part="mask_embedding"))
+        base.append(Row("mask.vector", "masked_spec_embed", (width,), Kind.TABLE, ("embed",), part="mask_embedding"))
     for layer in range(config.num_hidden_layers):
         base += block(config, layer)
     base += adapter(config)
@@ -97,7 +97,7 @@ def heads(config) -> list[Row]:
     weights, size = (config.num_hidden_layers + 1,), config.classifier_proj_size
     return [
         Row(
-            "layer_weights", "layer_weights", weights, Kind.TABLE, ("none",), part="layer_weights",
+            "mixture.scores", "layer_weights", weights, Kind.TABLE, ("none",), part="layer_weights",
             initial=1 / weights[0],
         ),
         *linear("head.out", "lm_head", config.output_size, config.vocab_size, ("vocab", "embed"), part="ctc_head"),

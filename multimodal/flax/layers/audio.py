@@ -90,6 +90,20 @@ class FeatureProjection(nn.Module):
         return self.dropout(self.dense(features), train), features
 
 
+class FrameMask(nn.Module):
+    """The vector that stands in the place of masked frames: wav2vec 2.0, section 3.1."""
+
+    hidden_size: int
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        self.vector = self.param("vector", nn.initializers.zeros, (self.hidden_size,), self.dtype.parameters)
+
+    def __call__(self, x, frames):  # b s d, b s -> b s d
+        return jnp.where(jnp.asarray(frames, bool)[..., None], jnp.asarray(self.vector, x.dtype), x)
+
+
 class PositionalLayer(nn.Module):
     """A convolution in groups that keeps the length, normalised without a scale, through an activation."""
 
@@ -155,6 +169,21 @@ class DroppingStack(Stack):
         return NetworkOutput(
             x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
         )
+
+
+class StateMixture(nn.Module):
+    """A mean of the states between all layers, weighted by the softmax of learned scores."""
+
+    count: int
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        self.scores = self.param("scores", nn.initializers.zeros, (self.count,), self.dtype.parameters)
+
+    def __call__(self, states):  # count times b s d -> b s d
+        shares = jax.nn.softmax(jnp.asarray(self.scores, states[0].dtype), 0)
+        return sum(shares[i] * state for i, state in enumerate(states))
 
 
 class AdapterLayer(nn.Module):

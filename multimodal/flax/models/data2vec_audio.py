@@ -20,8 +20,10 @@ from multimodal.flax.layers.audio import (
     FeatureEncoder,
     FeatureProjection,
     FrameHead,
+    FrameMask,
     PositionalConvolutions,
     SequenceHead,
+    StateMixture,
     XVectorHead,
     counted,
     silenced,
@@ -61,7 +63,7 @@ class AudioNetwork(nn.Module):
 
     def setup(self):
         config, dtype = self.config, self.dtype
-        width, zeros = config.hidden_size, nn.initializers.zeros
+        width = config.hidden_size
         self.features = FeatureEncoder(
             tuple(config.conv_dim), kernels=tuple(config.conv_kernel), strides=tuple(config.conv_stride),
             bias=config.conv_bias, activation=config.feat_extract_activation, dtype=dtype,
@@ -73,9 +75,7 @@ class AudioNetwork(nn.Module):
             dropout_rate=config.feat_proj_dropout,
             dtype=dtype,
         )
-        self.mask_embedding = None
-        if "mask_embedding" in self.parts:
-            self.mask_embedding = self.param("mask_embedding", zeros, (width,), dtype.parameters)
+        self.mask = FrameMask(width, dtype=dtype) if "mask_embedding" in self.parts else None
         self.positions = PositionalConvolutions(
             width, count=config.num_conv_pos_embeddings, kernel=config.conv_pos_kernel_size,
             groups=config.num_conv_pos_embedding_groups, activation=config.feat_extract_activation, dtype=dtype,
@@ -112,7 +112,7 @@ class AudioNetwork(nn.Module):
     def masked(self, x, frames=None, features=None):  # b s d, b s, b d -> b s d
         """The mask's vector in the place of some frames, then zeros in the place of some features: SpecAugment."""
         if frames is not None:
-            x = jnp.where(jnp.asarray(frames, bool)[..., None], jnp.asarray(self.mask_embedding, x.dtype), x)
+            x = self.mask(x, frames)
         return x if features is None else jnp.where(jnp.asarray(features, bool)[:, None], 0.0, x)
 
 
@@ -147,22 +147,18 @@ class ClassifyingNetwork(nn.Module):
 
     def setup(self):
         self.model = AudioNetwork(self.config, self.parts, dtype=self.dtype, recompute=self.recompute)
-        count, dtype = self.config.num_hidden_layers + 1, self.dtype.parameters
-        weighs = "layer_weights" in self.parts
-        self.layer_weights = self.param("layer_weights", nn.initializers.zeros, (count,), dtype) if weighs else None
+        count = self.config.num_hidden_layers + 1
+        self.mixture = StateMixture(count, dtype=self.dtype) if "layer_weights" in self.parts else None
 
     def __call__(self, *args, states=False, **kwargs) -> AudioNetworkOutput:
-        output = self.model(*args, states=states or self.layer_weights is not None, **kwargs)
+        output = self.model(*args, states=states or self.mixture is not None, **kwargs)
         found = self.head(self.weighed(output), output.lengths)
         hidden_states = output.hidden_states if states else None
         return output._replace(hidden_states=hidden_states, **headed(found))
 
     def weighed(self, output):  # -> b s d
         """What the head sees."""
-        if self.layer_weights is None:
-            return output.x
-        shares = jax.nn.softmax(jnp.asarray(self.layer_weights, output.x.dtype), 0)
-        return sum(shares[i] * state for i, state in enumerate(output.hidden_states))
+        return output.x if self.mixture is None else self.mixture(output.hidden_states)
 
 
 def without_gradient(tree: dict[str, Any], path: list[str]) -> dict[str, Any]:

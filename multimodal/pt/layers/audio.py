@@ -64,6 +64,17 @@ class FeatureProjection(nn.Module):
         return self.dropout(self.dense(features)), features
 
 
+class FrameMask(nn.Module):
+    """The vector that stands in the place of masked frames: wav2vec 2.0, section 3.1."""
+
+    def __init__(self, hidden_size: int, *, dtype=None):
+        super().__init__()
+        self.vector = nn.Parameter(torch.empty(hidden_size, dtype=dtype))
+
+    def forward(self, x, frames):  # b s d, b s -> b s d
+        return torch.where(frames[..., None].bool(), self.vector, x)
+
+
 class PositionalLayer(nn.Module):
     """A convolution in groups that keeps the length, normalised without a scale, through an activation."""
 
@@ -113,6 +124,18 @@ class DroppingStack(Stack):
         return NetworkOutput(
             x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
         )
+
+
+class StateMixture(nn.Module):
+    """A mean of the states between all layers, weighted by the softmax of learned scores."""
+
+    def __init__(self, count: int, *, dtype=None):
+        super().__init__()
+        self.scores = nn.Parameter(torch.empty(count, dtype=dtype))
+
+    def forward(self, states):  # count times b s d -> b s d
+        shares = torch.softmax(self.scores, 0)
+        return sum(share * state for share, state in zip(shares.unbind(), states))
 
 
 class AdapterLayer(nn.Module):

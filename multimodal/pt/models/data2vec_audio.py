@@ -20,8 +20,10 @@ from multimodal.pt.layers.audio import (
     FeatureEncoder,
     FeatureProjection,
     FrameHead,
+    FrameMask,
     PositionalConvolutions,
     SequenceHead,
+    StateMixture,
     XVectorHead,
     counted,
     silenced,
@@ -64,7 +66,7 @@ class AudioNetwork(nn.Module):
             dropout_rate=config.feat_proj_dropout,
             dtype=dtype,
         )
-        self.mask_embedding = nn.Parameter(torch.empty(width, dtype=dtype)) if "mask_embedding" in parts else None
+        self.mask = FrameMask(width, dtype=dtype) if "mask_embedding" in parts else None
         self.positions = PositionalConvolutions(
             width, count=config.num_conv_pos_embeddings, kernel=config.conv_pos_kernel_size,
             groups=config.num_conv_pos_embedding_groups, activation=config.feat_extract_activation, dtype=dtype,
@@ -99,7 +101,7 @@ class AudioNetwork(nn.Module):
     def masked(self, x, frames=None, features=None):  # b s d, b s, b d -> b s d
         """The mask's vector in the place of some frames, then zeros in the place of some features: SpecAugment."""
         if frames is not None:
-            x = torch.where(frames[..., None].bool(), self.mask_embedding, x)
+            x = self.mask(x, frames)
         return x if features is None else torch.where(features[:, None].bool(), 0.0, x)
 
 
@@ -123,22 +125,18 @@ class ClassifyingNetwork(nn.Module):
         super().__init__()
         self.model = AudioNetwork(config, parts, dtype=dtype)
         count = config.num_hidden_layers + 1
-        weighs = "layer_weights" in parts
-        self.layer_weights = nn.Parameter(torch.empty(count, dtype=dtype)) if weighs else None
+        self.mixture = StateMixture(count, dtype=dtype) if "layer_weights" in parts else None
         self.head = head
 
     def forward(self, *args, states=False, **kwargs) -> AudioNetworkOutput:
-        output = self.model(*args, states=states or self.layer_weights is not None, **kwargs)
+        output = self.model(*args, states=states or self.mixture is not None, **kwargs)
         found = self.head(self.weighed(output), output.lengths)
         hidden_states = output.hidden_states if states else None
         return output._replace(hidden_states=hidden_states, **headed(found))
 
     def weighed(self, output):  # -> b s d
         """What the head sees."""
-        if self.layer_weights is None:
-            return output.x
-        shares = torch.softmax(self.layer_weights, 0)
-        return sum(share * state for share, state in zip(shares.unbind(), output.hidden_states))
+        return output.x if self.mixture is None else self.mixture(output.hidden_states)
 
 
 def headed(found) -> dict[str, Any]:

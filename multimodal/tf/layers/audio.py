@@ -67,6 +67,17 @@ class FeatureProjection(Layer):
         return self.dropout(self.dense(features), training), features
 
 
+class FrameMask(Layer):
+    """The vector that stands in the place of masked frames: wav2vec 2.0, section 3.1."""
+
+    def __init__(self, hidden_size: int, *, dtype=None, name="mask"):
+        super().__init__(dtype=dtype, name=name)
+        self.vector = self.add_weight(name="vector", shape=(hidden_size,), initializer="zeros")
+
+    def call(self, x, frames):  # b s d, b s -> b s d
+        return tf.where(tf.cast(frames, tf.bool)[..., None], tf.cast(self.vector, x.dtype), x)
+
+
 class PositionalLayer(Layer):
     """A convolution in groups that keeps the length, normalised without a scale, through an activation."""
 
@@ -120,6 +131,18 @@ class DroppingStack(Stack):
         return NetworkOutput(
             x, hidden_states=tuple(hidden) if states else None, attentions=tuple(attentions) if weights else None
         )
+
+
+class StateMixture(Layer):
+    """A mean of the states between all layers, weighted by the softmax of learned scores."""
+
+    def __init__(self, count: int, *, dtype=None, name="mixture"):
+        super().__init__(dtype=dtype, name=name)
+        self.scores = self.add_weight(name="scores", shape=(count,), initializer="zeros")
+
+    def call(self, states):  # count times b s d -> b s d
+        shares = tf.nn.softmax(tf.cast(self.scores, states[0].dtype), 0)
+        return tf.add_n([shares[i] * state for i, state in enumerate(states)])
 
 
 class AdapterLayer(Layer):

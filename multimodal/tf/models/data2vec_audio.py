@@ -28,8 +28,10 @@ from multimodal.tf.layers.audio import (
     FeatureEncoder,
     FeatureProjection,
     FrameHead,
+    FrameMask,
     PositionalConvolutions,
     SequenceHead,
+    StateMixture,
     XVectorHead,
     counted,
     silenced,
@@ -63,9 +65,7 @@ class AudioNetwork(Layer):
             dropout_rate=config.feat_proj_dropout,
             dtype=dtype,
         )
-        self.mask_embedding = None
-        if "mask_embedding" in parts:
-            self.mask_embedding = self.add_weight(name="mask_embedding", shape=(width,), initializer="zeros")
+        self.mask = FrameMask(width, dtype=dtype) if "mask_embedding" in parts else None
         self.positions = PositionalConvolutions(
             width, count=config.num_conv_pos_embeddings, kernel=config.conv_pos_kernel_size,
             groups=config.num_conv_pos_embedding_groups, activation=config.feat_extract_activation, dtype=dtype,
@@ -102,7 +102,7 @@ class AudioNetwork(Layer):
     def masked(self, x, frames=None, features=None):  # b s d, b s, b d -> b s d
         """The mask's vector in the place of some frames, then zeros in the place of some features: SpecAugment."""
         if frames is not None:
-            x = tf.where(tf.cast(frames, tf.bool)[..., None], tf.cast(self.mask_embedding, x.dtype), x)
+            x = self.mask(x, frames)
         return x if features is None else tf.where(tf.cast(features, tf.bool)[:, None], tf.zeros_like(x), x)
 
 
@@ -128,24 +128,18 @@ class ClassifyingNetwork(Layer):
         super().__init__(dtype=dtype, name=name)
         self.model = AudioNetwork(config, parts, dtype=dtype, name="model")
         count = config.num_hidden_layers + 1
-        weighs = "layer_weights" in parts
-        self.layer_weights = None
-        if weighs:
-            self.layer_weights = self.add_weight(name="layer_weights", shape=(count,), initializer="zeros")
+        self.mixture = StateMixture(count, dtype=dtype) if "layer_weights" in parts else None
         self.head = head
 
     def call(self, *args, states=False, **kwargs) -> AudioNetworkOutput:
-        output = self.model(*args, states=states or self.layer_weights is not None, **kwargs)
+        output = self.model(*args, states=states or self.mixture is not None, **kwargs)
         found = self.head(self.weighed(output), output.lengths)
         hidden_states = output.hidden_states if states else None
         return output._replace(hidden_states=hidden_states, **headed(found))
 
     def weighed(self, output):  # -> b s d
         """What the head sees."""
-        if self.layer_weights is None:
-            return output.x
-        shares = tf.nn.softmax(tf.cast(self.layer_weights, output.x.dtype), 0)
-        return tf.add_n([shares[i] * state for i, state in enumerate(output.hidden_states)])
+        return output.x if self.mixture is None else self.mixture(output.hidden_states)
 
 
 def headed(found) -> dict[str, Any]:
@@ -181,6 +175,12 @@ def audio_adapter(config, dtype) -> Adapter:
 class TFAudioModel(HearsSound, TFPretrainedModel):
     """What the models of sound share."""
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' own. What training draws is drawn by NumPy, outside of XLA: `jit_compile="auto"` goes without it where
+        something is drawn (`numeric.masking.draws`), and at `jit_compile=True` Keras warns and goes without it too."""
+        self.supports_jit = not masking.draws(self.config)
+        super().compile(*args, **kwargs)
+
     def freeze_feature_encoder(self) -> None:
         """Train the convolutions of the feature encoder no more."""
         tensors = self.named_tensors()
@@ -209,7 +209,8 @@ class TFAudioModel(HearsSound, TFPretrainedModel):
 
         seed = tf.math.floormod(next_seed(self._base_network().transformer.seeds)[1], 2**31 - 1)
         shapes = {"mask_time_indices": (None, None), "mask_feature_indices": (None, config.hidden_size)}
-        arrays = tf.numpy_function(draw, [lengths, frames, seed], [tf.bool] * len(names))
+        # a list of them in a graph; eagerly one alone comes without its list
+        arrays = tf.nest.flatten(tf.numpy_function(draw, [lengths, frames, seed], [tf.bool] * len(names)))
         return {
             name: tf.ensure_shape(array, shapes.get(name, (config.num_hidden_layers,)))
             for name, array in zip(names, arrays)

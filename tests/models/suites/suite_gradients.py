@@ -8,7 +8,11 @@ from multimodal import specs
 
 STEP = 1e-2
 FINE = {"input_values": 1e-3}
-"""Inputs of which an output bends sooner: a few samples make a frame, which is normalised at once."""
+"""Inputs of which an output bends sooner: a few samples make a frame, which is normalised at once.
+
+Measured in float64, the quotient of steps of 1e-2, 3e-3, 1e-3 is off by 2.2e-2, 2.0e-3, 2.2e-4 of the mean of a clip's frames:
+by the square of the step, so that it is the quotient that is off, and not the gradient.
+"""
 EMBEDDED = {"inputs_embeds": "input_ids", "decoder_inputs_embeds": "decoder_input_ids"}
 WIDE = {"initializer_range": 0.4}
 """With the published deviation, what an input does would be lost in float32's rounding."""

@@ -1,6 +1,10 @@
 """Models of sound in TensorFlow's programs: what training draws in a compiled step, XLA, open lengths."""
 
+from types import SimpleNamespace
+from unittest import mock
+
 import numpy as np
+import pytest
 import tensorflow as tf
 import zoo
 
@@ -35,6 +39,20 @@ def test_fit_trains_with_masks_that_are_drawn(public):
     longer = {name: np.repeat(value, 2, 0) for name, value in clips(samples=52).items()}
     history = model.fit(longer, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+
+
+def test_fit_goes_without_xla_where_something_is_drawn(public):
+    """Also by itself, on a machine whose Keras would take XLA unasked."""
+    for draws, fields in ((True, {"layerdrop": 0.3}), (True, {"apply_spec_augment": True}), (False, {})):
+        model = public(CTC)(zoo.config(CTC, **fields), seed=1)
+        gpus = [SimpleNamespace(device_type="GPU")]
+        with mock.patch("tensorflow.config.list_physical_devices", return_value=gpus):
+            model.compile(optimizer="sgd")
+        assert model.jit_compile is not draws
+    model = public(CTC)(zoo.config(CTC, **DRAWS), seed=1)
+    with pytest.warns(UserWarning, match="support `jit_compile=True`"):
+        model.compile(optimizer="sgd", jit_compile=True)
+    assert not model.jit_compile
 
 
 def test_xla_takes_what_is_drawn_before(public):

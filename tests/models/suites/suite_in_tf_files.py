@@ -199,7 +199,9 @@ def drawn(model, length):
     """A call of the served arguments, with padding in the masks."""
     rng, given, spec = np.random.default_rng(length), {}, model.spec
     usual = cases.usual_sizes(spec.name)
-    sizes = spec.complete(model.config, {"batch": 2, **{symbol: usual[symbol] for symbol, _ in spec.most}})
+    dimensions = spec.dimensions(model.config)
+    longer = {symbol: dimensions[least] + length for symbol, least in spec.least}
+    sizes = spec.complete(model.config, {"batch": 2, **longer, **{symbol: usual[symbol] for symbol, _ in spec.most}})
     for name, wanted in model.serving_signature().items():
         symbols = zip(spec.argument(name).shape, wanted.shape)
         shape = [sizes.get(symbol, length) if size is None else size for symbol, size in symbols]

@@ -15,8 +15,14 @@ from multimodal.tf import training
 
 POLICIES = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 WITH_LOSS = tuple(name for name in zoo.CLASSES if specs.of(name).targets)
-WITH_CLASSES = tuple(n for n in WITH_LOSS if specs.of(n).argument(specs.of(n).targets[0].argument).kind != "share")
-"""Those whose labels say a class, and not how sure a yes is."""
+WITH_CLASSES = tuple(
+    name
+    for name in WITH_LOSS
+    if any(t.field and specs.of(name).argument(t.argument).kind != "share" for t in specs.of(name).targets)
+)
+"""Those with labels that say a class of a field's scores, and not how sure a yes is."""
+WITHOUT_SCORES = tuple(name for name in WITH_LOSS if not any(target.field for target in specs.of(name).targets))
+"""Those whose loss compares labels with no field of the output."""
 
 
 @pytest.fixture
@@ -227,6 +233,14 @@ def test_accuracy_is_that_of_the_labels_that_count(load, name):
     for metrics in (["accuracy"], {field: ["accuracy"] for field in wanted}):
         found = compiled(model, metrics=metrics).evaluate(given, verbose=0, return_dict=True)
         assert found == pytest.approx({"loss": float(model(given).loss), **expected}, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", WITHOUT_SCORES)
+def test_metrics_of_a_loss_that_no_field_is_compared_by_are_refused(load, name):
+    model = compiled(load(name), metrics=["accuracy"])
+    given = labelled(name, model.config)
+    with pytest.raises(ValueError, match=f"metrics: expected none beside {name}'s own loss"):
+        model.evaluate(given, verbose=0)
 
 
 def test_metrics_go_by_in_fit_and_with_targets_that_are_given_apart(public):
