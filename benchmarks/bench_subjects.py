@@ -61,6 +61,13 @@ def _images_and_texts(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
+def _video_and_sound(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {
+        "pixel_values": numbers.uniform(-1, 1, (1, 8, 3, 224, 224)).astype(np.float32),
+        "audio_values": numbers.uniform(-1, 1, (1, 1, 2048, 128)).astype(np.float32),
+    }
+
+
 SUBJECTS = {
     "vit-gpt2": Subject(
         "VisionEncoderDecoderModel",
@@ -82,4 +89,5 @@ SUBJECTS = {
         ("pt", "tf"),
     ),
     "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
+    "tvlt": Subject("TvltModel", "config = mm.TvltConfig()", _video_and_sound, ("pt",)),
 }
