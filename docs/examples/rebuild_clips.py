@@ -45,7 +45,8 @@ def configuration() -> TvltConfig:
         image_size=SIDE, image_patch_size=[PATCH, PATCH], num_frames=FRAMES, spectrogram_length=TIMES,
         frequency_length=BANDS, audio_patch_size=list(SOUND_PATCH), hidden_size=96, num_hidden_layers=3,
         num_attention_heads=4, intermediate_size=192, decoder_hidden_size=64, decoder_num_hidden_layers=2,
-        decoder_num_attention_heads=4, decoder_intermediate_size=128, audio_mask_ratio=0.5, task_matching=False, initializer_range=0.1,
+        decoder_num_attention_heads=4, decoder_intermediate_size=128, audio_mask_ratio=0.5, task_matching=False,
+        initializer_range=0.1,
     )  # fmt: skip
 
 
