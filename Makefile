@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all check test nightly reference mutants demo bench clean
+.PHONY: all check test nightly reference mutants demo demo-audio bench clean
 
 all: .venv/ready
 
@@ -31,6 +31,7 @@ nightly: check
 	$(BIN)/python training/eval_digits.py
 	$(BIN)/python training/eval_segments.py
 	$(BIN)/python training/eval_search.py
+	$(BIN)/python training/eval_speech.py
 	$(MAKE) reference
 	$(BIN)/python tools/check_reference_formats.py
 	$(BIN)/python tools/compare_with_reference.py
@@ -50,6 +51,9 @@ mutants: all
 
 demo: all
 	$(BIN)/python tools/demo.py
+
+demo-audio: all
+	$(BIN)/python tools/demo_audio.py
 
 bench: all
 	$(BIN)/python benchmarks/bench.py

@@ -99,12 +99,16 @@ def speak(request: Request) -> np.ndarray:
     return np.clip(np.rint(sound * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
-def spoken(wanted: Sequence[Request], cache: Path = CACHE, progress: Callable[[int], None] | None = None) -> Clips:
-    """The clips, from a file in `cache` where they were made before; `progress` is called with how many are done."""
+def version() -> bytes:
+    """What espeak-ng says of itself, without where its data lie. Errors: FileNotFoundError where it is not installed."""
     if shutil.which("espeak-ng") is None:
         raise FileNotFoundError("espeak-ng: expected it to be installed (Debian: apt-get install espeak-ng)")
-    version = subprocess.run(["espeak-ng", "--version"], capture_output=True, check=True).stdout.split(b" Data at")[0]
-    name = hashlib.sha256(version + repr(list(wanted)).encode()).hexdigest()[:16]
+    return subprocess.run(["espeak-ng", "--version"], capture_output=True, check=True).stdout.split(b" Data at")[0]
+
+
+def spoken(wanted: Sequence[Request], cache: Path = CACHE, progress: Callable[[int], None] | None = None) -> Clips:
+    """The clips, from a file in `cache` where they were made before; `progress` is called with how many are done."""
+    name = hashlib.sha256(version() + repr(list(wanted)).encode()).hexdigest()[:16]
     path = cache / f"{name}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)

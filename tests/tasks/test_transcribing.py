@@ -44,6 +44,11 @@ def test_what_is_said_does_not_depend_on_the_neighbours(loaded, clips):
     assert texts(loaded, clips[::-1], batch_size=3) == alone[::-1]
 
 
+def test_by_a_name_a_model_is_loaded_with_exact_padding(loaded, transcriber):
+    assert loaded.model.config.padding_mode == "exact"
+    assert "padding_mode" not in (transcriber / "config.json").read_text(encoding="utf-8")
+
+
 def test_nor_for_a_live_model_whose_padding_leaks(loaded, transcriber, clips):
     model = Data2VecAudioForCTC.from_pretrained(transcriber)
     assert model.config.padding_mode == "published"
