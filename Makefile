@@ -22,7 +22,8 @@ check: all
 test: check
 	$(BIN)/python -m pytest -m "not nightly"
 
-# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report.
+# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report, and espeak-ng,
+# which says what the transcriber is measured on.
 nightly: check
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md

@@ -53,6 +53,9 @@ def test_nor_for_a_live_model_whose_padding_leaks(loaded, transcriber, clips):
     model = Data2VecAudioForCTC.from_pretrained(transcriber)
     assert model.config.padding_mode == "published"
     assert texts(model, clips) == texts(loaded, clips)
+    found, exact = (sound.outputs(one, clips, "logits", 5) for one in (tasks.load(model, "transcription"), loaded))
+    for row, wanted in zip(found, exact):
+        np.testing.assert_allclose(row, wanted, rtol=1e-4, atol=1e-5)
     assert model.config.padding_mode == "published"
 
 
@@ -103,7 +106,7 @@ def test_a_list_of_words_leaves_no_other_and_keeps_their_times(saying, clips):
     loaded = saying(["a", "c", "|", "b", "b"])
     (found,) = tasks.transcription(loaded, clips[:1], sampling_rate=100, words=["ab", "b"], offsets=True)
     assert found.text == "ab b"
-    assert [word.text for word in found.words] == ["ab", "b"]
+    assert [word.text for word in found.words or []] == ["ab", "b"]
     assert (found.words[0].start, found.words[1].end) == (0.0, 0.25)
 
 
