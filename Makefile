@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all check test nightly reference mutants demo bench clean
+.PHONY: all check test nightly reference mutants demo demo-audio bench clean
 
 all: .venv/ready
 
@@ -22,7 +22,8 @@ check: all
 test: check
 	$(BIN)/python -m pytest -m "not nightly"
 
-# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report.
+# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report, and espeak-ng,
+# which says what the transcriber is measured on.
 nightly: check
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
@@ -31,6 +32,7 @@ nightly: check
 	$(BIN)/python training/eval_digits.py
 	$(BIN)/python training/eval_segments.py
 	$(BIN)/python training/eval_search.py
+	$(BIN)/python training/eval_speech.py
 	$(MAKE) reference
 	$(BIN)/python tools/check_reference_formats.py
 	$(BIN)/python tools/compare_with_reference.py
@@ -50,6 +52,9 @@ mutants: all
 
 demo: all
 	$(BIN)/python tools/demo.py
+
+demo-audio: all
+	$(BIN)/python tools/demo_audio.py
 
 bench: all
 	$(BIN)/python benchmarks/bench.py

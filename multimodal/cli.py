@@ -18,7 +18,9 @@ from multimodal.commands import (
     run,
     search,
     segment,
+    speakers,
     spectrogram,
+    transcribe,
     verify,
 )
 
@@ -32,6 +34,8 @@ app.command("read")(read.command)
 app.command("classify", cls=console.ManyLabels)(classify.command)
 app.command("segment")(segment.command)
 app.command("search")(search.command)
+app.command("transcribe", cls=console.ManyWords)(transcribe.command)
+app.command("speakers")(speakers.command)
 app.command("spectrogram")(spectrogram.command)
 
 

@@ -1,5 +1,6 @@
 """The examples of `docs/examples/` about pictures run as they stand, and give what their pages show."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from multimodal.tasks.transcribing import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "images"
@@ -39,12 +42,21 @@ def test_the_segmentation_names_the_digits_of_the_line(tmp_path):
     assert same(tmp_path / "overlay.png", PICTURES / "segmentation.png")
 
 
+def test_the_transcript_of_a_clip_has_its_words_where_they_are_said(tmp_path):
+    clips = EMBEDDED / "clips"
+    wanted = json.loads((clips / "labels.json").read_text(encoding="utf-8"))["00.flac"]
+    text, *words = run("transcribe_words", "--picture", tmp_path / "transcript.png")
+    assert text == wanted
+    assert [line.split()[-1] for line in words] == wanted.split()
+    assert same(tmp_path / "transcript.png", PICTURES / "transcript.png")
+
+
 def test_the_label_of_the_line_is_the_likeliest():
     printed = run("zero_shot_classification")
     assert len(printed) == 4
     assert printed[0].endswith(" two three four one")
 
 
-@pytest.mark.parametrize("name", ["search.png", "segmentation.png"])
+@pytest.mark.parametrize("name", ["search.png", "segmentation.png", "transcript.png"])
 def test_the_pictures_of_the_pages_are_small(name):
     assert (PICTURES / name).stat().st_size < 300_000

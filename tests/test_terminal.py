@@ -13,9 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from multimodal import __version__, hub
-from multimodal.tasks import reading
+from multimodal.tasks import reading, transcribing
 
 GPT2 = Path(__file__).parent / "golden" / "checkpoints" / "ved-vit-gpt2" / "pt-bin"
+CLIP = transcribing.EMBEDDED / "clips" / "00.flac"
 COMMAND = [sys.executable, "-c", "from multimodal.cli import main; main()"]
 
 
@@ -71,6 +72,8 @@ def commands(tmp_path, pixels):
         "classify": ([picture, "--labels", "one two three", "four five six"], "one two three"),
         "segment": ([picture, "--overlay", tmp_path / "overlay.png"], "background"),
         "search": ([lines(tmp_path), "three one four", "--sheet", tmp_path / "sheet.png"], "39.png"),
+        "transcribe": ([CLIP, "--backend", "pt"], saying_of(CLIP)),
+        "speakers": ([CLIP, CLIP, "--checkpoint", "spoken-words", "--backend", "pt"], "mean hidden states"),
         "spectrogram": (
             [tone(tmp_path / "tone.flac"), "--out", tmp_path / "tone.png"],
             "1.00 s at 16,000 Hz in 63 frames",
@@ -92,11 +95,30 @@ def tone(path, hertz=1000, channels=1):
     return path
 
 
+def saying_of(clip):
+    return json.loads((clip.parent / "labels.json").read_text(encoding="utf-8"))[clip.name]
+
+
 def reading_of(picture):
     return json.loads((picture.parent / "labels.json").read_text(encoding="utf-8"))[picture.name]
 
 
-NAMES = ["inspect", "convert", "verify", "run", "parity", "read", "classify", "segment", "search", "spectrogram"]
+NAMES = [
+    *(
+        "inspect",
+        "convert",
+        "verify",
+        "run",
+        "parity",
+        "read",
+        "classify",
+        "segment",
+        "search",
+        "transcribe",
+        "speakers",
+    ),
+    "spectrogram",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +130,7 @@ def test_a_command_works_on_a_terminal(name, tmp_path, pixels):
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("name", ["classify", "segment", "search"])
+@pytest.mark.parametrize("name", ["classify", "segment", "search", "transcribe", "speakers"])
 def test_a_task_that_is_captured_prints_its_result_and_nothing_else(name, tmp_path, pixels):
     arguments, wanted = commands(tmp_path, pixels)[name]
     done = captured(name, *arguments, "--json")

@@ -17,6 +17,7 @@ import typer
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from text_scores import edits
 
 from multimodal import banner
 from multimodal.registry import BACKENDS
@@ -73,16 +74,6 @@ def exact_lines(texts: Sequence[str], truth: Sequence[str]) -> float:
 def digits_right(texts: Sequence[str], truth: Sequence[str]) -> float:
     """One minus the edits that it takes to right every line, for each digit that there is."""
     return 1 - sum(map(edits, texts, truth)) / sum(map(len, truth))
-
-
-def edits(text: str, wanted: str) -> int:
-    """Levenshtein's distance: characters to put in, take out or exchange."""
-    row = list(range(len(wanted) + 1))
-    for i, given in enumerate(text, 1):
-        above, row = row, [i]
-        for j, expected in enumerate(wanted, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (given != expected)))
-    return row[-1]
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ import copy
 import json
 import math
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
+import course
 import digit_lines
 import numpy as np
 import torch
@@ -29,8 +27,6 @@ from multimodal.configs.vit import ViTConfig
 from multimodal.processors.gpt2 import GPT2TokenizerFast
 from multimodal.processors.vit import ViTImageProcessor
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel
-
-Report = Callable[[int, float], None]
 
 FOLDER = Path(__file__).parents[1] / "multimodal" / "data" / "digit-lines"
 VALIDATION = slice(1150, 1437)
@@ -122,14 +118,11 @@ def rate_at(step: int, recipe: Recipe) -> float:
 def make_optimizer(model: VisionEncoderDecoderModel, guide: torch.nn.Linear, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays the matrices alone. The unused pooler, which has no gradient, stays as it was drawn."""
     parameters = [p for name, p in model.named_tensors().items() if "pooler" not in name]
-    matrices = [p for p in parameters if p.ndim == 2]
-    others = [p for p in parameters if p.ndim != 2] + list(guide.parameters())
-    groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
+    return course.adamw(parameters, recipe, decayed=lambda p: p.ndim == 2, others=guide.parameters())
 
 
 def train(
-    model: VisionEncoderDecoderModel, scans: digit_lines.Scans, recipe: Recipe, seed: int, report: Report
+    model: VisionEncoderDecoderModel, scans: digit_lines.Scans, recipe: Recipe, seed: int, say: course.Say
 ) -> None:
     """Train on lines of `scans`; the model ends up with a running average of its weights over the steps."""
     rng = np.random.default_rng(seed)
@@ -137,21 +130,15 @@ def train(
     guide = torch.nn.Linear(recipe.width, 11 + digit_lines.LONGEST + 1)
     optimizer = make_optimizer(model, guide, recipe)
     average = copy.deepcopy(model.network).requires_grad_(False)
-    model.train()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, recipe)
-        optimizer.zero_grad()
-        loss = loss_of(model, guide, digit_lines.compose(scans, recipe.batch, rng, recipe.strength), recipe)
-        loss.backward()
-        for group in optimizer.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
-        optimizer.step()
+
+    def loss_of_batch() -> torch.Tensor:
+        return loss_of(model, guide, digit_lines.compose(scans, recipe.batch, rng, recipe.strength), recipe)
+
+    def follow(step: int) -> None:
         blend(average, model.network, 1 - min(recipe.average, step / (step + 10)))
-        if (step + 1) % 500 == 0:
-            report(step + 1, float(loss.detach()))
+
+    course.fit(model, optimizer, loss_of_batch, recipe, say, every=500, rate=rate_at, behind_step=follow)
     blend(model.network, average, 1.0)
-    model.eval()
 
 
 def loss_of(
@@ -219,28 +206,19 @@ def save_images(folder: Path, count: int = 40) -> None:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = FOLDER,
-    validate: Annotated[bool, typer.Option(help="Leave scans out and measure on them; nothing is written.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the fresh weights, the lines and the dropout.")] = 0,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = Recipe.steps,
-    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 1,
-    log: Annotated[Path | None, typer.Option(help="File for the progress, beside the terminal.")] = None,
+    folder: course.Folder = FOLDER,
+    validate: course.Validate = False,
+    seed: course.Seed = 0,
+    steps: course.Steps = Recipe.steps,
+    threads: course.Threads = 1,
+    log: course.Log = None,
 ) -> None:
     """Train the reader and write its checkpoint."""
-    torch.set_num_threads(threads)
-    recipe, start = Recipe(steps=steps), time.monotonic()
+    say, recipe = course.begin(threads, log), Recipe(steps=steps)
     scans = digit_lines.load_scans(slice(0, VALIDATION.start) if validate else digit_lines.TRAINING)
     model = build(recipe, seed)
-
-    def say(line: str) -> None:
-        line = f"{time.monotonic() - start:6.0f} s ({time.process_time():.0f} s of processor)  {line}"
-        typer.echo(line)
-        if log is not None:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-
     say(f"{len(scans.ink)} scans, {model.num_parameters():,} parameters")
-    train(model, scans, recipe, seed, lambda step, loss: say(f"step {step}/{steps}: loss {loss:.4f}"))
+    train(model, scans, recipe, seed, say)
     if validate:
         lines = digit_lines.compose(digit_lines.load_scans(VALIDATION), 2000, np.random.default_rng(1))
         say(f"exact lines on the validation scans: {accuracy(model, lines):.2%}")

@@ -9,14 +9,11 @@ nothing is ever trained on the test scans, which `eval_search.py` alone uses.
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
+import course
 import digit_lines
 import numpy as np
 import torch
@@ -27,8 +24,6 @@ from multimodal.configs.align import AlignConfig, AlignTextConfig, AlignVisionCo
 from multimodal.processors.bert import BertTokenizerFast
 from multimodal.processors.efficientnet import EfficientNetImageProcessor
 from multimodal.pt.models.align import AlignModel
-
-Report = Callable[[int, float], None]
 
 FOLDER = Path(__file__).parents[1] / "multimodal" / "data" / "digit-search"
 VALIDATION = slice(1150, 1437)
@@ -130,40 +125,26 @@ def draw(scans: digit_lines.Scans, recipe: Recipe, rng: np.random.Generator) -> 
 
 def make_optimizer(model: AlignModel, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays the matrices alone. The unused pooler, which has no gradient, stays as it was drawn."""
-    parameters = {name: p for name, p in model.network.named_parameters() if "pooler" not in name}
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    others = [p for p in parameters.values() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
+    parameters = [p for name, p in model.network.named_parameters() if "pooler" not in name]
+    return course.adamw(parameters, recipe)
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
-    """The learning rate: a linear warm-up under half a cosine down to zero."""
-    return recipe.rate * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def train(model: AlignModel, scans: digit_lines.Scans, recipe: Recipe, seed: int, report: Report) -> None:
+def train(model: AlignModel, scans: digit_lines.Scans, recipe: Recipe, seed: int, say: course.Say) -> None:
     """Train on lines of `scans` by the model's own contrastive loss."""
     rng, tokenizer = np.random.default_rng(seed), make_tokenizer()
     optimizer = make_optimizer(model, recipe)
     model.network.to(memory_format=torch.channels_last)
-    model.train()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, recipe)
+
+    def loss_of_batch() -> torch.Tensor:
         lines = draw(scans, recipe, rng)
         texts = tokenizer(lines.phrases(), padding=True, return_tensors="pt")
-        optimizer.zero_grad()
-        loss = model(**texts, pixel_values=pixels(lines), return_loss=True).loss
-        loss.backward()
-        for group in optimizer.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.network.temperature.clamp_(min=COLDEST)
-        if (step + 1) % 100 == 0:
-            report(step + 1, float(loss.detach()))
-    model.eval()
+        return model(**texts, pixel_values=pixels(lines), return_loss=True).loss
+
+    @torch.no_grad()
+    def limit(step: int) -> None:
+        model.network.similarity.temperature.clamp_(min=COLDEST)
+
+    course.fit(model, optimizer, loss_of_batch, recipe, say, behind_step=limit)
     model.network.to(memory_format=torch.contiguous_format)
 
 
@@ -195,23 +176,18 @@ def save_images(folder: Path, count: int = 39) -> None:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = FOLDER,
-    validate: Annotated[bool, typer.Option(help="Leave scans out and measure on them; nothing is written.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the fresh weights and the lines.")] = 0,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = Recipe.steps,
-    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 1,
+    folder: course.Folder = FOLDER,
+    validate: course.Validate = False,
+    seed: course.Seed = 0,
+    steps: course.Steps = Recipe.steps,
+    threads: course.Threads = 1,
 ) -> None:
     """Train the search and write its checkpoint."""
-    torch.set_num_threads(threads)
-    recipe, start = Recipe(steps=steps), time.monotonic()
-
-    def say(line: str) -> None:
-        typer.echo(f"{time.monotonic() - start:6.0f} s ({time.process_time():.0f} s of processor)  {line}")
-
+    say, recipe = course.begin(threads), Recipe(steps=steps)
     scans = digit_lines.load_scans(slice(0, VALIDATION.start) if validate else digit_lines.TRAINING)
     model = AlignModel(configuration(recipe), seed=seed)
     say(f"{len(scans.ink)} scans, {model.num_parameters():,} parameters")
-    train(model, scans, recipe, seed, lambda step, loss: say(f"step {step}/{steps}: loss {loss:.4f}"))
+    train(model, scans, recipe, seed, say)
     if validate:
         groups = digit_lines.kept_back(4, digit_lines.load_scans(VALIDATION), seed=1)
         shares = [found_first(model, group) for group in groups]

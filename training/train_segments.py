@@ -7,13 +7,10 @@ to choose a recipe: the test scans are used by `eval_segments.py` alone.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
+import course
 import digit_lines
 import numpy as np
 import torch
@@ -24,8 +21,6 @@ from segment_scores import CLASSES, Scores
 from multimodal.configs.data2vec_vision import Data2VecVisionConfig
 from multimodal.processors.beit import BeitImageProcessor
 from multimodal.pt.models.data2vec_vision import Data2VecVisionForSemanticSegmentation
-
-Report = Callable[[int, float], None]
 
 FOLDER = Path(__file__).parents[1] / "multimodal" / "data" / "digit-segments"
 VALIDATION = slice(1150, 1437)
@@ -82,39 +77,18 @@ def tensors(lines: digit_lines.Lines) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels[:, None].expand(-1, 3, -1, -1).contiguous(), torch.from_numpy(lines.masks)
 
 
-def make_optimizer(model: Data2VecVisionForSemanticSegmentation, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays the matrices alone. What the class does not use has no gradient and stays as it was drawn."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.98))
-
-
-def rate_at(step: int, recipe: Recipe) -> float:
-    """The learning rate: a linear warm-up under half a cosine down to zero."""
-    return recipe.rate * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
 def train(
-    model: Data2VecVisionForSemanticSegmentation, scans: digit_lines.Scans, recipe: Recipe, seed: int, report: Report
+    model: Data2VecVisionForSemanticSegmentation, scans: digit_lines.Scans, recipe: Recipe, seed: int, say: course.Say
 ) -> None:
     """Train on lines of `scans` by the model's own loss."""
     rng = np.random.default_rng(seed)
-    optimizer = make_optimizer(model, recipe)
-    model.train()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, recipe)
+
+    def loss_of_batch() -> torch.Tensor:
         pixels, labels = tensors(digit_lines.compose(scans, recipe.batch, rng, recipe.strength))
-        optimizer.zero_grad()
-        loss = model(pixels, labels=labels).loss
-        loss.backward()
-        for group in optimizer.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
-        optimizer.step()
-        if (step + 1) % 100 == 0:
-            report(step + 1, float(loss.detach()))
-    model.eval()
+        return model(pixels, labels=labels).loss
+
+    # What the class does not use has no gradient and stays as it was drawn.
+    course.fit(model, course.adamw(model.parameters(), recipe), loss_of_batch, recipe, say)
 
 
 @torch.no_grad()
@@ -139,23 +113,18 @@ def save_images(folder: Path, count: int = 8) -> None:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = FOLDER,
-    validate: Annotated[bool, typer.Option(help="Leave scans out and measure on them; nothing is written.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the fresh weights and the lines.")] = 0,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = Recipe.steps,
-    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 1,
+    folder: course.Folder = FOLDER,
+    validate: course.Validate = False,
+    seed: course.Seed = 0,
+    steps: course.Steps = Recipe.steps,
+    threads: course.Threads = 1,
 ) -> None:
     """Train the segmenter and write its checkpoint."""
-    torch.set_num_threads(threads)
-    recipe, start = Recipe(steps=steps), time.monotonic()
-
-    def say(line: str) -> None:
-        typer.echo(f"{time.monotonic() - start:6.0f} s ({time.process_time():.0f} s of processor)  {line}")
-
+    say, recipe = course.begin(threads), Recipe(steps=steps)
     scans = digit_lines.load_scans(slice(0, VALIDATION.start) if validate else digit_lines.TRAINING)
     model = Data2VecVisionForSemanticSegmentation(configuration(recipe), seed=seed)
     say(f"{len(scans.ink)} scans, {model.num_parameters():,} parameters")
-    train(model, scans, recipe, seed, lambda step, loss: say(f"step {step}/{steps}: loss {loss:.4f}"))
+    train(model, scans, recipe, seed, say)
     if validate:
         lines = digit_lines.compose(digit_lines.load_scans(VALIDATION), 1000, np.random.default_rng(1))
         say(f"on the validation scans: {measured(model, lines)}")

@@ -8,12 +8,11 @@ on both. The test part is used by `eval_topics.py` alone; its sentences are writ
 from __future__ import annotations
 
 import json
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import course
 import numpy as np
 import topics
 import torch
@@ -40,6 +39,7 @@ class Recipe:
     steps: int = 1200
     batch: int = 32
     rate: float = 1e-3
+    warmup: int = 50
     decay: float = 0.05
     dropout: float = 0.2
     hidden: float = 0.15
@@ -88,27 +88,6 @@ def hide(ids: torch.Tensor, share: float, generator: torch.Generator) -> torch.T
     return torch.where(chosen, MASK, ids)
 
 
-def optimise(model, recipe: Recipe, batch_of, say) -> None:
-    """AdamW under half a cosine; `batch_of()` gives the arguments of one step."""
-    matrices = [p for p in model.parameters() if p.ndim == 2]
-    others = [p for p in model.parameters() if p.ndim != 2]
-    groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
-    model.train()
-    for step in range(recipe.steps):
-        warm, done = min(1.0, (step + 1) / 50), step / recipe.steps
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * warm * 0.5 * (1 + math.cos(math.pi * done))
-        optimizer.zero_grad()
-        loss = model(**batch_of()).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if (step + 1) % 200 == 0:
-            say(f"step {step + 1}/{recipe.steps}: loss {float(loss.detach()):.3f}")
-    model.eval()
-
-
 def train(ids, mask, labels, recipe: Recipe, seed: int, say) -> Data2VecTextForSequenceClassification:
     """A fresh model, trained on batches of sentences with some tokens masked."""
     torch.manual_seed(seed)
@@ -121,7 +100,8 @@ def train(ids, mask, labels, recipe: Recipe, seed: int, say) -> Data2VecTextForS
         return {"input_ids": tokens, "attention_mask": mask[rows, :longest], "labels": labels[rows]}
 
     model = Data2VecTextForSequenceClassification(configuration(recipe), seed=seed)
-    optimise(model, recipe, batch, say)
+    optimizer = course.adamw(model.parameters(), recipe, decayed=lambda p: p.ndim == 2, betas=(0.9, 0.999))
+    course.fit(model, optimizer, lambda: model(**batch()).loss, recipe, say, every=200, clipped_together=True)
     return model
 
 
@@ -141,20 +121,15 @@ def save(model: Data2VecTextForSequenceClassification, folder: Path) -> None:
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where the checkpoint goes.")] = FOLDER,
-    validate: Annotated[bool, typer.Option(help="Train on the training part; measure on the validation part.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the fresh weights, the batches and the dropout.")] = 0,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = Recipe.steps,
+    folder: course.Folder = FOLDER,
+    validate: course.Validate = False,
+    seed: course.Seed = 0,
+    steps: course.Steps = Recipe.steps,
     width: Annotated[int, typer.Option(help="Of the model.")] = Recipe.width,
-    threads: Annotated[int, typer.Option(help="Threads of PyTorch; another number rounds differently.")] = 1,
+    threads: course.Threads = 1,
 ) -> None:
     """Train the classifier and write its checkpoint."""
-    torch.set_num_threads(threads)
-    recipe, start = Recipe(steps=steps, width=width), time.monotonic()
-
-    def say(line: str) -> None:
-        typer.echo(f"{time.monotonic() - start:6.0f} s ({time.process_time():.0f} s of processor)  {line}")
-
+    say, recipe = course.begin(threads), Recipe(steps=steps, width=width)
     parts = [topics.load(part) for part in (("training",) if validate else ("training", "validation"))]
     texts, labels = [t for p in parts for t in p.texts], torch.tensor([label for p in parts for label in p.labels])
     tokenizer = make_tokenizer(texts, recipe, folder)

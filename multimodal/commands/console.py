@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
@@ -26,19 +26,31 @@ DIFFERENCE, ERROR = 1, 2
 Backend = Annotated[str | None, typer.Option(help=f"{', '.join(BACKENDS)}; left out, the first that is installed.")]
 """The option of all commands that work in one backend."""
 
+Resample = Annotated[bool, typer.Option("--resample", help="Resample files of another rate than the model's.")]
+ToMono = Annotated[bool, typer.Option("--to-mono", help="Take the mean of several channels.")]
+"""Options of all commands that hear."""
+
 
 class ManyLabels(TyperCommand):
     """A command whose `--labels` takes every word up to the next option: `--labels "a cat" "a dog"`."""
+
+    option: ClassVar[str] = "--labels"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         spread, taking = [], False
         for word, following in zip(args, [*args[1:], "-"]):
             if taking and not word.startswith("-"):
-                spread += ["--labels", word]
+                spread += [self.option, word]
                 continue
-            taking = word == "--labels" and not following.startswith("-")
+            taking = word == self.option and not following.startswith("-")
             spread += [] if taking else [word]
         return super().parse_args(ctx, spread)
+
+
+class ManyWords(ManyLabels):
+    """The same with `--words`."""
+
+    option = "--words"
 
 
 @contextlib.contextmanager

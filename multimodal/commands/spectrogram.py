@@ -13,7 +13,7 @@ from multimodal.commands import console
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A wav, flac or ogg file.")],
     out: Annotated[Path, typer.Option(metavar="PICTURE", help="The picture to write, such as picture.png.")],
-    to_mono: Annotated[bool, typer.Option("--to-mono", help="Take the mean of several channels.")] = False,
+    to_mono: console.ToMono = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was drawn as JSON.")] = False,
 ) -> None:
     """Draw the log-mel spectrogram of a sound file, with axes in seconds and hertz."""

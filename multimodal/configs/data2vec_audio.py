@@ -3,6 +3,7 @@ Language" (2022)."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from multimodal.configs.base import (
@@ -140,6 +141,11 @@ class Data2VecAudioConfig(PretrainedConfig):
             raise ValueError(
                 f"num_feat_extract_layers: expected {len(self.conv_dim)}, the length of conv_dim, got {value!r}"
             )
+
+    @property
+    def inputs_to_logits_ratio(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(self.conv_stride)
 
     @property
     def has_mask_embedding(self) -> bool:

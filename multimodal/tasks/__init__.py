@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from multimodal.tasks.reading import image_to_text
     from multimodal.tasks.searching import Match, image_search
     from multimodal.tasks.segmenting import Segmentation, segmentation
+    from multimodal.tasks.transcribing import Said, Transcript, transcription
+    from multimodal.tasks.voices import Similarity, speaker_similarity
 
 _HOMES = {
     "classifying": ("Label", "image_classification"),
@@ -37,6 +39,8 @@ _HOMES = {
     "reading": ("image_to_text",),
     "searching": ("Match", "image_search"),
     "segmenting": ("Segmentation", "segmentation"),
+    "transcribing": ("Said", "Transcript", "transcription"),
+    "voices": ("Similarity", "speaker_similarity"),
 }
 _NAMES = {name: f"multimodal.tasks.{module}" for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_NAMES)

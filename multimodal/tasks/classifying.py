@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from multimodal.processors.arrays import to_numpy
+from multimodal.tasks.batches import OnError, Progress, checked_list, positive
 from multimodal.tasks.calling import call
 from multimodal.tasks.loading import load
-from multimodal.tasks.pictures import OnError, Progress, checked_list, in_batches, positive, prepare
+from multimodal.tasks.pictures import in_batches, prepare
 
 
 class Label(NamedTuple):

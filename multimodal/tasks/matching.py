@@ -9,18 +9,11 @@ import numpy as np
 
 from multimodal.processors.arrays import to_numpy
 from multimodal.processors.shown import shown
+from multimodal.tasks.batches import OnError, Progress, checked_list, checked_texts, positive
 from multimodal.tasks.calling import call
 from multimodal.tasks.classifying import Label, ranked, softmax
 from multimodal.tasks.loading import Loaded, load
-from multimodal.tasks.pictures import (
-    OnError,
-    Progress,
-    checked_list,
-    checked_texts,
-    in_batches,
-    positive,
-    prepare,
-)
+from multimodal.tasks.pictures import in_batches, prepare
 
 
 def zero_shot_classification(

@@ -14,9 +14,8 @@ from PIL import Image
 from multimodal.processors.arrays import is_array, to_numpy
 from multimodal.processors.image import operations as ops
 from multimodal.processors.shown import shown
-
-Progress = Callable[[int, int], None]
-OnError = Callable[[int, ValueError], None]
+from multimodal.tasks import batches
+from multimodal.tasks.batches import OnError, Progress
 
 
 class Prepared(NamedTuple):
@@ -91,25 +90,19 @@ def in_batches(
     them, (batch, channels, height, width), and gives a result for each. A batch that is not full is filled up, because
     backends that compile do it once for each shape; `sizes` are those of the pictures that are there.
     """
-    results: list[Any] = [None] * len(inputs)
     batch_size = min(batch_size, max(1, len(inputs)))
-    for start in range(0, len(inputs), batch_size):
-        found: dict[int, Prepared] = {}
-        stop = min(start + batch_size, len(inputs))
-        for place in range(start, stop):
-            try:
-                found[place] = prepared(inputs[place], f"inputs[{place}]")
-            except ValueError as error:
-                if on_error is None:
-                    raise
-                on_error(place, error)
-        if found:
-            pixels = _stacked([picture.pixels for picture in found.values()], batch_size)
-            for place, result in zip(found, compute(pixels, [picture.size for picture in found.values()])):
-                results[place] = result
-        if progress is not None:
-            progress(stop, len(inputs))
-    return results
+
+    def stacked(found: list[Prepared]) -> Sequence[Any]:
+        return compute(_stacked([picture.pixels for picture in found], batch_size), [picture.size for picture in found])
+
+    return batches.in_batches(
+        inputs,
+        lambda picture, place: prepared(picture, f"inputs[{place}]"),
+        stacked,
+        batch_size=batch_size,
+        progress=progress,
+        on_error=on_error,
+    )
 
 
 def _stacked(pixels: list[np.ndarray], count: int) -> np.ndarray:
@@ -120,27 +113,3 @@ def _stacked(pixels: list[np.ndarray], count: int) -> np.ndarray:
             f"inputs: expected an image processor that gives pictures one size (do_resize), got {shown(sorted(shapes))}"
         )
     return np.stack(pixels + pixels[-1:] * (count - len(pixels)))
-
-
-def checked_list(inputs: Any, of: str = "pictures") -> list[Any]:
-    """The inputs as a list; ValueError for a single one, whose result would not be a list."""
-    if not isinstance(inputs, list | tuple):
-        raise ValueError(f"inputs: expected a list of {of}, got {type(inputs).__name__}")
-    return list(inputs)
-
-
-def checked_texts(texts: Any, name: str = "inputs") -> list[str]:
-    """A list of texts that are not empty; else ValueError."""
-    if not isinstance(texts, list | tuple):
-        raise ValueError(f"{name}: expected a list of texts, got {type(texts).__name__}")
-    for place, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{name}[{place}]: expected a text, got {shown(text)}")
-    return list(texts)
-
-
-def positive(name: str, value: Any) -> int:
-    """A positive integer; else ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
-    return int(value)

@@ -9,9 +9,10 @@ import numpy as np
 
 from multimodal import hub
 from multimodal.processors.arrays import tensor_maker, to_numpy
+from multimodal.tasks.batches import OnError, Progress, checked_list, positive
 from multimodal.tasks.calling import TENSORS
 from multimodal.tasks.loading import Loaded, load
-from multimodal.tasks.pictures import OnError, Progress, checked_list, in_batches, positive, prepare
+from multimodal.tasks.pictures import in_batches, prepare
 
 EMBEDDED = hub.EMBEDDED / "digit-lines"
 """The checkpoint that comes with the library: it reads lines of three to six handwritten digits."""

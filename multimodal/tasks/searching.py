@@ -14,11 +14,12 @@ import numpy as np
 from multimodal.processors.arrays import to_numpy
 from multimodal.processors.shown import reason
 from multimodal.tasks import picture_index
+from multimodal.tasks.batches import Progress, checked_texts, positive
 from multimodal.tasks.calling import call
 from multimodal.tasks.loading import Loaded, load
 from multimodal.tasks.matching import encoded
 from multimodal.tasks.picture_index import PictureIndex
-from multimodal.tasks.pictures import Progress, checked_texts, in_batches, positive, prepare
+from multimodal.tasks.pictures import in_batches, prepare
 
 logger = logging.getLogger("multimodal")
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from multimodal.numeric.interpolation import bilinear_matrix
 from multimodal.processors.arrays import to_numpy
+from multimodal.tasks.batches import OnError, Progress, checked_list, positive
 from multimodal.tasks.calling import call
 from multimodal.tasks.loading import load
-from multimodal.tasks.pictures import OnError, Prepared, Progress, checked_list, in_batches, positive, prepare
+from multimodal.tasks.pictures import Prepared, in_batches, prepare
 
 _STRIP = 2**22
 """Scores that are in memory at a time while a mask is made."""

@@ -299,3 +299,35 @@ def test_without_a_blank_there_is_nothing_to_decode(tmp_path):
     tokenizer.pad_token = None
     with pytest.raises(ValueError, match="pad_token: expected a token"):
         tokenizer.decode_logits(np.zeros((1, 3, 32)))
+
+
+@given(
+    st.integers(1, 5), st.integers(2, 3), st.lists(st.integers(0, 2), max_size=3), st.integers(0, 2), st.integers(0, 2**32 - 1)
+)  # fmt: skip
+def test_an_alignment_is_the_likeliest_of_all(frames, letters, tokens, blank, seed):
+    blank %= letters
+    tokens = [token % letters for token in tokens if token % letters != blank]
+    scores = np.random.default_rng(seed).normal(size=(frames, letters))
+    ways = [
+        way
+        for way in itertools.product(range(letters), repeat=frames)
+        if [span.token for span in ctc.collapse(way, blank)] == tokens
+    ]
+    if not ways:
+        with pytest.raises(ValueError, match=f"tokens: expected as many as {frames} frames can say, got {len(tokens)}"):
+            ctc.align(scores, tokens, blank)
+        return
+    assert tuple(ctc.align(scores, tokens, blank)) == max(ways, key=lambda way: sum(scores[range(frames), way]))
+
+
+def test_what_beams_found_has_its_places(tokenizer):
+    scores = np.full((4, 32), -30.0)
+    scores[[0, 1, 3], [7, 7, 8]] = 0.0
+    scores[2, [0, 7]] = [-0.1, -2.0]
+    plain = tokenizer.decode_logits(scores[None], output_char_offsets=True)
+    searched = tokenizer.decode_logits(scores[None], beams=8, output_char_offsets=True, output_word_offsets=True)
+    assert plain.text == searched.text
+    assert plain.char_offsets == searched.char_offsets
+    assert [(c["start_offset"], c["end_offset"]) for c in searched.char_offsets[0]] == [(0, 2), (3, 4)]
+    assert [(w["start_offset"], w["end_offset"]) for w in searched.word_offsets[0]] == [(0, 4)]
+    assert plain.word_offsets is None

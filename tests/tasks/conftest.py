@@ -1,7 +1,10 @@
 """Tiny checkpoints of the kinds that the tasks need, with fresh weights, and pictures of all sizes."""
 
+import json
+
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from multimodal import (
@@ -9,13 +12,19 @@ from multimodal import (
     AlignModel,
     BeitImageProcessor,
     BertTokenizerFast,
+    Data2VecAudioConfig,
+    Data2VecAudioForCTC,
+    Data2VecAudioForXVector,
     Data2VecVisionConfig,
     Data2VecVisionForImageClassification,
     Data2VecVisionForSemanticSegmentation,
     EfficientNetImageProcessor,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2FeatureExtractor,
 )
 
 NAMES = ("sky", "grass", "background", "water")
+LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", "a", "b", "c", "d")
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "green", "blue", "an", "image", "of")
 
 
@@ -89,3 +98,51 @@ def folder(tmp_path, pictures):
     for number, picture in enumerate(pictures):
         picture.save(place / f"{number}.png")
     return place
+
+
+@pytest.fixture(scope="session")
+def audio_config():
+    """Of clips at 100 Hz: 4 samples make a frame, each further frame takes 5."""
+    return Data2VecAudioConfig(
+        vocab_size=len(LETTERS), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=12,
+        conv_dim=(4, 6), conv_kernel=(2, 3), conv_stride=(1, 5), num_conv_pos_embedding_groups=2,
+        conv_pos_kernel_size=5, num_conv_pos_embeddings=2, initializer_range=0.8, num_labels=3, tdnn_dim=(6, 5),
+        tdnn_kernel=(3, 1), tdnn_dilation=(1, 1), xvector_output_dim=7,
+    )  # fmt: skip
+
+
+def save_sound(model, folder):
+    """A model of sound with its processors."""
+    model.save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(LETTERS)}), encoding="utf-8")
+    Wav2Vec2CTCTokenizer(str(folder / "vocab.json")).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=100, return_attention_mask=True).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def transcriber(audio_config, tmp_path_factory):
+    """The folder of a Data2Vec-audio that writes down letters."""
+    return save_sound(Data2VecAudioForCTC(audio_config, seed=1), tmp_path_factory.mktemp("transcriber"))
+
+
+@pytest.fixture(scope="session")
+def voices(audio_config, tmp_path_factory):
+    """The folder of a Data2Vec-audio that tells voices apart."""
+    return save_sound(Data2VecAudioForXVector(audio_config, seed=4), tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="session")
+def clips():
+    """Of several lengths, at 100 Hz."""
+    rng = np.random.default_rng(0)
+    return [rng.uniform(-0.9, 0.9, length).astype(np.float32) for length in (123, 60, 247, 31, 200)]
+
+
+@pytest.fixture
+def sounds(tmp_path, clips):
+    """The clips in files."""
+    paths = [tmp_path / f"{number}.wav" for number in range(len(clips))]
+    for path, clip in zip(paths, clips):
+        soundfile.write(path, clip, 100, subtype="FLOAT")
+    return paths

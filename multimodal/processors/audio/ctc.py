@@ -46,6 +46,39 @@ def greedy(scores: np.ndarray, blank: int) -> list[Span]:
     return collapse(checked_scores(scores, blank).argmax(-1).tolist(), blank)
 
 
+def align(scores: np.ndarray, tokens: Sequence[int], blank: int) -> list[int]:
+    """The likeliest way to say `tokens` in the frames of `scores` (frames, tokens): a token or the blank for each frame.
+
+    Collapsed it is `tokens` again. By Viterbi's recursion over the tokens with a blank before, between and behind them; of
+    equal ways the one that is furthest at every frame, from the last one back. ValueError where the frames are too few.
+    """
+    frames = checked_scores(scores, blank)
+    states = np.full(2 * len(tokens) + 1, blank)
+    states[1::2] = tokens
+    skips = np.zeros(len(states), bool)  # from a token straight to another one
+    skips[3::2] = states[3::2] != states[1:-2:2]
+    best = np.full(len(states), -math.inf)
+    best[0] = 0.0  # before the first frame
+    steps = np.zeros((len(frames), len(states)), np.int64)
+    for place, frame in enumerate(frames):
+        before = np.stack([best, _moved(best, 1), np.where(skips, _moved(best, 2), -math.inf)])
+        steps[place] = before.argmax(0)
+        best = before.max(0) + frame[states]
+    state = len(states) - 1 - int(best[-2:][::-1].argmax())
+    if best[state] == -math.inf:
+        raise ValueError(f"tokens: expected as many as {len(frames)} frames can say, got {len(tokens)}")
+    said = []
+    for step in steps[::-1]:
+        said.append(int(states[state]))
+        state -= step[state]
+    return said[::-1]
+
+
+def _moved(values: np.ndarray, by: int) -> np.ndarray:
+    """`values` of the states that lie `by` before each."""
+    return np.concatenate([np.full(min(by, len(values)), -math.inf), values[:-by]])
+
+
 class Words:
     """Which texts consist of words of a list: the words as sequences of tokens, with a token between them."""
 

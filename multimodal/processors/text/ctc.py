@@ -192,22 +192,30 @@ class Wav2Vec2CTCTokenizer(PreTrainedTokenizer):
         beams: int | None = None,
         words: Iterable[str] | None = None,
         skip_special_tokens: bool = False,
-    ) -> list[str]:
+        output_char_offsets: bool = False,
+        output_word_offsets: bool = False,
+    ) -> Any:
         """The texts that a model's scores (batch, frames, tokens) say: the likeliest token of every frame, or with `beams`
         the likeliest text by prefix beam search (`audio.ctc.beam_search`) of that width, of `words` alone where given (16
         beams then, unless said).
 
-        `lengths`: how many frames of each row count, all by default. Errors: ValueError.
+        `lengths`: how many frames of each row count, all by default. Offsets are given as by `batch_decode`; what a beam
+        search found is said where its likeliest alignment has it. Errors: ValueError.
         """
-        checked_switch("skip_special_tokens", skip_special_tokens)
         rows, blank = _score_rows(logits, lengths), self._blank()
         if beams is None and words is None:
-            found = [[span.token for span in ctc.greedy(row, blank)] for row in rows]
+            frames = [ctc.checked_scores(row, blank).argmax(-1).tolist() for row in rows]
         else:
             listed = None if words is None else self._words(words)
             width = 16 if beams is None else beams
             found = [list(ctc.beam_search(row, blank, width, listed)[0].tokens) for row in rows]
-        return self.batch_decode(found, skip_special_tokens=skip_special_tokens, group_tokens=False)
+            frames = [ctc.align(row, tokens, blank) for row, tokens in zip(rows, found)]
+        return self.batch_decode(
+            frames,
+            skip_special_tokens,
+            output_char_offsets=output_char_offsets,
+            output_word_offsets=output_word_offsets,
+        )
 
     def _blank(self) -> int:
         if self.pad_token_id is None:
