@@ -11,15 +11,15 @@ ROOT = Path(__file__).parents[2]
 BROKEN = {
     "a parameter of a block": (
         "tf/layers/mlp.py",
-        "def __init__(self, hidden_size: int, *, inner_size: int, activation: str,",
-        "def __init__(self, hidden_size: int, *, activation: str,",
-        "MLP(hidden_size, activation)",
+        "self, hidden_size: int, *, inner_size: int, activation: str, dropout_rate",
+        "self, hidden_size: int, *, activation: str, dropout_rate",
+        "MLP(hidden_size, activation, dropout_rate)",
     ),
     "a field of a linen module": (
         "flax/layers/mlp.py",
         "    inner_size: int\n",
         "",
-        "MLP(hidden_size, activation)",
+        "MLP(hidden_size, activation, dropout_rate)",
     ),
     "a parameter of a call": (
         "flax/layers/encoder.py",
