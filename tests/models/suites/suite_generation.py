@@ -5,7 +5,7 @@ import pytest
 import zoo
 
 from multimodal import GenerationConfig
-from multimodal.generation import search
+from multimodal.generation import plans, search
 
 TEXT = "Data2VecTextForCausalLM"
 GENERATING = (TEXT, "GPT2LMHeadModel", "VED-gpt2", "VED-bert")
@@ -40,7 +40,7 @@ class Uncached:
         text = {f"{prefix}input_ids": ids.astype(np.int32), f"{prefix}attention_mask": self.mask.astype(np.int32)}
         if decoder_config(self.model).numbers_visible:
             text[f"{prefix}position_ids"] = np.maximum(self.mask.cumsum(-1) - 1, 0).astype(np.int32)
-        return self.kit.numpy(self.kit.call(self.model, **text, **self.given).logits)[:, count - 1]
+        return search.Step(self.kit.numpy(self.kit.call(self.model, **text, **self.given).logits)[:, count - 1])
 
 
 def decoder_config(model):
@@ -90,8 +90,10 @@ def generate(kit, model, tokens, mask, given, **settings):
 def uncached(kit, model, tokens, mask, given, **settings):
     """The same without a cache."""
     settings = GenerationConfig(**settings, max_length=LENGTH, pad_token_id=PAD)
-    step = Uncached(kit, model, mask, len(tokens) * settings.num_beams, **given)
-    out = search.run(step, tokens, settings, LENGTH)
+    batch, start = tokens.shape
+    plan = plans.make(settings, plans.Extras(), batch, start, LENGTH, zoo.VOCABULARY)
+    step = Uncached(kit, model, mask, batch * plan.copies, **given)
+    out = search.run(step, tokens, plan)
     return out["sequences"], out.get("sequences_scores")
 
 
