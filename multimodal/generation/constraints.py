@@ -64,7 +64,7 @@ class Prefix:
 
     def __call__(self, scores: np.ndarray, sofar: Sofar) -> np.ndarray:
         found = np.full_like(scores, -np.inf)
-        ended: np.ndarray = np.isin(sofar.tokens[:, sofar.start :], self.ends).any(axis=1)
+        ended = np.any(np.isin(sofar.tokens[:, sofar.start :], self.ends), axis=1)
         for row, tokens in enumerate(sofar.tokens):
             if ended[row]:
                 found[row] = scores[row]

@@ -32,6 +32,7 @@ def contrastive(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) -
         states = last_states(answer)[:, -1].reshape(len(found), count, -1)
         likely = np.take_along_axis(np.exp(log_softmax(scores)), candidates, axis=1)
         value = (1 - alpha) * likely - alpha * alike(states, before)
+        value = np.where(likely > 0, value, -np.inf)  # what a rule forbids may be unlike everything
         choice = value.argmax(1)
         taken = firsts + choice
         before = np.concatenate([before, states[images, choice][:, None]], axis=1)

@@ -183,7 +183,9 @@ class EndDecay:
         if sofar.length <= self.length:
             return scores
         scores, ends = scores.copy(), list(self.ends)
-        scores[:, ends] += np.abs(scores[:, ends]) * (self.factor ** (sofar.length - self.length) - 1)
+        own = scores[:, ends]
+        finite = np.where(np.isinf(own), 0.0, own)  # what is impossible stays so
+        scores[:, ends] = own + np.abs(finite) * (self.factor ** (sofar.length - self.length) - 1)
         return scores
 
 

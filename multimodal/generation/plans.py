@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from multimodal.generation.config import GenerationConfig
+from multimodal.generation.constraints import Prefix
 from multimodal.generation.penalties import Rule, Sofar
-from multimodal.generation.rules import expect_tokens, rules
+from multimodal.generation.rules import OF_RULES, Given, expect_tokens, rules
 from multimodal.generation.selection import Drawn, Largest, Selection
 from multimodal.generation.warping import Warper
 from multimodal.numeric.gumbel import gumbel
@@ -88,12 +89,16 @@ class Plan:
 
     def reasons(self) -> list[str]:
         """What asks for a search in NumPy around each step: `num_beams=4`."""
-        found = [f"num_beams={self.settings.num_beams}"] * (self.settings.num_beams > 1)
+        s, plain = self.settings, GenerationConfig()
         asked = ("penalty_alpha", "output_scores", "output_logits", "output_attentions", "output_hidden_states")
-        found += [f"{name}={getattr(self.settings, name)!r}" for name in asked if getattr(self.settings, name)]
-        found += [f"the rule {rule}" for rule in self.rules if not isinstance(rule, Warper)]
-        found += ["stopping_criteria, stop_strings or max_time"] * bool(self.criteria)
-        return found + ["a streamer"] * (self.streamer is not None)
+        names = ["num_beams"] * (s.num_beams > 1) + [name for name in asked if getattr(s, name)]
+        if not all(isinstance(rule, Warper) for rule in self.rules):
+            names += [name for name in OF_RULES if getattr(s, name) != getattr(plain, name)]
+            names += ["logits_processor"] * any(isinstance(rule, Given) for rule in self.rules)
+            names += ["prefix_allowed_tokens_fn"] * any(isinstance(rule, Prefix) for rule in self.rules)
+        names += ["stopping_criteria, stop_strings or max_time"] * bool(self.criteria)
+        names += ["streamer"] * (self.streamer is not None)
+        return [f"{name}={getattr(s, name)!r}" if hasattr(s, name) else name for name in names]
 
     def chunk(self, at: int, vocabulary: int) -> tuple[int, np.ndarray | None]:
         """(how long sequences become with it, noise (CHUNK, rows, vocabulary) from the `at`-th new token on) of a program.

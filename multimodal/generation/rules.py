@@ -21,6 +21,15 @@ Processor = Callable[[np.ndarray, np.ndarray], Any]
 """(tokens (rows, so far), scores (rows, vocabulary)) -> scores."""
 
 
+OF_RULES = (
+    *("sequence_bias", "num_beam_groups", "encoder_repetition_penalty", "repetition_penalty", "no_repeat_ngram_size"),
+    *("encoder_no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens", "forced_bos_token_id"),
+    *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
+    *("begin_suppress_tokens", "renormalize_logits"),
+)
+"""Settings that are rules, in the order in which they apply, without those of what is drawn from."""
+
+
 @dataclass(frozen=True)
 class Given:
     """A function of the user's: (tokens, scores) -> scores, arrays of NumPy in every backend."""

@@ -91,7 +91,8 @@ def ruled(logits, tokens, settings, start, length):
     begins, factor = settings.get("exponential_decay_length_penalty", (0, 1.0))
     if at > start + begins:
         for end in ends(settings):
-            scores[end] += abs(scores[end]) * (factor ** (at - start - begins) - 1)
+            if scores[end] != NEVER:
+                scores[end] += abs(scores[end]) * (factor ** (at - start - begins) - 1)
     for token in settings.get("suppress_tokens", []):
         scores[token] = NEVER
     for token in settings.get("begin_suppress_tokens", []) if at == start else []:
@@ -155,6 +156,8 @@ def contrastive(model, prompt, settings, length):
         scores = ruled(logits, tokens, settings, len(prompt), length)
         likely, values = softmax(scores), []
         for token in sorted(range(len(scores)), key=lambda t: (-scores[t], t))[: settings["top_k"]]:
+            if scores[token] == NEVER:
+                continue
             own = model([*tokens, token])[1][-1]
             cosines = [own @ other / np.linalg.norm(own) / np.linalg.norm(other) for other in states]
             values.append((token, (1 - alpha) * likely[token] - alpha * max(cosines)))

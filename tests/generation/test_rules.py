@@ -119,10 +119,11 @@ def test_every_rule_is_one_object_and_needs_the_search(setting):
     plan = planned(9, **{setting: RULES[setting]})
     assert len(plan.rules) == 1
     assert not plan.is_plain
-    assert plan.reasons() == [f"the rule {plan.rules[0]}"]
+    assert plan.reasons() == [f"{setting}={RULES[setting]!r}"]
 
 
 def test_rules_apply_in_the_published_order():
+    assert [*RULES] == [name for name in rules.OF_RULES if name != "num_beam_groups"]
     every = rules.rules(GenerationConfig(eos_token_id=EOS, **RULES, max_length=9), 2, 9)
     apart = [rules.rules(GenerationConfig(eos_token_id=EOS, **{n: v}), 2, 9)[0] for n, v in RULES.items()]
     assert every == apart
