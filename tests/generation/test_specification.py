@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,14 +109,14 @@ def cut(row, start, chosen):
     return row
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    rules=some_of(RULES),
-    mode=MODES,
-    ends=st.lists(TOKEN, min_size=1, max_size=2, unique=True),
-)
-def test_every_mode_under_every_rule_is_what_the_specification_says(seed, rules, mode, ends):
+CASES = {
+    "seed": st.integers(0, 10_000), "rules": some_of(RULES), "mode": MODES,
+    "ends": st.lists(TOKEN, min_size=1, max_size=2, unique=True),
+}  # fmt: skip
+
+
+def hold(seed, rules, mode, ends):
+    """Assert that the library's sequences are the specification's."""
     chosen = {"eos_token_id": ends, "pad_token_id": PAD, **rules, **mode}
     model, prompts = Model(seed), np.random.default_rng(seed).integers(1, VOCABULARY, (2, 2))
     try:
@@ -125,3 +126,16 @@ def test_every_mode_under_every_rule_is_what_the_specification_says(seed, rules,
         return
     expected = specification.generate(lambda image: model, prompts.tolist(), chosen, LENGTH, seed)
     assert found == [cut(row, 2, chosen) for row in expected]
+
+
+@settings(max_examples=60, deadline=None)
+@given(**CASES)
+def test_every_mode_under_every_rule_is_what_the_specification_says(seed, rules, mode, ends):
+    hold(seed, rules, mode, ends)
+
+
+@pytest.mark.nightly
+@settings(max_examples=3000, deadline=None)
+@given(**CASES)
+def test_many_modes_and_rules_are_what_the_specification_says(seed, rules, mode, ends):
+    hold(seed, rules, mode, ends)
