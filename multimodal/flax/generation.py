@@ -12,12 +12,13 @@ import numpy as np
 
 from multimodal.flax import weights
 from multimodal.flax.annotations import Tensor
+from multimodal.flax.caching import empty_cache, pad_mask, reorder, visible_at
 from multimodal.flax.warping import FORMS
 from multimodal.generation import arguments, plans, search, streaming
 from multimodal.generation.config import GenerationConfig
 from multimodal.generation.plans import Plan
 from multimodal.modeling.outputs import GenerateOutput
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, NetworkOutput
+from multimodal.modeling.structures import Cache, NetworkOutput
 
 
 class CacheMixin:
@@ -327,15 +328,6 @@ def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]
     return given, jnp.repeat(prompted.prompt, copies, 0), mask
 
 
-def reorder(cache: Cache, order: jax.Array) -> Cache:
-    """The cache of the rows that each row goes on from; all rows of an image attend to the same context."""
-    layers = tuple(
-        layer._replace(self_attention=KeyValue(*(array[order] for array in layer.self_attention)))
-        for layer in cache.layers
-    )
-    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
-
-
 class State(NamedTuple):
     """Where one program leaves off."""
 
@@ -427,27 +419,3 @@ def append(state: State, logits, forms, values, eos, pad, noise, step) -> State:
         at=state.at + 1,
         invalid=jnp.where((state.invalid == 0) & bad, state.at, state.invalid),
     )
-
-
-def empty_cache(model, rows: int, length: int) -> Cache:
-    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
-    layers = []
-    for heads, head_size, _ in model.cached_layers():
-        shape = (rows, heads, length, head_size)
-        layers.append(LayerCache(KeyValue(jnp.zeros(shape, model.dtype), jnp.zeros(shape, model.dtype))))
-    return Cache(tuple(layers), jnp.int32(0), jnp.zeros((rows, 1), jnp.int32) if model.config.skips_padding else None)
-
-
-def pad_mask(mask: jax.Array, length: int) -> jax.Array:
-    """The prompt's mask with ones for what is generated."""
-    return jnp.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
-
-
-def visible_at(config, mask: jax.Array | None, start, count: int) -> dict[str, jax.Array]:
-    """What a decoder is told of `count` tokens from `start` on by a mask of all positions."""
-    if mask is None:
-        return {}
-    if not config.numbers_visible:
-        return {"attention_mask": mask}
-    numbers = jnp.maximum(jnp.cumsum(mask, -1, dtype=jnp.int32) - 1, 0)
-    return {"attention_mask": mask, "position_ids": jax.lax.dynamic_slice_in_dim(numbers, start, count, 1)}
