@@ -74,6 +74,9 @@ from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecod
 from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel
 from multimodal.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel
 from multimodal.generation.config import GenerationConfig as GenerationConfig
+from multimodal.generation.constraints import Trie as Trie
+from multimodal.generation.patterns import Pattern as Pattern
+from multimodal.generation.streaming import TextStreamer as TextStreamer
 from multimodal.processors.align import AlignProcessor as AlignProcessor
 from multimodal.processors.batch import BatchEncoding as BatchEncoding
 from multimodal.processors.batch import BatchFeature as BatchFeature

@@ -260,7 +260,8 @@ def public_names() -> dict[str, str]:
     names |= dict.fromkeys(NEUTRAL_AUTO, "multimodal.auto")
     names |= {"PreTrainedTokenizer": "multimodal.processors.text.tokenization", "AddedToken": "tokenizers"}
     names |= {"PretrainedConfig": "multimodal.configs.base", "GenerationConfig": "multimodal.generation.config"}
-    names |= {"set_seed": "multimodal.seeds"}
+    names |= {"set_seed": "multimodal.seeds", "TextStreamer": "multimodal.generation.streaming"}
+    names |= {"Trie": "multimodal.generation.constraints", "Pattern": "multimodal.generation.patterns"}
     for backend, prefix in PREFIXES.items():
         names |= {f"{prefix}PreTrainedModel": f"multimodal.{backend}.pretrained"}
         names |= {

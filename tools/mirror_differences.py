@@ -86,11 +86,15 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",
     ("flax/harness.py", "- native(*)"): "JAX takes NumPy arrays",
     ("*/harness.py", "- Rounding*"): "the truth is PyTorch's float64",
-    ("*/generation.py", "? Stepper*"): COMPILED,
-    ("*/generation.py", "? greedy(*)"): COMPILED,
-    ("*/generation.py", "+ advance(*)"): COMPILED,
+    **{
+        ("*/generation.py", f"+ {name}*"): COMPILED
+        for name in ("State(", "advance(", "append(", "begin(", "capacity(", "go_on(", "noise_of(")
+    },
+    ("*/generation.py", "- chosen(*)"): COMPILED,
+    ("*/generation.py", "+ readied(*)"): "torch takes no arrays of NumPy",
     ("flax/generation.py", "+ encode(*)"): COMPILED,
     ("flax/generation.py", "+ CacheMixin*"): "published in Flax alone",
     ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
-    ("flax/generation.py", "? generated(*)"): "the parameters are a tree beside the network",
+    ("flax/generation.py", "? Prompted(*)"): "the parameters are a tree beside the network",
+    ("flax/generation.py", "+ is_traced(*)"): "only in JAX can a whole generation be a part of another program",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,13 @@ import numpy as np
 
 from multimodal.flax import weights
 from multimodal.flax.annotations import Tensor
-from multimodal.generation import arguments, search
+from multimodal.flax.caching import empty_cache, pad_mask, reorder, visible_at
+from multimodal.flax.warping import FORMS
+from multimodal.generation import arguments, plans, search, streaming
 from multimodal.generation.config import GenerationConfig
+from multimodal.generation.plans import Plan
 from multimodal.modeling.outputs import GenerateOutput
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
+from multimodal.modeling.structures import Cache, NetworkOutput
 
 
 class CacheMixin:
@@ -38,204 +42,380 @@ class CacheMixin:
                 raise ValueError(f"{name}: expected a positive integer, got {size!r}")
             if most is not None and size > most:
                 raise ValueError(f"{name}: expected at most {most}, the decoder's positions, got {size}")
-        return empty_cache(self.config, batch_size, max_length, self.dtype)
+        return empty_cache(self, batch_size, max_length)
+
+
+class Prompted(NamedTuple):
+    """What one generation goes on from."""
+
+    decoder: Any
+    """A public model."""
+    given: dict[str, Any]
+    """Arrays (batch, ...) that the decoder gets at each step."""
+    prompt: Any
+    """(batch, start)"""
+    mask: Any = None
+    """(batch, start), or None"""
+    encoded: NetworkOutput | None = None
+    """Of a composite: what its encoder says."""
+    params: Any = None
+    """The decoder's."""
 
 
 class GenerationMixin:
-    """`generate` for image-to-text models.
-
-    Sequences have the length that is asked for, with pads behind the end of each; the plain greedy mode is one compiled
-    program, and can be part of another (`jax.jit`).
-    """
+    """`generate` and `stream`, whatever the prompt is; a class that has one says what it is (`_prompted`)."""
 
     def generate(
         self,
-        pixel_values: Tensor | None = None,
+        inputs: Tensor | None = None,
         generation_config: GenerationConfig | None = None,
         params: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> GenerateOutput:
-        """`sequences`, token ids (batch, length), for images (batch, channels, height, width).
+        """Token ids (rows, length): the prompt, what follows, pads. Exact ties go to the lowest id.
 
-        A sequence is the prompt, what follows, pads. Keywords are settings (`GenerationConfig`), `decoder_input_ids` as
-        a prompt (the start token is put in front where no row begins with it; inside of a program it has to be there),
-        `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
+        `inputs`, also by their own names: images `pixel_values` (batch, channels, height, width), or token ids `input_ids`
+        (batch, start); without ids one row goes on from the start token. Other keywords are
+
+        - settings (`GenerationConfig`);
+        - `seed` for `do_sample=True`: the same seed draws the same tokens in every backend (without one, one is drawn from
+          the framework's own generator);
+        - `logits_processor`, functions (tokens, scores) -> scores, and `stopping_criteria`, functions (tokens, scores) ->
+          True where a row stops, both of NumPy arrays;
+        - `prefix_allowed_tokens_fn`: (row, tokens) -> the tokens that may follow, or a `Trie` or `Pattern`;
+        - `assistant_model`, a smaller model of the same vocabulary that guesses tokens; `streamer`, which gets each token;
+          `tokenizer`, which `stop_strings` are read with;
+        - for images `decoder_input_ids` as a prompt (the start token is put in front where no row begins with it), their
+          `decoder_attention_mask`, `encoder_outputs`, and arguments of the encoder; for text the prompt's `attention_mask`
+          (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+
+        `params`: others than the model's own. `prng_key`: what a seed is drawn from, in the place of `seed` (0 without
+        either). Sequences are as long as is asked for, with pads behind the end of each.
+        Errors: ValueError naming what was expected.
         """
-        settings, inputs = arguments.split(self, generation_config, kwargs)
+        call, prompted = self._asked(inputs, generation_config, kwargs, params)
+        plan = planned(prompted, call)
+        output = found(prompted, plan, self._assistant(call, inputs, kwargs))
+        behind = ((0, 0), (0, plan.length - output["sequences"].shape[1]))
+        output["sequences"] = jnp.pad(output["sequences"], behind, constant_values=plan.pad)
+        return GenerateOutput(**named(output, prompted, call.settings))
+
+    def stream(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        params: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        """What `generate` would give, while it is generated.
+
+        Tokens (rows,), one after the other; with `tokenizer=` pieces of text, a text for one row and a list of them for
+        several. Arguments and errors as `generate` (one beam alone).
+        """
+        call, prompted = self._asked(inputs, generation_config, kwargs, params)
+        arguments.expect_streamable(call.settings)
+        plan, helper = planned(prompted, call), self._assistant(call, inputs, kwargs)
+        step, assistant = steppers(prompted, plan, helper)
+        tokens = search.tokens(step, np.asarray(prompted.prompt), plan, assistant=assistant)
+        if call.extras.tokenizer is None:
+            return (jnp.asarray(chosen, jnp.int32) for chosen in tokens)
+        return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
+
+    def _asked(self, inputs, generation_config, kwargs: dict[str, Any], params=None) -> tuple[arguments.Call, Prompted]:
+        """The call, sorted, and what it goes on from."""
+        main, kwargs = arguments.main_input(self, inputs, kwargs)
+        key = kwargs.pop("prng_key", None)
+        if key is not None and kwargs.get("seed") is not None:
+            raise ValueError("prng_key: expected it without seed, got both")
+        if key is not None:
+            kwargs["seed"] = int(jax.random.bits(key, dtype=jnp.uint32))
+        call = arguments.split(self, generation_config, kwargs, needs_start=self._needs_start(main))
+        return call, self._prompted(main, call, self._variables(params))
+
+    def _assistant(self, call: arguments.Call, inputs, kwargs: dict[str, Any]) -> Prompted | None:
+        """What the assistant goes on from: the same, read by itself."""
+        helper = call.extras.assistant_model
+        if helper is None:
+            return None
+        arguments.expect_assistant(self, helper)
+        own = {name: value for name, value in kwargs.items() if name != "assistant_model"}
+        return helper._asked(inputs, call.settings, own)[1]
+
+    def _needs_start(self, main) -> bool:
+        raise NotImplementedError
+
+    def _prompted(self, main, call: arguments.Call, params) -> Prompted:
+        raise NotImplementedError
+
+
+class ImageGenerationMixin(GenerationMixin):
+    """`generate` for image-to-text models: a decoder goes on from a start token, and attends to an image."""
+
+    def _needs_start(self, main) -> bool:
+        return True
+
+    def _prompted(self, main, call: arguments.Call, params) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
-        params = self._variables(params)
-        context = self._context(pixel_values, inputs, params)
+        encoded = self._encoded(main, inputs, settings, params)
+        context = self._apply(params, None, encoded.x, method="context")
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
         elif not isinstance(prompt, jax.core.Tracer) and arguments.lacks_start(np.asarray(prompt), settings):
             prompt = np.pad(prompt, ((0, 0), (1, 0)), constant_values=settings.decoder_start_token_id)
             mask = None if mask is None else np.pad(mask, ((0, 0), (1, 0)), constant_values=1)
         given = {"encoder_hidden_states": context}
-        return generated(self.decoder, weights.part(params, "decoder"), given, prompt, mask, settings)
+        return readied(self.decoder, weights.part(params, "decoder"), given, prompt, mask, encoded)
 
-    def _context(self, pixel_values, inputs: dict[str, Any], params: dict[str, Any]):
-        """What the decoder attends to."""
+    def _encoded(self, pixel_values, inputs: dict[str, Any], settings: GenerationConfig, params) -> NetworkOutput:
+        """What the encoder says."""
         encoder_outputs = inputs.pop("encoder_outputs", None)
         encoder_kwargs, decoder_kwargs = self.route(inputs)
-        if decoder_kwargs:
-            names = ", ".join(f"decoder_{name}" for name in decoder_kwargs)
-            raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+        arguments.expect_no_decoder_arguments(decoder_kwargs)
         if encoder_outputs is not None:
-            x = self._encode(None, encoder_outputs, {}, {}).x
-            return self._apply(params, None, x, method="context")
+            return self._encode(None, encoder_outputs, {}, {})
         self.encoder._check(
             {**encoder_kwargs, "pixel_values": pixel_values},
             interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
         )
         arrays = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding" and v is not None}
-        return encode(self.module, params, pixel_values, arrays)
+        options = arguments.of_encoder(settings)
+        return encode(self.module, params, pixel_values, arrays, tuple(options.items()))
 
 
-@functools.partial(jax.jit, static_argnames="module")
-def encode(module, params, pixel_values, inputs):
-    """What the decoder attends to, compiled."""
-    x = module.apply(params, pixel_values, **inputs, method="encode").x
-    return module.apply(params, x, method="context")
+@functools.partial(jax.jit, static_argnames=("module", "options"))
+def encode(module, params, pixel_values, inputs, options) -> NetworkOutput:
+    """What an encoder says, compiled."""
+    return module.apply(params, pixel_values, **inputs, **dict(options), method="encode")
 
 
-class TextGenerationMixin:
-    """`generate` for causal language models."""
+class TextGenerationMixin(GenerationMixin):
+    """`generate` for causal language models: they go on from a text."""
 
-    def generate(
-        self,
-        input_ids: Tensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        params: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> GenerateOutput:
-        """`sequences`, token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+    def _needs_start(self, main) -> bool:
+        return main is None
 
-        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
-        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
-        """
-        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+    def _prompted(self, main, call: arguments.Call, params) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         arguments.check_text(self, inputs)
-        if input_ids is None:
-            input_ids = np.full((1, 1), settings.decoder_start_token_id)
-        self._check({"input_ids": input_ids, **inputs})
+        if main is None:
+            main = np.full((1, 1), settings.decoder_start_token_id)
+        self._check({"input_ids": main, **inputs})
         mask = inputs.pop("attention_mask", None)
         hidden = arguments.hidden_id(settings)
         if mask is None and hidden is not None:
-            mask = jnp.asarray(input_ids) != hidden
-        return generated(self, self._variables(params), inputs, input_ids, mask, settings)
+            mask = jnp.asarray(main) != hidden
+        return readied(self, params, inputs, main, mask)
 
 
-def generated(model, params, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> GenerateOutput:
-    """What `generate` returns: `given` are arrays (batch, ...) that the decoder, a public model, gets at each step."""
-    params = weights.collections(params)
-    prompt, positions = jnp.asarray(prompt, jnp.int32), arguments.longest(model)
-    length = arguments.total_length(settings, prompt.shape[1], positions)
-    capacity = arguments.bucket(length, positions + 1)
-    mask = None if mask is None else jnp.asarray(mask, bool)
+def readied(decoder, params, given: dict[str, Any], prompt, mask, encoded: NetworkOutput | None = None) -> Prompted:
+    """What a generation goes on from, as arrays."""
     given = {name: jnp.asarray(array) for name, array in given.items() if array is not None}
-    pad = 0 if settings.pad_token_id is None else settings.pad_token_id
-    if arguments.needs_search(settings):
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((params, given, prompt, mask))):
-            raise ValueError(
-                "generate: inside of a trace (jax.jit, vmap, grad) expected the plain greedy mode (num_beams=1, no rules on "
-                f"scores), got {', '.join(arguments.searched(settings))}: these are searched for in NumPy, outside of programs"
-            )
-        rows, beams = prompt.shape[0], settings.num_beams
-        stepper = Stepper(model.module, params, given, mask, rows, capacity, beams)
-        output = search.run(stepper, np.asarray(prompt), settings, length)
-        behind = ((0, 0), (0, length - output["sequences"].shape[1]))
-        output["sequences"] = np.pad(output["sequences"], behind, constant_values=pad)
-        return GenerateOutput(**{name: jnp.asarray(value) for name, value in output.items()})
-    eos = jnp.asarray(settings.eos_token_ids or [-1], jnp.int32)
-    tokens = greedy(model.module, params, given, prompt, mask, length, eos, pad, capacity)
-    return GenerateOutput(sequences=tokens[:, :length])
+    mask = None if mask is None else jnp.asarray(mask, bool)
+    return Prompted(decoder, given, jnp.asarray(prompt, jnp.int32), mask, encoded, weights.collections(params))
+
+
+def planned(prompted: Prompted, call: arguments.Call) -> Plan:
+    """The plan of one generation. JAX has no generator of its own: without a seed it is 0."""
+    batch, start = prompted.prompt.shape
+    length = arguments.total_length(call.settings, start, arguments.longest(prompted.decoder))
+    return plans.make(call.settings, call.extras, batch, start, length, arguments.vocabulary(prompted.decoder))
+
+
+def found(prompted: Prompted, plan: Plan, helper: Prompted | None) -> dict[str, Any]:
+    """Fields of a `GenerateOutput`, arrays."""
+    if plan.is_plain and helper is None:
+        return {"sequences": whole(prompted, plan)}
+    if is_traced(prompted):
+        reasons = plan.reasons() or ["assistant_model"]
+        raise ValueError(
+            "generate: inside of a trace (jax.jit, vmap, grad) expected the plain greedy or sampling mode (num_beams=1, no "
+            f"other rules on scores), got {', '.join(reasons)}: these are searched for in NumPy, outside of programs"
+        )
+    step, assistant = steppers(prompted, plan, helper)
+    output = search.run(step, np.asarray(prompted.prompt), plan, assistant)
+    return {name: native(value) for name, value in output.items()}
+
+
+def is_traced(prompted: Prompted) -> bool:
+    """Whether a generation is being traced into a program."""
+    arrays = (prompted.params, prompted.given, prompted.prompt, prompted.mask)
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arrays))
+
+
+def native(value) -> Any:
+    """Arrays of NumPy, also in tuples, as arrays of this backend."""
+    if isinstance(value, tuple):
+        return tuple(native(item) for item in value)
+    return jnp.asarray(value, jnp.int32) if value.dtype.kind == "i" else jnp.asarray(value)
+
+
+def named(output: dict[str, Any], prompted: Prompted, settings: GenerationConfig) -> dict[str, Any]:
+    """Fields of a `GenerateOutput` by the names that a composite's have, and what its encoder says."""
+    if prompted.encoded is None:
+        return output
+    names = {"attentions": "decoder_attentions", "hidden_states": "decoder_hidden_states"}
+    output = {names.get(name, name): value for name, value in output.items()}
+    if settings.output_attentions:
+        output["encoder_attentions"] = prompted.encoded.attentions
+    if settings.output_hidden_states:
+        output["encoder_hidden_states"] = prompted.encoded.hidden_states
+    return output
+
+
+def steppers(prompted: Prompted, plan: Plan, helper: Prompted | None) -> tuple[Stepper, Stepper | None]:
+    """The decoder's steps, and its assistant's."""
+    s = plan.settings
+    asked = s.return_dict_in_generate
+    weights = asked and s.output_attentions
+    states = bool(s.penalty_alpha) or (asked and s.output_hidden_states)
+    assistant = None if helper is None else Stepper(helper, plan)
+    return Stepper(prompted, plan, weights=weights, states=states, every=helper is not None), assistant
+
+
+def capacity(prompted: Prompted, plan: Plan) -> int:
+    """How many positions a cache has: programs are compiled for few lengths."""
+    positions = arguments.longest(prompted.decoder)
+    return arguments.bucket(plan.positions + 1, positions + 1) - 1
 
 
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, module, params, given, mask, batch: int, capacity: int, beams: int):
-        self.module, self.params = module, params
-        self.given = {name: jnp.repeat(array, beams, 0) for name, array in given.items()}
-        self.mask = None if mask is None else pad_mask(jnp.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(module.config, batch * beams, capacity - 1, module.dtype.computation)
+    def __init__(
+        self, prompted: Prompted, plan: Plan, *, weights: bool = False, states: bool = False, every: bool = False
+    ):
+        self.model, self.params, size = prompted.decoder, prompted.params, capacity(prompted, plan)
+        self.options = (weights, states, every)
+        self.given, _, mask = repeated(prompted, plan.copies)
+        self.mask = None if mask is None else pad_mask(mask, size)
+        self.cache = empty_cache(self.model, plan.batch * plan.copies, size)
+        self.seen = 0
 
-    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-        order = np.arange(len(tokens)) if order is None else order
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
+        rows = jnp.asarray(np.arange(len(tokens)) if order is None else order, jnp.int32)
         new = jnp.asarray(tokens, jnp.int32)
-        logits, self.cache = advance(
-            self.module, self.params, new, jnp.asarray(order, jnp.int32), self.mask, self.given, self.cache
+        logits, states, weights, crossed, self.cache = advance(
+            self.model.module, *self.options, self.params, new, rows, self.mask, self.given, self.cache
         )
-        return np.asarray(logits)
+        self.seen += tokens.shape[1]
+        states, weights, crossed = (x and tuple(np.asarray(layer) for layer in x) for x in (states, weights, crossed))
+        weights = weights and tuple(layer[..., : self.seen] for layer in weights)
+        return search.Step(np.asarray(logits), states, weights, crossed)
+
+    def rewind(self, tokens: np.ndarray) -> None:
+        counted, self.seen = self.cache.counted, tokens.shape[1]
+        if counted is not None:
+            kept = (tokens != self.model.config.pad_token_id).sum(1, keepdims=True)
+            counted = jnp.asarray(kept, counted.dtype)
+        self.cache = self.cache._replace(position=jnp.int32(self.seen), counted=counted)
 
 
-@functools.partial(jax.jit, static_argnames="module")
-def advance(module, params, tokens, order, mask, given, cache):
-    """(logits behind the new tokens, cache), compiled."""
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def advance(module, weights: bool, states: bool, every: bool, params, tokens, order, mask, given, cache):
+    """(logits behind the new tokens, states, attentions, cross-attentions, cache), compiled."""
     shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
-    output = module.apply(params, tokens, **shown, **given, cache=reorder(cache, order))
-    return output.logits[:, -1], output.cache
+    options = {"weights": weights, "states": states}
+    output = module.apply(params, tokens, **shown, **given, cache=reorder(cache, order), **options)
+    logits = output.logits if every else output.logits[:, -1]
+    return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
 
 
-def reorder(cache: Cache, order: jax.Array) -> Cache:
-    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
-    layers = tuple(
-        layer._replace(self_attention=KeyValue(*(array[order] for array in layer.self_attention)))
-        for layer in cache.layers
+def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
+    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
+    given = {name: jnp.repeat(array, copies, 0) for name, array in prompted.given.items()}
+    mask = None if prompted.mask is None else jnp.repeat(prompted.mask, copies, 0)
+    return given, jnp.repeat(prompted.prompt, copies, 0), mask
+
+
+class State(NamedTuple):
+    """Where one program leaves off."""
+
+    tokens: Any
+    """(rows, any)"""
+    ended: Any
+    """(rows,)"""
+    at: Any
+    """How many columns count."""
+    invalid: Any
+    """The first column for which scores were no numbers; 0 where there is none."""
+    cache: Any
+
+
+def whole(prompted: Prompted, plan: Plan) -> jax.Array:
+    """The likeliest, or drawn, token at each step, until every sequence has ended or is as long as it may be; then pads.
+
+    One program; while drawing another goes on with the noise of the next tokens.
+    """
+    model, size = prompted.decoder, capacity(prompted, plan)
+    given, prompt, mask = repeated(prompted, plan.copies)
+    mask = None if mask is None else pad_mask(mask, size)
+    forms = tuple(FORMS[type(rule)] for rule in plan.rules)
+    values = [tuple(rule.values()) for rule in plan.rules]
+    options = prompted.params, given, mask, values, jnp.asarray(plan.ends or [-1], jnp.int32), jnp.int32(plan.pad)
+    state, traced, at = None, is_traced(prompted), plan.start
+    while True:
+        until, noise = noise_of(model, plan, at - plan.start)
+        if state is None:
+            cache = empty_cache(model, prompt.shape[0], size)
+            state = begin(model.module, size, forms, *options, noise, until, prompt, cache)
+        else:
+            state = go_on(model.module, forms, *options, noise, until, jnp.int32(at), state)
+        if not traced and int(state.invalid):
+            raise ValueError(search.nan_message(int(state.invalid) - plan.start))
+        at = until
+        if at >= plan.length or (not traced and bool(state.ended.all())):
+            return state.tokens[:, : plan.length]
+
+
+def noise_of(model, plan: Plan, at: int) -> tuple[int, jax.Array | None]:
+    """(how long sequences become with it, the noise of the tokens from the `at`-th on), the noise None where none is."""
+    until, noise = plan.chunk(at, arguments.vocabulary(model))
+    wide = jnp.promote_types(model.dtype, jnp.float32)
+    return until, None if noise is None else jnp.asarray(noise, wide)
+
+
+@functools.partial(jax.jit, static_argnames=("module", "size", "forms"))
+def begin(module, size: int, forms, params, given, mask, values, eos, pad, noise, until, prompt, cache) -> State:
+    """The tokens behind a prompt (rows, start), in a cache of that size."""
+    rows, start = prompt.shape
+    output = module.apply(params, prompt, **visible_at(module.config, mask, 0, start), **given, cache=cache)
+    tokens = jnp.full((rows, size + 1), pad, prompt.dtype).at[:, :start].set(prompt)
+    state = State(tokens, jnp.zeros(rows, bool), jnp.int32(start), jnp.int32(0), output.cache)
+    state = append(state, output.logits, forms, values, eos, pad, noise, 0)
+    return go_on(module, forms, params, given, mask, values, eos, pad, noise, until, jnp.int32(start), state)
+
+
+@functools.partial(jax.jit, static_argnames=("module", "forms"))
+def go_on(module, forms, params, given, mask, values, eos, pad, noise, until, first, state: State) -> State:
+    """The tokens behind those of a state; `first` is the place that the noise begins with."""
+
+    def body(state: State) -> State:
+        new = jax.lax.dynamic_slice_in_dim(state.tokens, state.at - 1, 1, 1)
+        shown = visible_at(module.config, mask, state.cache.position, 1)
+        output = module.apply(params, new, **shown, **given, cache=state.cache)
+        state = state._replace(cache=output.cache)
+        return append(state, output.logits, forms, values, eos, pad, noise, state.at - first)
+
+    def unfinished(state: State) -> jax.Array:
+        return (state.at < until) & ~state.ended.all() & (state.invalid == 0)
+
+    return jax.lax.while_loop(unfinished, body, state)
+
+
+def append(state: State, logits, forms, values, eos, pad, noise, step) -> State:
+    """A state with one more token in each row, by logits (rows, new, vocabulary) and the noise of that step."""
+    logits = logits[:, -1]
+    bad = jnp.isnan(logits).any()
+    if noise is not None:
+        logits = logits.astype(noise.dtype)
+        for form, value in zip(forms, values):
+            logits = form(logits, *value)
+        logits = logits + noise[step]
+    new = jnp.where(state.ended, pad, logits.argmax(-1)).astype(state.tokens.dtype)
+    return state._replace(
+        tokens=jax.lax.dynamic_update_slice_in_dim(state.tokens, new[:, None], state.at, 1),
+        ended=state.ended | (new[:, None] == eos).any(-1),
+        at=state.at + 1,
+        invalid=jnp.where((state.invalid == 0) & bad, state.at, state.invalid),
     )
-    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
-
-
-def pad_mask(mask: jax.Array, length: int) -> jax.Array:
-    """The prompt's mask with ones for what is generated."""
-    return jnp.pad(mask, ((0, 0), (0, length - mask.shape[1])), constant_values=True)
-
-
-def visible_at(config, mask: jax.Array | None, start, count: int) -> dict[str, jax.Array]:
-    """What a decoder is told of `count` tokens from `start` on by a mask of all positions."""
-    if mask is None:
-        return {}
-    if not config.numbers_visible:
-        return {"attention_mask": mask}
-    numbers = jnp.maximum(jnp.cumsum(mask, -1, dtype=jnp.int32) - 1, 0)
-    return {"attention_mask": mask, "position_ids": jax.lax.dynamic_slice_in_dim(numbers, start, count, 1)}
-
-
-@functools.partial(jax.jit, static_argnames=("module", "capacity"))
-def greedy(module, params, given, prompt, mask, length, eos, pad, capacity: int):
-    """Tokens (batch, capacity), the likeliest at each step, until every sequence has ended or is `length` long; then pads."""
-    batch, start = prompt.shape
-    mask = None if mask is None else pad_mask(mask, capacity - 1)
-
-    def step(tokens, cache):
-        shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
-        return module.apply(params, tokens, **shown, **given, cache=cache)
-
-    def append(tokens, ended, logits, at):
-        new = jnp.where(ended, pad, logits[:, -1].argmax(-1)).astype(tokens.dtype)
-        tokens = jax.lax.dynamic_update_slice_in_dim(tokens, new[:, None], at, 1)
-        return tokens, ended | (new[:, None] == eos).any(-1)
-
-    def body(state):
-        tokens, ended, cache, at = state
-        output = step(jax.lax.dynamic_slice_in_dim(tokens, at - 1, 1, 1), cache)
-        tokens, ended = append(tokens, ended, output.logits, at)
-        return tokens, ended, output.cache, at + 1
-
-    def unfinished(state):
-        _, ended, _, at = state
-        return (at < length) & ~ended.all()
-
-    tokens = jnp.full((batch, capacity), pad, prompt.dtype).at[:, :start].set(prompt)
-    output = step(prompt, empty_cache(module.config, batch, capacity - 1, module.dtype.computation))
-    tokens, ended = append(tokens, jnp.zeros(batch, bool), output.logits, start)
-    return jax.lax.while_loop(unfinished, body, (tokens, ended, output.cache, start + 1))[0]
-
-
-def empty_cache(config, batch: int, length: int, dtype) -> Cache:
-    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
-    layers = []
-    for heads, head_size in cache_shapes(config):
-        shape = (batch, heads, length, head_size)
-        layers.append(LayerCache(KeyValue(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))))
-    return Cache(tuple(layers), jnp.int32(0), jnp.zeros((batch, 1), jnp.int32) if config.skips_padding else None)

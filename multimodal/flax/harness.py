@@ -71,7 +71,7 @@ def generate(model: Any, arguments: dict[str, Any], settings: dict[str, Any]) ->
     """{generated, generated_scores} of one call of `generate`, without the pads behind the end of the longest sequence."""
     output = model.generate(**arguments, **settings)
     prompt = arguments.get("input_ids", arguments.get("decoder_input_ids"))
-    resolved, _ = split(model, None, dict(settings), needs_start=False)
+    resolved = split(model, None, dict(settings), needs_start=False).settings
     sequences = trimmed(np.asarray(output.sequences), 1 if prompt is None else prompt.shape[1], resolved.eos_token_ids)
     return {"generated": sequences, "generated_scores": output.sequences_scores}
 

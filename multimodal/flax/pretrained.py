@@ -217,6 +217,14 @@ class FlaxPretrainedModel(ModelBase):
         part._parent = (self, place)
         return part
 
+    def cached_layers(self) -> list[tuple[int, int, bool]]:
+        def read(network):
+            blocks = (getattr(network, self.spec.head) if self.spec.head else network).transformer.blocks
+            return [(b.attention.num_heads, b.attention.head_size, b.cross_attention is not None) for b in blocks]
+
+        found: Any = self.module.apply({}, method=read)
+        return found
+
     def _is_trained(self, tensor: jax.Array) -> bool:
         return True
 

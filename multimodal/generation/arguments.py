@@ -4,36 +4,100 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from multimodal.generation import processors
-from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
+from multimodal.generation.config import UNAVAILABLE, GenerationConfig, resolve
+from multimodal.generation.plans import Extras
 from multimodal.suggestions import reject_unknown
 
 _SETTINGS = {f.name for f in dataclasses.fields(GenerationConfig)} - {"extras", "from_model_config"}
-_SETTINGS |= OF_SAMPLING.keys() | UNAVAILABLE.keys()
-
+_SETTINGS |= UNAVAILABLE.keys()
+LARGEST_SEED = 2**63 - 1
 
 TEXT = ("attention_mask", "encoder_hidden_states", "encoder_attention_mask")
 """Arguments of a causal language model that hold for every step of a generation."""
 
 
+class Call(NamedTuple):
+    """A call of `generate`, sorted."""
+
+    settings: GenerationConfig
+    extras: Extras
+    inputs: dict[str, Any]
+    """Arguments of the model."""
+
+
 def split(
     model: Any, generation_config: GenerationConfig | None, kwargs: dict[str, Any], needs_start: bool = True
-) -> tuple[GenerationConfig, dict]:
-    """(resolved settings, arguments of the model). ValueError for a setting that means nothing."""
+) -> Call:
+    """The settings of a call, resolved, and what else it says. ValueError for what means nothing."""
     given = {k: v for k, v in kwargs.items() if k in _SETTINGS}
-    inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS}
+    extras = Extras(**{k: v for k, v in kwargs.items() if k in Extras._fields})
+    inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS and k not in Extras._fields}
     names = model.spec.names()
-    reject_unknown("generate", inputs, (*(("input_ids", *TEXT) if "input_ids" in names else names), *_SETTINGS))
+    own = ("input_ids", *TEXT) if "input_ids" in names else names
+    reject_unknown("generate", inputs, (*own, *_SETTINGS, *Extras._fields))
     for name in ("attention_mask", "decoder_attention_mask"):
         shape = getattr(inputs.get(name), "shape", (0, 0))
         if len(shape) != 2:
             raise ValueError(f"{name}: expected shape (batch, length) of a prompt's mask, got {tuple(shape)}")
     base = generation_config or model.generation_config.beside(model.config)
-    return resolve(base, model.config, given, needs_start), inputs
+    settings = resolve(base, model.config, given, needs_start)
+    _expect_extras(settings, extras)
+    return Call(settings, extras, inputs)
+
+
+def _expect_extras(settings: GenerationConfig, extras: Extras) -> None:
+    seed = extras.seed
+    if seed is not None:
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
+            raise ValueError(f"seed: expected an integer from 0 to {LARGEST_SEED}, got {seed!r}")
+        if not settings.do_sample:
+            raise ValueError(f"seed: expected it with do_sample=True, got {seed} without")
+    streamer = extras.streamer
+    if streamer is not None and not (hasattr(streamer, "put") and hasattr(streamer, "end")):
+        raise ValueError(f"streamer: expected an object with put(tokens) and end(), got {streamer!r}")
+
+
+def main_input(model: Any, inputs: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """(what a model goes on from, given first or by its own name; the other keywords)."""
+    name, kwargs = model.main_input_name, dict(kwargs)
+    own = kwargs.pop(name, None)
+    if inputs is not None and own is not None:
+        raise ValueError(f"{name}: expected it once, got it as inputs too")
+    return (own if inputs is None else inputs), kwargs
+
+
+def expect_streamable(settings: GenerationConfig) -> None:
+    """ValueError where what is generated is known at the end alone."""
+    if settings.num_beams > 1:
+        raise ValueError(
+            f"num_beams: expected 1 to stream (beams are known at their end alone), got {settings.num_beams}"
+        )
+
+
+def expect_assistant(model: Any, helper: Any) -> None:
+    """ValueError for an assistant that cannot guess the tokens of a model."""
+    if not hasattr(helper, "_asked") or getattr(helper, "backend", None) != model.backend:
+        raise ValueError(f"assistant_model: expected a model of this framework that generates, got {helper!r}")
+    own, other = (getattr(m.config, "decoder", m.config).vocab_size for m in (model, helper))
+    if own != other:
+        raise ValueError(f"assistant_model: expected a vocabulary of {own} tokens, got one of {other}")
+
+
+def expect_no_decoder_arguments(given: dict[str, Any]) -> None:
+    """ValueError for arguments that a composite's decoder would take in a call."""
+    if given:
+        names = ", ".join(f"decoder_{name}" for name in given)
+        raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+
+
+def of_encoder(settings: GenerationConfig) -> dict[str, bool]:
+    """What an encoder is asked for beside its states."""
+    asked = settings.return_dict_in_generate
+    return {"weights": asked and settings.output_attentions, "states": asked and settings.output_hidden_states}
 
 
 def check_text(model: Any, inputs: dict[str, Any]) -> None:
@@ -62,8 +126,19 @@ def longest(decoder: Any) -> int:
     return decoder.spec.dimensions(decoder.config)["longest"]
 
 
+def vocabulary(decoder: Any) -> int:
+    """How many tokens a decoder, a public model, knows."""
+    return decoder.config.vocab_size
+
+
 def total_length(settings: GenerationConfig, prompt_length: int, positions: int) -> int:
-    """How long sequences may become, the prompt included; ValueError where the model has no positions for it."""
+    """How long sequences may become, the prompt included; ValueError where the model has no positions for it.
+
+    The last token needs none, except in contrastive search, which looks at its state.
+    """
+    positions -= bool(settings.penalty_alpha)
+    if prompt_length > positions:
+        raise ValueError(f"a prompt: expected at most {positions} tokens, the decoder's positions, got {prompt_length}")
     length = settings.max_length if settings.max_new_tokens is None else prompt_length + settings.max_new_tokens
     if length <= prompt_length:
         raise ValueError(f"max_length: expected more than the prompt's {prompt_length} tokens, got {length}")
@@ -75,25 +150,6 @@ def total_length(settings: GenerationConfig, prompt_length: int, positions: int)
 def bucket(length: int, largest: int) -> int:
     """The next power of two: programs are compiled for few lengths. At most `largest`."""
     return min(max(16, 1 << (length - 1).bit_length()), max(length, largest))
-
-
-def needs_search(settings: GenerationConfig) -> bool:
-    """Whether more is asked for than the plain greedy mode, which every backend has compiled whole."""
-    return settings.num_beams > 1 or processors.are_wanted(settings)
-
-
-_SEARCHED = (
-    *("num_beams", "repetition_penalty", "no_repeat_ngram_size", "min_length"),
-    *("forced_bos_token_id", "forced_eos_token_id"),
-)
-
-
-def searched(settings: GenerationConfig) -> list[str]:
-    """What asks for more than the plain greedy mode: `num_beams=4`."""
-    plain = GenerationConfig()
-    return [
-        f"{name}={getattr(settings, name)}" for name in _SEARCHED if getattr(settings, name) != getattr(plain, name)
-    ]
 
 
 def trimmed(sequences: np.ndarray, start: int, eos_token_ids: Sequence[int]) -> np.ndarray:

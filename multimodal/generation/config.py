@@ -10,51 +10,75 @@ from typing import Any, Self
 from multimodal import hub
 from multimodal.configs.types import expect_types
 from multimodal.files import read_json_object, write_text
+from multimodal.generation import validation
 from multimodal.publishing import Publishable
 
 CONFIG_NAME = "generation_config.json"
-OF_SAMPLING = {
-    "temperature": 1.0, "top_k": 50, "top_p": 1.0, "min_p": None,
-    "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
-}  # fmt: skip
-"""{published setting that only counts while sampling: its default}."""
 UNAVAILABLE = {
-    "num_beam_groups": 1, "diversity_penalty": 0.0, "penalty_alpha": None, "min_new_tokens": None, "max_time": None,
-    "stop_strings": None, "encoder_no_repeat_ngram_size": 0, "encoder_repetition_penalty": 1.0, "guidance_scale": 1.0,
-    "bad_words_ids": None, "force_words_ids": None, "constraints": None, "sequence_bias": None, "suppress_tokens": None,
-    "begin_suppress_tokens": None, "forced_decoder_ids": None, "exponential_decay_length_penalty": None,
-    "renormalize_logits": False, "remove_invalid_values": False, "watermarking_config": None, "token_healing": False,
-    "dola_layers": None,
+    "guidance_scale": 1.0, "force_words_ids": None, "constraints": None, "forced_decoder_ids": None,
+    "watermarking_config": None, "token_healing": False, "dola_layers": None,
 }  # fmt: skip
-"""{published setting that `generate` does not have yet: its default}. Files keep them."""
+"""{published setting that `generate` does not have: its default}. Files keep them."""
 
 
 @dataclasses.dataclass
 class GenerationConfig(Publishable):
     """Settings of `generate` under their published names. Unknown keys of a file are kept in `extras`.
 
-    Settings that are published but not available yet, sampling among them, are kept too: `generate` refuses them.
+    Settings that are published but not available are kept there too: `generate` refuses them.
     """
 
+    # How long
     max_length: int = 20
     max_new_tokens: int | None = None
     min_length: int = 0
+    min_new_tokens: int | None = None
+    max_time: float | None = None
+    stop_strings: str | list | None = None
+    # How it is searched
     do_sample: bool = False
     num_beams: int = 1
+    num_beam_groups: int = 1
     num_return_sequences: int = 1
-    length_penalty: float = 1.0
     early_stopping: bool | str = False
-    no_repeat_ngram_size: int = 0
-    repetition_penalty: float = 1.0
+    length_penalty: float = 1.0
+    diversity_penalty: float = 0.0
+    penalty_alpha: float | None = None
+    num_assistant_tokens: int = 5
     use_cache: bool = True
+    # What is drawn from
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 1.0
+    min_p: float | None = None
+    typical_p: float = 1.0
+    epsilon_cutoff: float = 0.0
+    eta_cutoff: float = 0.0
+    # Rules on scores
+    repetition_penalty: float = 1.0
+    encoder_repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    encoder_no_repeat_ngram_size: int = 0
+    bad_words_ids: list | None = None
+    sequence_bias: dict | list | None = None
+    suppress_tokens: list | None = None
+    begin_suppress_tokens: list | None = None
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | list | None = None
+    exponential_decay_length_penalty: list | tuple | None = None
+    remove_invalid_values: bool = False
+    renormalize_logits: bool = False
+    # What is given back
     return_dict_in_generate: bool = False
     output_scores: bool = False
+    output_logits: bool = False
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    # Tokens
     bos_token_id: int | None = None
     pad_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     decoder_start_token_id: int | None = None
-    forced_bos_token_id: int | None = None
-    forced_eos_token_id: int | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     from_model_config: bool = dataclasses.field(default=False, repr=False)
     """Whether a model's own configuration, where it says otherwise by now, wins over these values."""
@@ -85,26 +109,11 @@ class GenerationConfig(Publishable):
         return found
 
     def validate(self) -> None:
-        """Raise ValueError for settings that mean nothing."""
-        for name in ("max_length", "num_beams", "num_return_sequences"):
-            _expect(name, getattr(self, name), "a positive integer", lambda v: isinstance(v, int) and v > 0)
-        if self.max_new_tokens is not None:
-            _expect("max_new_tokens", self.max_new_tokens, "a positive integer", lambda v: isinstance(v, int) and v > 0)
-        for name in ("min_length", "no_repeat_ngram_size"):
-            _expect(name, getattr(self, name), "an integer of at least 0", lambda v: isinstance(v, int) and v >= 0)
-        _expect(
-            "repetition_penalty",
-            self.repetition_penalty,
-            "a positive number",
-            lambda v: isinstance(v, int | float) and v > 0,
-        )
-        _expect("early_stopping", self.early_stopping, "True, False or 'never'", lambda v: v in (True, False, "never"))
-        _expect("do_sample", self.do_sample, "True or False", lambda v: v in (True, False, None))
+        """Raise ValueError, naming them, for settings that mean nothing by themselves or together."""
+        validation.expect_ranges(self)
         expect_types(self, {})
-        if self.num_return_sequences > self.num_beams and not self.do_sample:
-            raise ValueError(
-                f"num_return_sequences: expected at most num_beams ({self.num_beams}), got {self.num_return_sequences}"
-            )
+        validation.expect_lists(self)
+        validation.expect_consistent(self)
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -151,6 +160,8 @@ class GenerationConfig(Publishable):
             for f in dataclasses.fields(self)
             if f.name not in ("extras", "from_model_config") and getattr(self, f.name) != getattr(defaults, f.name)
         }
+        if isinstance(self.sequence_bias, dict):  # JSON has no keys of several tokens
+            values["sequence_bias"] = [[list(tokens), bias] for tokens, bias in self.sequence_bias.items()]
         marker = {"_from_model_config": True} if self.from_model_config else {}
         return {**self.extras, **values, **marker}
 
@@ -162,9 +173,11 @@ class GenerationConfig(Publishable):
 
 _OF_A_CONFIGURATION = frozenset(
     (
-        *("max_length", "min_length", "do_sample", "num_beams", "num_return_sequences", "length_penalty"),
-        *("early_stopping", "no_repeat_ngram_size", "repetition_penalty", "return_dict_in_generate", "output_scores"),
-        *("forced_bos_token_id", "forced_eos_token_id"),
+        *("max_length", "min_length", "do_sample", "num_beams", "num_beam_groups", "num_return_sequences"),
+        *("length_penalty", "diversity_penalty", "early_stopping", "no_repeat_ngram_size", "repetition_penalty"),
+        *("encoder_no_repeat_ngram_size", "temperature", "top_k", "top_p", "typical_p", "bad_words_ids"),
+        *("suppress_tokens", "begin_suppress_tokens", "exponential_decay_length_penalty", "remove_invalid_values"),
+        *("return_dict_in_generate", "output_scores", "forced_bos_token_id", "forced_eos_token_id"),
     )
 )
 """Settings that a model's configuration may carry too."""
@@ -176,7 +189,7 @@ def resolve(
 ) -> GenerationConfig:
     """The settings of one call: argument > generation config > config > config.decoder > bos (pad: > eos).
 
-    Raises ValueError for settings that are unknown or not available, and where no start token is left that is needed.
+    Raises ValueError for settings that are unknown, not available or at odds, and where no start token is left that is needed.
     """
     given = dict(given)
     _check_available(base, model_config, given)
@@ -186,9 +199,9 @@ def resolve(
         raise ValueError(
             f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}"
         )
-    settings = dataclasses.replace(base, **{k: v for k, v in given.items() if v is not None})
-    if settings.output_scores:
-        raise ValueError("output_scores: expected False (the scores of every step are not available yet), got True")
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(base, **given)
+    validation.expect_used(settings, given)
     decoder = getattr(model_config, "decoder", None)
     for name in SPECIAL_TOKENS:
         if given.get(name) is not None:
@@ -212,19 +225,10 @@ def resolve(
 def _check_available(base: GenerationConfig, model_config: Any, given: dict[str, Any]) -> None:
     """Take published settings that are not available out of `given`; ValueError where one would change the output.
 
-    What a file or a configuration asks for is overridden by the call: `do_sample=False`, `num_beam_groups=1`, ...
+    What a file or a configuration asks for is overridden by the call: `guidance_scale=1.0`, ...
     """
-    sample = base.do_sample if given.get("do_sample") is None else given["do_sample"]
-    if sample:
-        raise ValueError(f"do_sample: expected False (sampling is not available yet), got {sample!r}")
     elsewhere = {**(vars(model_config) if base.from_model_config else {}), **base.extras}
-    for name, default in (*OF_SAMPLING.items(), *UNAVAILABLE.items()):
-        value = given.pop(name, None if name in OF_SAMPLING else elsewhere.get(name))
+    for name, default in UNAVAILABLE.items():
+        value = given.pop(name, elsewhere.get(name))
         if value and value != default:
-            why = "it needs sampling, which" if name in OF_SAMPLING else "it"
-            raise ValueError(f"{name}: expected {default!r} ({why} is not available yet), got {value!r}")
-
-
-def _expect(name: str, value: Any, wanted: str, holds: Any) -> None:
-    if not holds(value):
-        raise ValueError(f"{name}: expected {wanted}, got {value!r}")
+            raise ValueError(f"{name}: expected {default!r} (it is not available), got {value!r}")

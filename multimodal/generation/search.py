@@ -1,151 +1,159 @@
 """Search for sequences, in NumPy around a backend's compiled step: one program for every backend.
 
-The plain greedy mode does not come through here: each backend has it compiled whole.
+What needs nothing but the likeliest or drawn tokens does not come through here: each backend has that compiled whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from multimodal.generation.config import GenerationConfig
-from multimodal.generation.processors import process
+from multimodal.generation.penalties import Sofar, wide
+from multimodal.generation.plans import Plan
+
+
+class Step(NamedTuple):
+    """What a decoder says behind new tokens. The others are there where a `Stepper` was made to give them."""
+
+    logits: np.ndarray
+    """(rows, vocabulary) behind the last new token; behind every new one (rows, new, vocabulary) with `every`."""
+    hidden_states: tuple[np.ndarray, ...] | None = None
+    """(rows, new, width) each"""
+    attentions: tuple[np.ndarray, ...] | None = None
+    """(rows, heads, new, seen) each"""
+    cross_attentions: tuple[np.ndarray, ...] | None = None
+    """(rows, heads, new, context) each"""
 
 
 class Stepper(Protocol):
-    """A decoder with its cache: rows are sequences, `beams` of them behind each other for each image."""
+    """A decoder with its cache. Rows are sequences, `Plan.copies` of them behind each other for each row of the prompt."""
 
-    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-        """Logits (rows, vocab) behind the new tokens (rows, new).
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> Step:
+        """What comes behind the new tokens (rows, new).
 
         `order` (rows,) says which row of the last step each row goes on from; None: each from itself.
         """
         ...
 
-
-def run(step: Stepper, prompt: np.ndarray, settings: GenerationConfig, length: int) -> dict[str, np.ndarray]:
-    """Fields of a `GenerateOutput` for a prompt (batch, start), by the mode that `settings` say."""
-    if settings.num_beams == 1:
-        return {"sequences": greedy(step, prompt, settings, length)}
-    sequences, scores = beam(step, prompt, settings, length)
-    return {"sequences": sequences, "sequences_scores": scores}
+    def rewind(self, tokens: np.ndarray) -> None:
+        """Forget what came behind these tokens (rows, kept)."""
+        ...
 
 
-def greedy(step: Stepper, prompt: np.ndarray, settings: GenerationConfig, length: int) -> np.ndarray:
-    """The likeliest token at each step under the rules of `settings`; prompt (batch, start)."""
-    tokens, ended = prompt, np.zeros(len(prompt), bool)
-    new = prompt
-    while tokens.shape[1] < length and not ended.all():
-        scores = process(step(new, None), tokens, settings, length, prompt.shape[1])
-        chosen = np.where(ended, settings.pad_token_id or 0, scores.argmax(-1))
-        ended |= np.isin(chosen, settings.eos_token_ids)
+Tokens = Generator[np.ndarray, None, np.ndarray]
+"""Gives the new token of every row (rows,), one after the other, and returns the sequences."""
+
+
+class Record:
+    """What a generation gives back beside its sequences, step by step."""
+
+    def __init__(self, plan: Plan):
+        s = plan.settings
+        asked = s.return_dict_in_generate
+        self.wanted = {
+            "scores": s.output_scores, "logits": s.output_logits, "hidden_states": s.output_hidden_states,
+            "attentions": s.output_attentions, "cross_attentions": s.output_attentions,
+        }  # fmt: skip
+        self.found: dict[str, list] = {name: [] for name, wanted in self.wanted.items() if wanted and asked}
+
+    def note(self, step: Step, scores: np.ndarray) -> None:
+        """Note one step with the scores that a token was taken by."""
+        for name, noted in self.found.items():
+            value = scores if name == "scores" else getattr(step, name)
+            if value is not None:
+                noted.append(value if name in ("hidden_states", "attentions", "cross_attentions") else wide(value))
+
+    def fields(self) -> dict[str, tuple]:
+        """Fields of a `GenerateOutput`."""
+        return {name: tuple(noted) for name, noted in self.found.items() if noted}
+
+
+def run(step: Stepper, prompt: np.ndarray, plan: Plan, assistant: Stepper | None = None) -> dict[str, Any]:
+    """Fields of a `GenerateOutput` for a prompt (batch, start), by the mode that the plan says."""
+    from multimodal.generation.beams import beam_search
+
+    record = Record(plan)
+    if plan.settings.num_beams > 1:
+        return {**beam_search(step, prompt, plan, record), **record.fields()}
+    return {"sequences": heard(tokens(step, prompt, plan, record, assistant), prompt, plan), **record.fields()}
+
+
+def tokens(
+    step: Stepper, prompt: np.ndarray, plan: Plan, record: Record | None = None, assistant: Stepper | None = None
+) -> Tokens:
+    """The tokens of every mode that has no beams, as they come."""
+    from multimodal.generation.assisted import assisted
+    from multimodal.generation.contrastive import contrastive
+
+    record = Record(plan) if record is None else record
+    if plan.settings.penalty_alpha:
+        return contrastive(step, prompt, plan, record)
+    if assistant is not None:
+        return assisted(step, assistant, prompt, plan)
+    return one_by_one(step, prompt, plan, record)
+
+
+def heard(new: Tokens, prompt: np.ndarray, plan: Plan) -> np.ndarray:
+    """The sequences at the end; a streamer hears of each token."""
+    if plan.streamer is not None:
+        plan.streamer.put(prompt)
+    while True:
+        try:
+            chosen = next(new)
+        except StopIteration as end:
+            if plan.streamer is not None:
+                plan.streamer.end()
+            return end.value
+        if plan.streamer is not None:
+            plan.streamer.put(chosen)
+
+
+def one_by_one(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) -> Tokens:
+    """The likeliest, or drawn, token at each step under the rules; prompt (batch, start)."""
+    images = np.repeat(np.arange(len(prompt)), plan.copies)
+    found = new = prompt[images]
+    ended = np.zeros(len(found), bool)
+    while found.shape[1] < plan.length and not ended.all():
+        answer = step(new, None)
+        chosen, scores = taken(answer.logits, found, plan, images, ended)
+        record.note(answer, scores)
+        chosen = np.where(ended, plan.pad, chosen)
         new = chosen[:, None]
-        tokens = np.concatenate([tokens, new], axis=1)
-    return tokens
+        found = np.concatenate([found, new], axis=1)
+        ended = ended | np.isin(chosen, plan.ends) | plan.stopped(found, scores)
+        yield chosen
+    return found
 
 
-@dataclass
-class Hypotheses:
-    """The best finished sequences of one image."""
-
-    size: int
-    settings: GenerationConfig
-    found: list[tuple[float, np.ndarray]] = field(default_factory=list)
-
-    def add(self, tokens: np.ndarray, log_probability: float, generated: int) -> None:
-        """Keep a sequence if it is among the best; `generated` tokens count for the length penalty."""
-        score = log_probability / generated**self.settings.length_penalty
-        if len(self.found) < self.size or score > self.worst:
-            self.found.append((score, tokens))
-            if len(self.found) > self.size:
-                self.found.pop(min(range(len(self.found)), key=lambda i: self.found[i][0]))
-
-    @property
-    def worst(self) -> float:
-        return min(score for score, _ in self.found)
-
-    def complete(self, best: float, generated: int, most: int) -> bool:
-        """Whether no unfinished sequence can still get in: `best` is the highest log-probability among them.
-
-        With early_stopping="never" and a positive length penalty, one may gain by growing to `most` tokens.
-        """
-        if len(self.found) < self.size:
-            return False
-        if self.settings.early_stopping is True:
-            return True
-        grows = self.settings.early_stopping == "never" and self.settings.length_penalty > 0
-        return self.worst >= best / (most if grows else generated) ** self.settings.length_penalty
-
-    def top(self, count: int) -> list[tuple[float, np.ndarray]]:
-        """The best, best first; of equal ones the later found first."""
-        return sorted(self.found, key=lambda pair: pair[0])[::-1][:count]
+def taken(logits, tokens: np.ndarray, plan: Plan, images=None, ended=None) -> tuple[np.ndarray, np.ndarray]:
+    """(token of each row, the scores that it was taken by) behind `tokens` (rows, so far)."""
+    at = tokens.shape[1] - plan.start
+    scores = plan.ruled(checked(logits, at, plan), Sofar(tokens, plan.start, images))
+    expect_choice(scores, at, ended)
+    return plan.selection(scores, at), scores
 
 
-def beam(step: Stepper, prompt: np.ndarray, settings: GenerationConfig, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """(sequences (batch x num_return_sequences, length), their scores) by beam search: Wu et al., GNMT (2016), section 7.
-
-    `prompt` is (batch, start); the stepper has `num_beams` rows for each of its rows.
-    """
-    batch, start = prompt.shape
-    beams = settings.num_beams
-    tokens, new, order = np.repeat(prompt, beams, axis=0), np.repeat(prompt, beams, axis=0), None
-    totals = np.tile(np.array([0.0] + [-1e9] * (beams - 1)), batch)  # only one of the equal beams counts at first
-    hypotheses = [Hypotheses(beams, settings) for _ in range(batch)]
-    done = np.zeros(batch, bool)
-    while tokens.shape[1] < length and not done.all():
-        scores = process(log_softmax(step(new, order)), tokens, settings, length, start) + totals[:, None]
-        order, chosen, totals = _advance(scores, tokens, hypotheses, done, settings, length, start)
-        new = chosen[:, None]
-        tokens = np.concatenate([tokens[order], new], axis=1)
-    for image in np.flatnonzero(~done):
-        for row in range(image * beams, (image + 1) * beams):
-            hypotheses[image].add(tokens[row], float(totals[row]), tokens.shape[1] - start)
-    return _gather(hypotheses, settings, length)
+def checked(logits: np.ndarray, at: int, plan: Plan) -> np.ndarray:
+    """Logits in at least float32; ValueError for those that are no numbers, with the step."""
+    logits = wide(logits)
+    if not plan.settings.remove_invalid_values and np.isnan(logits).any():
+        raise ValueError(nan_message(at, int(np.isnan(logits).any(-1).argmax())))
+    return logits
 
 
-def _advance(scores, tokens, hypotheses, done, settings, length, start):
-    """(row that each new row goes on from, its token, its total) after finished sequences went to the hypotheses."""
-    beams, vocabulary = settings.num_beams, scores.shape[1]
-    eos = settings.eos_token_ids
-    order = np.repeat(np.arange(len(done)) * beams, beams)
-    chosen = np.full(len(order), settings.pad_token_id or 0)
-    totals = np.zeros(len(order))
-    generated = tokens.shape[1] + 1 - start
-    for image in np.flatnonzero(~done):
-        flat = scores[image * beams : (image + 1) * beams].reshape(-1)
-        candidates = np.argsort(-flat, kind="stable")[: max(2, 1 + len(eos)) * beams]
-        kept = 0
-        for rank, candidate in enumerate(candidates):
-            row, token = image * beams + candidate // vocabulary, candidate % vocabulary
-            if token in eos:
-                if rank < beams:
-                    hypotheses[image].add(tokens[row], float(flat[candidate]), generated)
-                continue
-            at = image * beams + kept
-            order[at], chosen[at], totals[at] = row, token, flat[candidate]
-            kept += 1
-            if kept == beams:
-                break
-        done[image] = hypotheses[image].complete(float(flat[candidates[0]]), generated, length - start)
-    return order, chosen, totals
+def nan_message(at: int, row: int | None = None) -> str:
+    """What is wrong where logits are no numbers."""
+    where = "" if row is None else f", in row {row}"
+    return f"generate: expected logits that are numbers, got NaN for new token {at}{where}"
 
 
-def _gather(hypotheses: list[Hypotheses], settings: GenerationConfig, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best sequences of every image in one array, closed with the end token where there is room."""
-    best = [pair for found in hypotheses for pair in found.top(settings.num_return_sequences)]
-    width = min(max(len(tokens) for _, tokens in best) + 1, length)
-    sequences = np.full((len(best), width), settings.pad_token_id or 0)
-    for row, (_, tokens) in enumerate(best):
-        sequences[row, : len(tokens)] = tokens
-        if len(tokens) < width and settings.eos_token_ids:
-            sequences[row, len(tokens)] = settings.eos_token_ids[0]
-    return sequences, np.array([score for score, _ in best], np.float32)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in at least float32."""
-    logits = logits.astype(np.promote_types(logits.dtype if logits.dtype.kind == "f" else np.float32, np.float32))
-    logits = logits - logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+def expect_choice(scores: np.ndarray, at: int, ended: np.ndarray | None = None) -> None:
+    """ValueError where the rules leave no token to a row that goes on."""
+    empty = np.isneginf(scores).all(-1)
+    empty = empty if ended is None else empty & ~ended
+    if empty.any():
+        raise ValueError(
+            f"generate: expected rules that leave a token, got none for new token {at}, in row {int(empty.argmax())}"
+        )

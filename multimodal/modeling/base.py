@@ -255,11 +255,15 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         if self.validate and not self._is_traced(given):
             check_names(self.spec, given, self.backend)
             self._expect_arrays(given)
-            before = checked_past_length(past, self.config)
+            before = 0 if past is None else checked_past_length(past, self.cached_layers())
             specs.check(
                 self.spec, self.config, given, self._extent,
                 parts=self.parts, past_length=before, interpolate=bool(interpolate),
             )  # fmt: skip
+
+    def cached_layers(self) -> list[tuple[int, int, bool]]:
+        """(heads, head size, whether it attends to a context) of every layer of a decoder, as its network has them."""
+        raise NotImplementedError
 
     def _check_given(self, given: dict[str, Any], prefix: str) -> None:
         """Check some arguments alone, named with a prefix: those that a composite routed here."""

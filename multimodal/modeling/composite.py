@@ -157,6 +157,9 @@ class EncoderDecoderBase:
             "prune_heads: expected model.encoder.prune_heads or model.decoder.prune_heads, got the composite"
         )
 
+    def cached_layers(self) -> list[tuple[int, int, bool]]:
+        return self.decoder.cached_layers()
+
     def get_encoder(self) -> Any:
         """The encoder as a public model; it shares its tensors with this one."""
         return self.encoder

@@ -228,10 +228,31 @@ class Seq2SeqLMOutput(ModelOutput):
 
 
 class GenerateOutput(ModelOutput):
-    """What `generate` gives with `return_dict_in_generate=True`, and in Flax always."""
+    """What `generate` gives with `return_dict_in_generate=True`, and in Flax always.
+
+    Rows are sequences while they are searched: `num_beams` (or `num_return_sequences`) for each row of the prompt. Fields
+    of single steps are tuples with one item for each new token; states and attentions are tuples of layers in them, those
+    of the first step of the whole prompt. A composite's are called `decoder_...`, beside what its encoder said.
+    """
 
     sequences: Tensor = tensor("batch", "total")
     sequences_scores: Tensor | MaybeNone = tensor("batch", when="num_beams > 1")
+    scores: Tensors | MaybeNone = tensor("rows", "vocab_size", when="output_scores")
+    logits: Tensors | MaybeNone = tensor("rows", "vocab_size", when="output_logits")
+    beam_indices: Tensor | MaybeNone = tensor("batch", "total", when="num_beams > 1")
+    attentions: tuple[Tensors, ...] | MaybeNone = tensor("rows", "heads", "length", "total", when=ASKED_ATTENTIONS)
+    hidden_states: tuple[Tensors, ...] | MaybeNone = tensor("rows", "length", "hidden_size", when=ASKED_STATES)
+    encoder_attentions: Tensors | MaybeNone = tensor(
+        "batch", "encoder_heads", "encoder_tokens", "encoder_tokens", when=ASKED_ATTENTIONS
+    )
+    encoder_hidden_states: Tensors | MaybeNone = tensor("batch", "encoder_tokens", "encoder_hidden", when=ASKED_STATES)
+    decoder_attentions: tuple[Tensors, ...] | MaybeNone = tensor(
+        "rows", "heads", "length", "total", when=ASKED_ATTENTIONS
+    )
+    cross_attentions: tuple[Tensors, ...] | MaybeNone = tensor(
+        "rows", "heads", "length", "encoder_tokens", when=ASKED_ATTENTIONS
+    )
+    decoder_hidden_states: tuple[Tensors, ...] | MaybeNone = tensor("rows", "length", "hidden_size", when=ASKED_STATES)
 
 
 def output_classes() -> list[type[ModelOutput]]:

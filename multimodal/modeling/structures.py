@@ -60,17 +60,20 @@ def past_length(past_key_values: Any) -> int:
     return 0 if past_key_values is None else past_key_values[0][0].shape[2]
 
 
-def checked_past_length(past_key_values: Any, config: Any) -> int:
-    """`past_length`, for the model or composite of `config`; ValueError unless the structure is the documented one."""
+def checked_past_length(past_key_values: Any, expected: list[tuple[int, int, bool]]) -> int:
+    """`past_length`; ValueError unless the structure is the documented one.
+
+    `expected`: (heads, head size, whether it attends to a context) of every layer of the decoder.
+    """
     if past_key_values is None:
         return 0
-    decoder = getattr(config, "decoder", config)
-    layers, size = decoder.num_hidden_layers, 4 if decoder.add_cross_attention else 2
+    layers, size = len(expected), 4 if any(crosses for _, _, crosses in expected) else 2
     if isinstance(past_key_values, Cache):
         found = [tuple(layer.self_attention.key.shape[i] for i in (1, 3)) for layer in past_key_values.layers]
-        if found != cache_shapes(decoder):
+        shapes = [(heads, head_size) for heads, head_size, _ in expected]
+        if found != shapes:
             raise ValueError(
-                f"past_key_values: expected a cache of {layers} layers of {cache_shapes(decoder)} (heads, head size), got {found}"
+                f"past_key_values: expected a cache of {layers} layers of {shapes} (heads, head size), got {found}"
             )
         return past_length(past_key_values)
     wanted = f"{layers} layers of {size} tensors (batch, heads, positions, head size) each"
@@ -85,12 +88,3 @@ def checked_past_length(past_key_values: Any, config: Any) -> int:
     if any(rank != 4 for ranks in found for rank in ranks):
         raise ValueError(f"past_key_values: expected {wanted}, got tensors of rank {found[0][0]}")
     return past_length(past_key_values)
-
-
-def cache_shapes(config: Any) -> list[tuple[int, int]]:
-    """(heads, head size) of every layer of a decoder, pruned heads left out."""
-    head_size = config.hidden_size // config.num_attention_heads
-    return [
-        (config.num_attention_heads - len(config.pruned_heads.get(layer, ())), head_size)
-        for layer in range(config.num_hidden_layers)
-    ]

@@ -2,162 +2,282 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from multimodal.generation import arguments, search
+from multimodal.generation import arguments, plans, search, streaming
 from multimodal.generation.config import GenerationConfig
+from multimodal.generation.plans import Plan
+from multimodal.generation.selection import Drawn
 from multimodal.modeling.outputs import GenerateOutput
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
+from multimodal.modeling.structures import NetworkOutput
+from multimodal.numeric.gumbel import gumbel
 from multimodal.pt.annotations import Tensor
-from multimodal.pt.weights import to_numpy
+from multimodal.pt.caching import empty_cache, reorder, visible_at
+from multimodal.pt.warping import FORMS
+from multimodal.pt.weights import from_numpy, to_numpy
+
+
+class Prompted(NamedTuple):
+    """What one generation goes on from."""
+
+    decoder: Any
+    """A public model."""
+    given: dict[str, Any]
+    """Tensors (batch, ...) that the decoder gets at each step."""
+    prompt: Any
+    """(batch, start)"""
+    mask: Any = None
+    """(batch, start), or None"""
+    encoded: NetworkOutput | None = None
+    """Of a composite: what its encoder says."""
 
 
 class GenerationMixin:
-    """`generate` for image-to-text models."""
+    """`generate` and `stream`, whatever the prompt is; a class that has one says what it is (`_prompted`)."""
 
     @torch.no_grad()
     def generate(
-        self, pixel_values: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+        self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
     ) -> Tensor | GenerateOutput:
-        """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
+        """Token ids (rows, length): the prompt, what follows, pads. Exact ties go to the lowest id.
 
-        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt (the start token is put in front where
-        no row begins with it), `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
+        `inputs`, also by their own names: images `pixel_values` (batch, channels, height, width), or token ids `input_ids`
+        (batch, start); without ids one row goes on from the start token. Other keywords are
+
+        - settings (`GenerationConfig`);
+        - `seed` for `do_sample=True`: the same seed draws the same tokens in every backend (without one, one is drawn from
+          the framework's own generator);
+        - `logits_processor`, functions (tokens, scores) -> scores, and `stopping_criteria`, functions (tokens, scores) ->
+          True where a row stops, both of NumPy arrays;
+        - `prefix_allowed_tokens_fn`: (row, tokens) -> the tokens that may follow, or a `Trie` or `Pattern`;
+        - `assistant_model`, a smaller model of the same vocabulary that guesses tokens; `streamer`, which gets each token;
+          `tokenizer`, which `stop_strings` are read with;
+        - for images `decoder_input_ids` as a prompt (the start token is put in front where no row begins with it), their
+          `decoder_attention_mask`, `encoder_outputs`, and arguments of the encoder; for text the prompt's `attention_mask`
+          (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+
+        With `return_dict_in_generate=True` a `GenerateOutput`. Errors: ValueError naming what was expected.
         """
-        settings, inputs = arguments.split(self, generation_config, kwargs)
+        call, prompted = self._asked(inputs, generation_config, kwargs)
+        plan = planned(prompted, call)
+        output = found(prompted, plan, self._assistant(call, inputs, kwargs))
+        if not call.settings.return_dict_in_generate:
+            return output["sequences"]
+        return GenerateOutput(**named(output, prompted, call.settings))
+
+    def stream(
+        self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        """What `generate` would give, while it is generated.
+
+        Tokens (rows,), one after the other; with `tokenizer=` pieces of text, a text for one row and a list of them for
+        several. Arguments and errors as `generate` (one beam alone).
+        """
+        with torch.no_grad():
+            call, prompted = self._asked(inputs, generation_config, kwargs)
+            arguments.expect_streamable(call.settings)
+            plan, helper = planned(prompted, call), self._assistant(call, inputs, kwargs)
+            steps = steppers(prompted, plan, helper)
+        prompt = prompted.prompt.numpy(force=True)
+        tokens = search.tokens(steps[0], prompt, plan, assistant=steps[1])
+        if call.extras.tokenizer is None:
+            device = prompted.prompt.device
+            return (torch.from_numpy(chosen).to(device) for chosen in tokens)
+        return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
+
+    def _asked(self, inputs, generation_config, kwargs: dict[str, Any]) -> tuple[arguments.Call, Prompted]:
+        """The call, sorted, and what it goes on from."""
+        main, kwargs = arguments.main_input(self, inputs, kwargs)
+        call = arguments.split(self, generation_config, kwargs, needs_start=self._needs_start(main))
+        return call, self._prompted(main, call)
+
+    def _assistant(self, call: arguments.Call, inputs, kwargs: dict[str, Any]) -> Prompted | None:
+        """What the assistant goes on from: the same, read by itself."""
+        helper = call.extras.assistant_model
+        if helper is None:
+            return None
+        arguments.expect_assistant(self, helper)
+        own = {name: value for name, value in kwargs.items() if name != "assistant_model"}
+        return helper._asked(inputs, call.settings, own)[1]
+
+    def _needs_start(self, main) -> bool:
+        raise NotImplementedError
+
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        raise NotImplementedError
+
+
+class ImageGenerationMixin(GenerationMixin):
+    """`generate` for image-to-text models: a decoder goes on from a start token, and attends to an image."""
+
+    def _needs_start(self, main) -> bool:
+        return True
+
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
-        context = self._context(pixel_values, inputs)
+        encoded = self._encoded(main, inputs, settings)
+        context = self.network.context(encoded.x)
         if prompt is None:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
         elif arguments.lacks_start(prompt.numpy(force=True), settings):
             prompt = torch.nn.functional.pad(prompt, (1, 0), value=settings.decoder_start_token_id)
             mask = None if mask is None else torch.nn.functional.pad(mask, (1, 0), value=1)
-        return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
+        return Prompted(self.decoder, {"encoder_hidden_states": context}, prompt, mask, encoded)
 
-    def _context(self, pixel_values, inputs: dict[str, Any]):
-        """What the decoder attends to."""
+    def _encoded(self, pixel_values, inputs: dict[str, Any], settings: GenerationConfig) -> NetworkOutput:
+        """What the encoder says."""
         encoder_outputs = inputs.pop("encoder_outputs", None)
         encoder_kwargs, decoder_kwargs = self.route(inputs)
-        if decoder_kwargs:
-            names = ", ".join(f"decoder_{name}" for name in decoder_kwargs)
-            raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+        arguments.expect_no_decoder_arguments(decoder_kwargs)
         if encoder_outputs is None:
             self.encoder._check(
                 {**encoder_kwargs, "pixel_values": pixel_values},
                 interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
             )
-        options = {"weights": False, "states": False}
-        return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
+        return self._encode(pixel_values, encoder_outputs, arguments.of_encoder(settings), encoder_kwargs)
 
 
-class TextGenerationMixin:
-    """`generate` for causal language models."""
+class TextGenerationMixin(GenerationMixin):
+    """`generate` for causal language models: they go on from a text."""
 
-    @torch.no_grad()
-    def generate(
-        self, input_ids: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
-    ) -> Tensor | GenerateOutput:
-        """Token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+    def _needs_start(self, main) -> bool:
+        return main is None
 
-        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
-        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
-        """
-        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         arguments.check_text(self, inputs)
-        if input_ids is None:
-            input_ids = torch.full((1, 1), settings.decoder_start_token_id, dtype=torch.long, device=self.device)
-        self._check({"input_ids": input_ids, **inputs})
+        if main is None:
+            main = torch.full((1, 1), settings.decoder_start_token_id, dtype=torch.long, device=self.device)
+        self._check({"input_ids": main, **inputs})
         mask = inputs.pop("attention_mask", None)
         hidden = arguments.hidden_id(settings)
         if mask is None and hidden is not None:
-            mask = (input_ids != hidden).long()
-        return generated(self, inputs, input_ids, mask, settings)
+            mask = (main != hidden).long()
+        return Prompted(self, {name: tensor for name, tensor in inputs.items() if tensor is not None}, main, mask)
 
 
-def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
-    """What `generate` returns: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
-    length = arguments.total_length(settings, prompt.shape[1], arguments.longest(model))
-    given = {name: tensor for name, tensor in given.items() if tensor is not None}
-    if arguments.needs_search(settings):
-        stepper = Stepper(model, given, mask, prompt.shape[0], length, settings.num_beams)
-        output = search.run(stepper, prompt.numpy(force=True), settings, length)
-        output = {name: torch.from_numpy(value).to(prompt.device) for name, value in output.items()}
-    else:
-        output = {"sequences": greedy(model, given, prompt, mask, length, settings)}
-    return GenerateOutput(**output) if settings.return_dict_in_generate else output["sequences"]
+def planned(prompted: Prompted, call: arguments.Call) -> Plan:
+    """The plan of one generation, its seed drawn where none was given."""
+    extras, (batch, start) = call.extras, prompted.prompt.shape
+    if call.settings.do_sample and extras.seed is None:
+        extras = extras._replace(seed=int(torch.randint(2**31 - 1, ())))
+    length = arguments.total_length(call.settings, start, arguments.longest(prompted.decoder))
+    return plans.make(call.settings, extras, batch, start, length, arguments.vocabulary(prompted.decoder))
+
+
+def found(prompted: Prompted, plan: Plan, helper: Prompted | None) -> dict[str, Any]:
+    """Fields of a `GenerateOutput`, tensors."""
+    if plan.is_plain and helper is None:
+        return {"sequences": whole(prompted, plan)}
+    step, assistant = steppers(prompted, plan, helper)
+    output = search.run(step, prompted.prompt.numpy(force=True), plan, assistant)
+    return {name: native(value, prompted.prompt.device) for name, value in output.items()}
+
+
+def native(value, device) -> Any:
+    """Arrays, also in tuples, as tensors."""
+    if isinstance(value, tuple):
+        return tuple(native(item, device) for item in value)
+    return from_numpy(value).to(device)
+
+
+def named(output: dict[str, Any], prompted: Prompted, settings: GenerationConfig) -> dict[str, Any]:
+    """Fields of a `GenerateOutput` by the names that a composite's have, and what its encoder says."""
+    if prompted.encoded is None:
+        return output
+    names = {"attentions": "decoder_attentions", "hidden_states": "decoder_hidden_states"}
+    output = {names.get(name, name): value for name, value in output.items()}
+    if settings.output_attentions:
+        output["encoder_attentions"] = prompted.encoded.attentions
+    if settings.output_hidden_states:
+        output["encoder_hidden_states"] = prompted.encoded.hidden_states
+    return output
+
+
+def steppers(prompted: Prompted, plan: Plan, helper: Prompted | None) -> tuple[Stepper, Stepper | None]:
+    """The decoder's steps, and its assistant's."""
+    s = plan.settings
+    asked = s.return_dict_in_generate
+    weights = asked and s.output_attentions
+    states = bool(s.penalty_alpha) or (asked and s.output_hidden_states)
+    assistant = None if helper is None else Stepper(helper, plan)
+    return Stepper(prompted, plan, weights=weights, states=states, every=helper is not None), assistant
 
 
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, model, given, mask, batch: int, length: int, beams: int):
-        self.network, self.config, self.device = model.network, model.config, model.device
-        self.given = {name: tensor.repeat_interleave(beams, 0) for name, tensor in given.items()}
-        self.mask = None if mask is None else mask.repeat_interleave(beams, 0)
-        self.cache = empty_cache(model.config, batch * beams, length - 1, model.dtype, model.device)
+    def __init__(
+        self, prompted: Prompted, plan: Plan, *, weights: bool = False, states: bool = False, every: bool = False
+    ):
+        self.model, self.every = prompted.decoder, every
+        self.options = {"weights": weights, "states": states}
+        self.given, _, self.mask = repeated(prompted, plan.copies)
+        rows = plan.batch * plan.copies
+        self.cache = empty_cache(self.model, rows, plan.positions)
 
-    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    @torch.no_grad()
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
+        device = self.model.device
         if order is not None:
-            self.cache = reorder(self.cache, torch.from_numpy(order).to(self.device))
-        new = torch.from_numpy(tokens).to(self.device)
-        shown = visible_at(self.config, self.mask, self.cache.position, new.shape[1])
-        output = self.network(new, **shown, **self.given, cache=self.cache)
+            self.cache = reorder(self.cache, torch.from_numpy(order).to(device))
+        new = torch.from_numpy(np.ascontiguousarray(tokens)).to(device)
+        shown = visible_at(self.model.config, self.mask, self.cache.position, new.shape[1])
+        output = self.model.network(new, **shown, **self.given, cache=self.cache, **self.options)
         self.cache = output.cache
-        return to_numpy(output.logits[:, -1])
+        logits = output.logits if self.every else output.logits[:, -1]
+        seen = (output.hidden_states, output.attentions, output.cross_attentions)
+        return search.Step(to_numpy(logits), *(None if x is None else tuple(map(to_numpy, x)) for x in seen))
+
+    def rewind(self, tokens: np.ndarray) -> None:
+        counted = self.cache.counted
+        if counted is not None:
+            kept = (tokens != self.model.config.pad_token_id).sum(1, keepdims=True)
+            counted = torch.from_numpy(kept).to(counted)
+        self.cache = self.cache._replace(position=tokens.shape[1], counted=counted)
 
 
-def reorder(cache: Cache, order: torch.Tensor) -> Cache:
-    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
-    layers = tuple(
-        layer._replace(self_attention=KeyValue(*(tensor[order] for tensor in layer.self_attention)))
-        for layer in cache.layers
-    )
-    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
+def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
+    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
+    given = {name: tensor.repeat_interleave(copies, 0) for name, tensor in prompted.given.items()}
+    mask = None if prompted.mask is None else prompted.mask.repeat_interleave(copies, 0)
+    return given, prompted.prompt.repeat_interleave(copies, 0), mask
 
 
-def greedy(model, given, prompt, mask, length: int, settings: GenerationConfig) -> torch.Tensor:
-    """The likeliest token at each step, until every sequence has ended or is `length` long."""
-    pad, eos = settings.pad_token_id, torch.tensor(settings.eos_token_ids, dtype=torch.long, device=prompt.device)
-    tokens, cache = prompt, empty_cache(model.config, prompt.shape[0], length - 1, model.dtype, model.device)
-    ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
-    while tokens.shape[1] < length and not bool(ended.all()):
+def whole(prompted: Prompted, plan: Plan) -> torch.Tensor:
+    """The likeliest, or drawn, token at each step, until every sequence has ended or is as long as it may be."""
+    model = prompted.decoder
+    given, tokens, mask = repeated(prompted, plan.copies)
+    cache = empty_cache(model, tokens.shape[0], plan.positions)
+    eos = torch.tensor(plan.ends, dtype=torch.long, device=tokens.device)
+    ended = torch.zeros(tokens.shape[0], dtype=torch.bool, device=tokens.device)
+    while tokens.shape[1] < plan.length and not bool(ended.all()):
         unseen = tokens[:, cache.position :]
         shown = visible_at(model.config, mask, cache.position, unseen.shape[1])
         output = model.network(unseen, **shown, **given, cache=cache)
         cache = output.cache
-        new = output.logits[:, -1].argmax(-1)
+        new = chosen(output.logits[:, -1], plan, tokens.shape[1] - plan.start)
         if eos.numel():
-            new = torch.where(ended, pad, new)
+            new = torch.where(ended, plan.pad, new)
             ended = ended | torch.isin(new, eos)
         tokens = torch.cat([tokens, new[:, None]], dim=1)
     return tokens
 
 
-def empty_cache(config, batch: int, length: int, dtype: torch.dtype, device: torch.device) -> Cache:
-    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
-    layers = []
-    for heads, head_size in cache_shapes(config):
-        shape = (batch, heads, length, head_size)
-        layers.append(LayerCache(KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))))
-    return Cache(
-        tuple(layers), 0, torch.zeros(batch, 1, dtype=torch.long, device=device) if config.skips_padding else None
-    )
-
-
-def pad_mask(mask: torch.Tensor, length: int) -> torch.Tensor:
-    """The prompt's mask with ones for what was generated."""
-    return torch.nn.functional.pad(mask, (0, length - mask.shape[1]), value=1)
-
-
-def visible_at(config, mask: torch.Tensor | None, start: int, count: int) -> dict[str, torch.Tensor]:
-    """What a decoder is told of `count` tokens from `start` on by the prompt's mask."""
-    if mask is None:
-        return {}
-    mask = pad_mask(mask, start + count)
-    if not config.numbers_visible:
-        return {"attention_mask": mask}
-    return {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)[:, start:]}
+def chosen(logits: torch.Tensor, plan: Plan, at: int) -> torch.Tensor:
+    """The token of each row by logits (rows, vocabulary), for the `at`-th new one."""
+    if bool(torch.isnan(logits).any()):
+        raise ValueError(search.nan_message(at))
+    if not isinstance(plan.selection, Drawn):
+        return logits.argmax(-1)
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    for rule in plan.rules:
+        scores = FORMS[type(rule)](scores, *rule.values())
+    noise = gumbel(plan.selection.seed, at, *scores.shape)
+    return (scores + torch.from_numpy(noise).to(scores)).argmax(-1)

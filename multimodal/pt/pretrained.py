@@ -133,6 +133,10 @@ class PretrainedModel(ModelBase, nn.Module):
     def _base_network(self) -> Any:
         return getattr(self.network, self.spec.head) if self.spec.head else self.network
 
+    def cached_layers(self) -> list[tuple[int, int, bool]]:
+        blocks = self._base_network().transformer.blocks
+        return [(b.attention.num_heads, b.attention.head_size, b.cross_attention is not None) for b in blocks]
+
     def _is_trained(self, tensor: torch.Tensor) -> bool:
         return tensor.requires_grad
 

@@ -2,104 +2,224 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from multimodal.generation import arguments, search
+from multimodal.generation import arguments, plans, search, streaming
 from multimodal.generation.config import GenerationConfig
+from multimodal.generation.plans import Plan
 from multimodal.modeling.outputs import GenerateOutput
-from multimodal.modeling.structures import Cache, KeyValue, LayerCache, cache_shapes
+from multimodal.modeling.structures import NetworkOutput
 from multimodal.tf.annotations import Tensor
+from multimodal.tf.caching import empty_cache, pad_mask, reorder, visible_at
+from multimodal.tf.warping import FORMS
+
+
+class Prompted(NamedTuple):
+    """What one generation goes on from."""
+
+    decoder: Any
+    """A public model."""
+    given: dict[str, Any]
+    """Tensors (batch, ...) that the decoder gets at each step."""
+    prompt: Any
+    """(batch, start)"""
+    mask: Any = None
+    """(batch, start), or None"""
+    encoded: NetworkOutput | None = None
+    """Of a composite: what its encoder says."""
 
 
 class GenerationMixin:
-    """`generate` for image-to-text models."""
+    """`generate` and `stream`, whatever the prompt is; a class that has one says what it is (`_prompted`)."""
 
     def generate(
-        self, pixel_values: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+        self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
     ) -> Tensor | GenerateOutput:
-        """Token ids (batch, length) for images (batch, channels, height, width): the prompt, what follows, pads.
+        """Token ids (rows, length): the prompt, what follows, pads. Exact ties go to the lowest id.
 
-        Keywords are settings (`GenerationConfig`), `decoder_input_ids` as a prompt (the start token is put in front where
-        no row begins with it), `encoder_outputs`, and arguments of the encoder. Exact ties go to the lowest id.
+        `inputs`, also by their own names: images `pixel_values` (batch, channels, height, width), or token ids `input_ids`
+        (batch, start); without ids one row goes on from the start token. Other keywords are
+
+        - settings (`GenerationConfig`);
+        - `seed` for `do_sample=True`: the same seed draws the same tokens in every backend (without one, one is drawn from
+          the framework's own generator);
+        - `logits_processor`, functions (tokens, scores) -> scores, and `stopping_criteria`, functions (tokens, scores) ->
+          True where a row stops, both of NumPy arrays;
+        - `prefix_allowed_tokens_fn`: (row, tokens) -> the tokens that may follow, or a `Trie` or `Pattern`;
+        - `assistant_model`, a smaller model of the same vocabulary that guesses tokens; `streamer`, which gets each token;
+          `tokenizer`, which `stop_strings` are read with;
+        - for images `decoder_input_ids` as a prompt (the start token is put in front where no row begins with it), their
+          `decoder_attention_mask`, `encoder_outputs`, and arguments of the encoder; for text the prompt's `attention_mask`
+          (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
+
+        With `return_dict_in_generate=True` a `GenerateOutput`. Errors: ValueError naming what was expected.
         """
-        settings, inputs = arguments.split(self, generation_config, kwargs)
+        call, prompted = self._asked(inputs, generation_config, kwargs)
+        plan = planned(prompted, call)
+        output = found(prompted, plan, self._assistant(call, inputs, kwargs))
+        if not call.settings.return_dict_in_generate:
+            return output["sequences"]
+        return GenerateOutput(**named(output, prompted, call.settings))
+
+    def stream(
+        self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        """What `generate` would give, while it is generated.
+
+        Tokens (rows,), one after the other; with `tokenizer=` pieces of text, a text for one row and a list of them for
+        several. Arguments and errors as `generate` (one beam alone).
+        """
+        call, prompted = self._asked(inputs, generation_config, kwargs)
+        arguments.expect_streamable(call.settings)
+        plan, helper = planned(prompted, call), self._assistant(call, inputs, kwargs)
+        step, assistant = steppers(prompted, plan, helper)
+        tokens = search.tokens(step, np.asarray(prompted.prompt), plan, assistant=assistant)
+        if call.extras.tokenizer is None:
+            return (tf.constant(chosen, tf.int32) for chosen in tokens)
+        return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
+
+    def _asked(self, inputs, generation_config, kwargs: dict[str, Any]) -> tuple[arguments.Call, Prompted]:
+        """The call, sorted, and what it goes on from."""
+        main, kwargs = arguments.main_input(self, inputs, kwargs)
+        call = arguments.split(self, generation_config, kwargs, needs_start=self._needs_start(main))
+        return call, self._prompted(main, call)
+
+    def _assistant(self, call: arguments.Call, inputs, kwargs: dict[str, Any]) -> Prompted | None:
+        """What the assistant goes on from: the same, read by itself."""
+        helper = call.extras.assistant_model
+        if helper is None:
+            return None
+        arguments.expect_assistant(self, helper)
+        own = {name: value for name, value in kwargs.items() if name != "assistant_model"}
+        return helper._asked(inputs, call.settings, own)[1]
+
+    def _needs_start(self, main) -> bool:
+        raise NotImplementedError
+
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        raise NotImplementedError
+
+
+class ImageGenerationMixin(GenerationMixin):
+    """`generate` for image-to-text models: a decoder goes on from a start token, and attends to an image."""
+
+    def _needs_start(self, main) -> bool:
+        return True
+
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
-        context = self._context(pixel_values, inputs)
+        encoded = self._encoded(main, inputs, settings)
+        context = self.network.context(encoded.x)
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
         elif arguments.lacks_start(np.asarray(prompt), settings):
             prompt = np.pad(prompt, ((0, 0), (1, 0)), constant_values=settings.decoder_start_token_id)
             mask = None if mask is None else np.pad(mask, ((0, 0), (1, 0)), constant_values=1)
-        return generated(self.decoder, {"encoder_hidden_states": context}, prompt, mask, settings)
+        return readied(self.decoder, {"encoder_hidden_states": context}, prompt, mask, encoded)
 
-    def _context(self, pixel_values, inputs: dict[str, Any]):
-        """What the decoder attends to."""
+    def _encoded(self, pixel_values, inputs: dict[str, Any], settings: GenerationConfig) -> NetworkOutput:
+        """What the encoder says."""
         encoder_outputs = inputs.pop("encoder_outputs", None)
         encoder_kwargs, decoder_kwargs = self.route(inputs)
-        if decoder_kwargs:
-            names = ", ".join(f"decoder_{name}" for name in decoder_kwargs)
-            raise ValueError(f"generate: expected no decoder arguments but decoder_input_ids and its mask, got {names}")
+        arguments.expect_no_decoder_arguments(decoder_kwargs)
         if encoder_outputs is None:
             self.encoder._check(
                 {**encoder_kwargs, "pixel_values": pixel_values},
                 interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
             )
-        options = {"weights": False, "states": False}
-        return self.network.context(self._encode(pixel_values, encoder_outputs, options, encoder_kwargs).x)
+        return self._encode(pixel_values, encoder_outputs, arguments.of_encoder(settings), encoder_kwargs)
 
 
-class TextGenerationMixin:
-    """`generate` for causal language models."""
+class TextGenerationMixin(GenerationMixin):
+    """`generate` for causal language models: they go on from a text."""
 
-    def generate(
-        self, input_ids: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
-    ) -> Tensor | GenerateOutput:
-        """Token ids (batch, length): the prompt `input_ids` (batch, start), what follows, pads.
+    def _needs_start(self, main) -> bool:
+        return main is None
 
-        Without a prompt, one row from the start token on. Keywords are settings (`GenerationConfig`), the prompt's
-        `attention_mask` (without one, its padding is hidden), and `encoder_hidden_states` with their mask.
-        """
-        settings, inputs = arguments.split(self, generation_config, kwargs, needs_start=input_ids is None)
+    def _prompted(self, main, call: arguments.Call) -> Prompted:
+        settings, inputs = call.settings, dict(call.inputs)
         arguments.check_text(self, inputs)
-        if input_ids is None:
-            input_ids = np.full((1, 1), settings.decoder_start_token_id)
-        self._check({"input_ids": input_ids, **inputs})
+        if main is None:
+            main = np.full((1, 1), settings.decoder_start_token_id)
+        self._check({"input_ids": main, **inputs})
         mask = inputs.pop("attention_mask", None)
         hidden = arguments.hidden_id(settings)
         if mask is None and hidden is not None:
-            mask = np.asarray(input_ids) != hidden
-        return generated(self, inputs, input_ids, mask, settings)
+            mask = np.asarray(main) != hidden
+        return readied(self, inputs, main, mask)
 
 
-def generated(model, given: dict[str, Any], prompt, mask, settings: GenerationConfig) -> Any:
-    """What `generate` returns: `given` are tensors (batch, ...) that the decoder, a public model, gets at each step."""
-    prompt, positions = tf.cast(prompt, tf.int32), arguments.longest(model)
-    length = arguments.total_length(settings, prompt.shape[1], positions)
-    capacity = arguments.bucket(length, positions + 1)
-    mask = None if mask is None else tf.cast(mask, tf.bool)
+def readied(decoder, given: dict[str, Any], prompt, mask, encoded: NetworkOutput | None = None) -> Prompted:
+    """What a generation goes on from, as tensors."""
     given = {name: tf.convert_to_tensor(tensor) for name, tensor in given.items() if tensor is not None}
-    if arguments.needs_search(settings):
-        rows, beams = prompt.shape[0], settings.num_beams
-        stepper = Stepper(compiled(model, advance), model, given, mask, rows, capacity, beams)
-        output = search.run(stepper, np.asarray(prompt), settings, length)
-        output = {name: tf.convert_to_tensor(value) for name, value in output.items()}
-        output["sequences"] = tf.cast(output["sequences"], tf.int32)
-    else:
-        eos = tf.constant(settings.eos_token_ids or [-1], tf.int32)
-        pad = tf.constant(0 if settings.pad_token_id is None else settings.pad_token_id, tf.int32)
-        program = compiled(model, greedy, capacity)
-        tokens, count = program(given, prompt, mask, tf.constant(length), eos, pad)
-        output = {"sequences": tokens[:, : int(count)]}
-    return GenerateOutput(**output) if settings.return_dict_in_generate else output["sequences"]
+    mask = None if mask is None else tf.cast(mask, tf.bool)
+    return Prompted(decoder, given, tf.cast(prompt, tf.int32), mask, encoded)
+
+
+def planned(prompted: Prompted, call: arguments.Call) -> Plan:
+    """The plan of one generation, its seed drawn where none was given."""
+    extras, (batch, start) = call.extras, prompted.prompt.shape
+    if call.settings.do_sample and extras.seed is None:
+        extras = extras._replace(seed=int(keras.random.randint((), 0, 2**31 - 1)))
+    length = arguments.total_length(call.settings, start, arguments.longest(prompted.decoder))
+    return plans.make(call.settings, extras, batch, start, length, arguments.vocabulary(prompted.decoder))
+
+
+def found(prompted: Prompted, plan: Plan, helper: Prompted | None) -> dict[str, Any]:
+    """Fields of a `GenerateOutput`, tensors."""
+    if plan.is_plain and helper is None:
+        return {"sequences": whole(prompted, plan)}
+    step, assistant = steppers(prompted, plan, helper)
+    output = search.run(step, np.asarray(prompted.prompt), plan, assistant)
+    return {name: native(value) for name, value in output.items()}
+
+
+def native(value) -> Any:
+    """Arrays, also in tuples, as tensors."""
+    if isinstance(value, tuple):
+        return tuple(native(item) for item in value)
+    return tf.constant(value, tf.int32) if value.dtype.kind == "i" else tf.constant(value)
+
+
+def named(output: dict[str, Any], prompted: Prompted, settings: GenerationConfig) -> dict[str, Any]:
+    """Fields of a `GenerateOutput` by the names that a composite's have, and what its encoder says."""
+    if prompted.encoded is None:
+        return output
+    names = {"attentions": "decoder_attentions", "hidden_states": "decoder_hidden_states"}
+    output = {names.get(name, name): value for name, value in output.items()}
+    if settings.output_attentions:
+        output["encoder_attentions"] = prompted.encoded.attentions
+    if settings.output_hidden_states:
+        output["encoder_hidden_states"] = prompted.encoded.hidden_states
+    return output
+
+
+def steppers(prompted: Prompted, plan: Plan, helper: Prompted | None) -> tuple[Stepper, Stepper | None]:
+    """The decoder's steps, and its assistant's."""
+    s = plan.settings
+    asked = s.return_dict_in_generate
+    weights = asked and s.output_attentions
+    states = bool(s.penalty_alpha) or (asked and s.output_hidden_states)
+    assistant = None if helper is None else Stepper(helper, plan)
+    return Stepper(prompted, plan, weights=weights, states=states, every=helper is not None), assistant
+
+
+def capacity(prompted: Prompted, plan: Plan) -> int:
+    """How many positions a cache has: programs are compiled for few lengths."""
+    positions = arguments.longest(prompted.decoder)
+    return arguments.bucket(plan.positions + 1, positions + 1) - 1
 
 
 def compiled(model, function: Any, *fixed: Any) -> Any:
-    """A compiled function of a model's network, of its configuration and of what is fixed; traced anew for other shapes."""
-    network, config = model.network, model.config
+    """A compiled function of a model and of what is fixed; traced anew for other shapes."""
+    network = model.network
     programs = vars(model).get("_programs")
     if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
         programs = {"network": network}
@@ -108,7 +228,7 @@ def compiled(model, function: Any, *fixed: Any) -> Any:
     if key not in programs:
 
         def program(*tensors):
-            return function(network, config, *fixed, *tensors)
+            return function(model, *fixed, *tensors)
 
         programs[key] = tf.function(program, jit_compile=True)
     return programs[key]
@@ -117,91 +237,141 @@ def compiled(model, function: Any, *fixed: Any) -> Any:
 class Stepper:
     """A decoder with its cache, for `generation.search`."""
 
-    def __init__(self, program, model, given, mask, batch: int, capacity: int, beams: int):
-        self.program = program
-        self.given = {name: tf.repeat(tensor, beams, 0) for name, tensor in given.items()}
-        self.mask = None if mask is None else pad_mask(tf.repeat(mask, beams, 0), capacity - 1)
-        self.cache = empty_cache(model.config, batch * beams, capacity - 1, model.network.compute_dtype)
+    def __init__(
+        self, prompted: Prompted, plan: Plan, *, weights: bool = False, states: bool = False, every: bool = False
+    ):
+        self.model, size = prompted.decoder, capacity(prompted, plan)
+        self.program = compiled(self.model, advance, weights, states, every)
+        self.given, _, mask = repeated(prompted, plan.copies)
+        self.mask = None if mask is None else pad_mask(mask, size)
+        self.cache = empty_cache(self.model, plan.batch * plan.copies, size)
+        self.seen = 0
 
-    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
         rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32)
         new = tf.constant(tokens, tf.int32)
-        logits, self.cache = self.program(new, rows, self.mask, self.given, self.cache)
-        return np.asarray(logits)
+        logits, states, weights, crossed, self.cache = self.program(new, rows, self.mask, self.given, self.cache)
+        self.seen += tokens.shape[1]
+        states, weights, crossed = (x and tuple(np.asarray(layer) for layer in x) for x in (states, weights, crossed))
+        weights = weights and tuple(layer[..., : self.seen] for layer in weights)
+        return search.Step(np.asarray(logits), states, weights, crossed)
+
+    def rewind(self, tokens: np.ndarray) -> None:
+        counted, self.seen = self.cache.counted, tokens.shape[1]
+        if counted is not None:
+            kept = (tokens != self.model.config.pad_token_id).sum(1, keepdims=True)
+            counted = tf.constant(kept, counted.dtype)
+        self.cache = self.cache._replace(position=tf.constant(self.seen), counted=counted)
 
 
-def advance(decoder, config, tokens, order, mask, given, cache):
-    """(logits behind the new tokens, cache)."""
-    shown = visible_at(config, mask, cache.position, tokens.shape[1])
-    output = decoder(tokens, **shown, **given, cache=reorder(cache, order))
-    return output.logits[:, -1], output.cache
+def advance(model, weights: bool, states: bool, every: bool, tokens, order, mask, given, cache):
+    """(logits behind the new tokens, states, attentions, cross-attentions, cache)."""
+    shown = visible_at(model.config, mask, cache.position, tokens.shape[1])
+    options = {"weights": weights, "states": states}
+    output = model.network(tokens, **shown, **given, cache=reorder(cache, order), **options)
+    logits = output.logits if every else output.logits[:, -1]
+    return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
 
 
-def reorder(cache: Cache, order: tf.Tensor) -> Cache:
-    """The cache of the rows that each row goes on from; all beams of an image attend to the same context."""
-    layers = tuple(
-        layer._replace(self_attention=KeyValue(*(tf.gather(tensor, order) for tensor in layer.self_attention)))
-        for layer in cache.layers
-    )
-    return cache._replace(layers=layers, counted=None if cache.counted is None else tf.gather(cache.counted, order))
+def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
+    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
+    given = {name: tf.repeat(tensor, copies, 0) for name, tensor in prompted.given.items()}
+    mask = None if prompted.mask is None else tf.repeat(prompted.mask, copies, 0)
+    return given, tf.repeat(prompted.prompt, copies, 0), mask
 
 
-def pad_mask(mask: tf.Tensor, length: int) -> tf.Tensor:
-    """The prompt's mask with ones for what is generated."""
-    return tf.pad(mask, ((0, 0), (0, length - int(mask.shape[1]))), constant_values=True)
+class State(NamedTuple):
+    """Where one program leaves off."""
+
+    tokens: Any
+    """(rows, any)"""
+    ended: Any
+    """(rows,)"""
+    at: Any
+    """How many columns count."""
+    invalid: Any
+    """The first column for which scores were no numbers; 0 where there is none."""
+    cache: Any
 
 
-def visible_at(config, mask: tf.Tensor | None, start, count: int) -> dict[str, tf.Tensor]:
-    """What a decoder is told of `count` tokens from `start` on by a mask of all positions."""
-    if mask is None:
-        return {}
-    if not config.numbers_visible:
-        return {"attention_mask": mask}
-    numbers = tf.maximum(tf.cumsum(tf.cast(mask, tf.int32), -1) - 1, 0)
-    return {"attention_mask": mask, "position_ids": tf.slice(numbers, (0, start), (mask.shape[0], count))}
+def whole(prompted: Prompted, plan: Plan) -> tf.Tensor:
+    """The likeliest, or drawn, token at each step, until every sequence has ended or is as long as it may be.
 
-
-def greedy(decoder, config, capacity: int, given, prompt, mask, length, eos, pad):
-    """(tokens (batch, capacity), how many columns count): the likeliest token at each step.
-
-    Stops once every sequence has ended or is `length` long.
+    One program; while drawing another goes on with the noise of the next tokens.
     """
-    batch, start = prompt.shape
-    mask = None if mask is None else pad_mask(mask, capacity - 1)
+    model, size = prompted.decoder, capacity(prompted, plan)
+    given, prompt, mask = repeated(prompted, plan.copies)
+    mask = None if mask is None else pad_mask(mask, size)
+    forms = tuple(FORMS[type(rule)] for rule in plan.rules)
+    values = [tf.constant(rule.values(), tf.float64) for rule in plan.rules]
+    options = given, mask, values, tf.constant(plan.ends or [-1], tf.int32), tf.constant(plan.pad, tf.int32)
+    state = None
+    while True:
+        until, noise = noise_of(model, plan, 0 if state is None else int(state.at) - plan.start)
+        if state is None:
+            state = compiled(model, begin, size, forms)(*options, noise, until, prompt)
+        else:
+            state = compiled(model, go_on, forms)(*options, noise, until, state)
+        if int(state.invalid):
+            raise ValueError(search.nan_message(int(state.invalid) - plan.start))
+        if int(state.at) >= plan.length or bool(tf.reduce_all(state.ended)):
+            return state.tokens[:, : int(state.at)]
 
-    def step(tokens, cache):
-        return decoder(tokens, **visible_at(config, mask, cache.position, tokens.shape[1]), **given, cache=cache)
 
-    def append(tokens, ended, logits, at):
-        new = tf.where(ended, pad, tf.argmax(logits[:, -1], -1, output_type=tf.int32))
-        tokens = ops.slice_update(tokens, (0, at), new[:, None])
-        return tokens, ended | tf.reduce_any(new[:, None] == eos, -1)
+def noise_of(model, plan: Plan, at: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """(how long sequences become with it, the noise of the tokens from the `at`-th on), the noise None where none is."""
+    until, noise = plan.chunk(at, arguments.vocabulary(model))
+    wide = "float64" if model.network.compute_dtype == "float64" else "float32"
+    return tf.constant(until), None if noise is None else tf.constant(noise, wide)
 
-    def body(tokens, ended, leaves, at):
+
+def begin(model, size: int, forms, given, mask, values, eos, pad, noise, until, prompt) -> State:
+    """The tokens behind a prompt (rows, start), in a cache of that size."""
+    rows, start = prompt.shape
+    cache = empty_cache(model, rows, size)
+    output = model.network(prompt, **visible_at(model.config, mask, 0, start), **given, cache=cache)
+    tokens = tf.pad(prompt, ((0, 0), (0, size + 1 - start)))
+    state = State(tokens, tf.zeros(rows, tf.bool), tf.constant(start), tf.constant(0), output.cache)
+    state = append(state, output.logits, forms, values, eos, pad, noise, 0)
+    return go_on(model, forms, given, mask, values, eos, pad, noise, until, state, first=start)
+
+
+def go_on(model, forms, given, mask, values, eos, pad, noise, until, state: State, first=None) -> State:
+    """The tokens behind those of a state; `first` is the place that the noise begins with."""
+    first, structure = state.at if first is None else first, state.cache
+
+    def body(tokens, ended, at, invalid, leaves):
         left = iter(leaves)
-        cache = tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), output.cache)
-        new = step(tf.slice(tokens, (0, at - 1), (batch, 1)), cache)
-        tokens, ended = append(tokens, ended, new.logits, at)
-        return tokens, ended, there(new.cache), at + 1
+        cache = tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), structure)
+        new = tf.slice(tokens, (0, at - 1), (tokens.shape[0], 1))
+        output = model.network(new, **visible_at(model.config, mask, cache.position, 1), **given, cache=cache)
+        state = State(tokens, ended, at, invalid, there(output.cache))
+        return append(state, output.logits, forms, values, eos, pad, noise, at - first)
 
     def there(cache):  # the loop takes no None
         return tuple(leaf for leaf in tf.nest.flatten(cache) if leaf is not None)
 
-    def unfinished(tokens, ended, leaves, at):
-        return (at < length) & ~tf.reduce_all(ended)
+    def unfinished(tokens, ended, at, invalid, leaves):
+        return (at < until) & ~tf.reduce_all(ended) & (invalid == 0)
 
-    tokens = tf.pad(prompt, ((0, 0), (0, capacity - start)))
-    output = step(prompt, empty_cache(config, batch, capacity - 1, decoder.compute_dtype))
-    tokens, ended = append(tokens, tf.zeros(batch, tf.bool), output.logits, tf.constant(start))
-    state = (tokens, ended, there(output.cache), tf.constant(start + 1))
-    tokens, _, _, count = tf.while_loop(unfinished, body, state)
-    return tokens, count
+    state = tf.while_loop(unfinished, body, state._replace(cache=there(state.cache)))
+    left = iter(state[-1])
+    return State(*state[:-1], tf.nest.map_structure(lambda leaf: None if leaf is None else next(left), structure))
 
 
-def empty_cache(config, batch: int, length: int, dtype: str) -> Cache:
-    """A cache of `length` positions with none of them filled; cross-attention fills its own on the first step."""
-    layers = []
-    for heads, head_size in cache_shapes(config):
-        shape = (batch, heads, length, head_size)
-        layers.append(LayerCache(KeyValue(tf.zeros(shape, dtype), tf.zeros(shape, dtype))))
-    return Cache(tuple(layers), tf.constant(0), tf.zeros((batch, 1), tf.int32) if config.skips_padding else None)
+def append(state: State, logits, forms, values, eos, pad, noise, step) -> State:
+    """A state with one more token in each row, by logits (rows, new, vocabulary) and the noise of that step."""
+    logits = logits[:, -1]
+    bad = tf.reduce_any(tf.math.is_nan(logits))
+    if noise is not None:
+        logits = tf.cast(logits, noise.dtype)
+        for form, value in zip(forms, values):
+            logits = form(logits, value[0], value[1])
+        logits = logits + noise[step]
+    new = tf.where(state.ended, pad, tf.argmax(logits, -1, output_type=tf.int32))
+    return state._replace(
+        tokens=ops.slice_update(state.tokens, (0, state.at), new[:, None]),
+        ended=state.ended | tf.reduce_any(new[:, None] == eos, -1),
+        at=state.at + 1,
+        invalid=tf.where((state.invalid == 0) & bad, state.at, state.invalid),
+    )

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from multimodal.generation import arguments, processors
-from multimodal.generation.config import OF_SAMPLING, UNAVAILABLE, GenerationConfig, resolve
-from multimodal.generation.search import greedy
+from multimodal.generation import arguments, penalties, plans, rules
+from multimodal.generation.config import UNAVAILABLE, GenerationConfig, resolve
+from multimodal.generation.penalties import Sofar
+from multimodal.generation.search import Step, run
+from multimodal.generation.validation import OF_SAMPLING
 from multimodal.specs import all_specifications
 
 PAD, EOS, A, B, C, START = range(6)
@@ -19,12 +21,17 @@ def always(**scores):
     logits = np.zeros(6)
     for name, score in scores.items():
         logits[{"eos": EOS, "a": A, "b": B, "c": C}[name]] = score
-    return lambda tokens, order: np.tile(logits, (len(tokens), 1))
+    return lambda tokens, order: Step(np.tile(logits, (len(tokens), 1)))
+
+
+def planned(length, start=1, **values):
+    """The plan of a generation behind one prompt."""
+    values = {"eos_token_id": EOS, "pad_token_id": PAD, **values}
+    return plans.make(GenerationConfig(**values), plans.Extras(), 1, start, length, 6)
 
 
 def followed(step, length, **values):
-    values = {"eos_token_id": EOS, "pad_token_id": PAD, **values}
-    return greedy(step, np.array([[START]]), GenerationConfig(**values), length)[0, 1:].tolist()
+    return run(step, np.array([[START]]), planned(length, **values))["sequences"][0, 1:].tolist()
 
 
 # Rules
@@ -47,18 +54,18 @@ def test_the_first_token_can_be_forced_and_the_last():
 
 
 def test_the_forced_last_token_comes_at_the_last_place_alone():
-    settings = GenerationConfig(forced_eos_token_id=EOS)
+    plan = planned(5, forced_eos_token_id=EOS)
     scores = np.arange(6.0)[None]
     for length in (2, 3, 4, 5, 6):
-        after = processors.process(scores, np.full((1, length), A), settings, 5, 1)
+        after = plan.ruled(scores, Sofar(np.full((1, length), A), 1))
         np.testing.assert_array_equal(after, scores if length != 4 else [[-np.inf, 0, *[-np.inf] * 4]])
 
 
 def test_the_forced_first_token_comes_behind_the_prompt_alone():
-    settings = GenerationConfig(forced_bos_token_id=B)
+    plan = planned(9, start=3, forced_bos_token_id=B)
     scores = np.arange(6.0)[None]
     for length in (1, 2, 3, 4):
-        after = processors.process(scores, np.full((1, length), A), settings, 9, 3)
+        after = plan.ruled(scores, Sofar(np.full((1, length), A), 3))
         np.testing.assert_array_equal(after, scores if length != 3 else [[*[-np.inf] * 3, 0, *[-np.inf] * 2]])
 
 
@@ -74,19 +81,19 @@ def test_no_token_comes_twice_with_n_grams_of_one():
 def test_n_grams_are_forbidden_row_by_row_and_from_their_length_on():
     scores = np.zeros((2, 6))
     tokens = np.array([[A, B, C, A, B], [A, A, A, B, B]])
-    found = processors.forbid_repeated_ngrams(scores, tokens, 3)
+    found = penalties.NoRepeatedNgrams(3)(scores, Sofar(tokens))
     assert np.argwhere(np.isneginf(found)).tolist() == [[0, C]]
-    found = processors.forbid_repeated_ngrams(scores, tokens, 2)
+    found = penalties.NoRepeatedNgrams(2)(scores, Sofar(tokens))
     assert np.argwhere(np.isneginf(found)).tolist() == [[0, C], [1, B]]
-    np.testing.assert_array_equal(processors.forbid_repeated_ngrams(scores, tokens[:, :2], 3), scores)
-    found = processors.forbid_repeated_ngrams(scores[:1], np.array([[A, A]]), 2)
+    np.testing.assert_array_equal(penalties.NoRepeatedNgrams(3)(scores, Sofar(tokens[:, :2])), scores)
+    found = penalties.NoRepeatedNgrams(2)(scores[:1], Sofar(np.array([[A, A]])))
     assert np.argwhere(np.isneginf(found)).tolist() == [[0, A]]
     assert not np.isneginf(scores).any()
 
 
 def test_the_repetition_penalty_makes_what_was_there_less_likely_on_both_sides_of_zero():
     scores = np.array([[4.0, -4.0, 4.0, -4.0, 0.0, 1.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
-    found = processors.penalise_repetition(scores, np.array([[A, A, EOS], [START, START, B]]), 2.0)
+    found = penalties.RepetitionPenalty(2.0)(scores, Sofar(np.array([[A, A, EOS], [START, START, B]])))
     np.testing.assert_array_equal(found, [[4, -8, 2, -4, 0, 1], [1, 2, 3, 2, 5, 3]])
     assert scores[0, EOS] == -4.0
 
@@ -97,20 +104,50 @@ def test_a_penalised_token_gives_way_and_rules_come_in_the_published_order():
     assert followed(always(a=3, b=2), 3, repetition_penalty=2.0, forced_eos_token_id=A) == [A, A]
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"repetition_penalty": 1.2}, {"repetition_penalty": 0.9}, {"no_repeat_ngram_size": 1}, {"min_length": 1},
-        {"forced_bos_token_id": 0}, {"forced_eos_token_id": 0},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_every_rule_needs_the_search_and_so_do_beams(setting):
-    assert processors.are_wanted(GenerationConfig(**setting))
-    assert arguments.needs_search(GenerationConfig(**setting))
-    assert arguments.needs_search(GenerationConfig(num_beams=2))
-    assert not arguments.needs_search(GenerationConfig())
-    assert not processors.are_wanted(GenerationConfig(num_beams=2))
+RULES = {
+    "sequence_bias": [[[A], 1.0]], "encoder_repetition_penalty": 2.0, "repetition_penalty": 0.9, "no_repeat_ngram_size": 2,
+    "encoder_no_repeat_ngram_size": 2, "bad_words_ids": [[A, B]], "min_length": 3, "min_new_tokens": 2,
+    "forced_bos_token_id": A, "forced_eos_token_id": EOS, "remove_invalid_values": True,
+    "exponential_decay_length_penalty": (1, 1.5), "suppress_tokens": [A], "begin_suppress_tokens": [B],
+    "renormalize_logits": True,
+}  # fmt: skip
+"""Every setting that is a rule, in the order in which they apply."""
+
+
+@pytest.mark.parametrize("setting", RULES)
+def test_every_rule_is_one_object_and_needs_the_search(setting):
+    plan = planned(9, **{setting: RULES[setting]})
+    assert len(plan.rules) == 1
+    assert not plan.is_plain
+    assert plan.reasons() == [f"{setting}={RULES[setting]!r}"]
+
+
+def test_rules_apply_in_the_published_order():
+    assert [*RULES] == [name for name in rules.OF_RULES if name != "num_beam_groups"]
+    every = rules.rules(GenerationConfig(eos_token_id=EOS, **RULES, max_length=9), 2, 9)
+    apart = [rules.rules(GenerationConfig(eos_token_id=EOS, **{n: v}), 2, 9)[0] for n, v in RULES.items()]
+    assert every == apart
+
+
+def test_what_is_drawn_from_comes_behind_every_other_rule_and_users_functions():
+    def given(tokens, scores):
+        return scores
+
+    warped = {"temperature": 0.5, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "typical_p": 0.8, "epsilon_cutoff": 0.1}
+    settings = GenerationConfig(do_sample=True, suppress_tokens=[A], **warped, eta_cutoff=0.2)
+    found = rules.rules(settings, 1, 9, [given])
+    names = ["Suppressed", "Given", "Temperature", "TopK", "TopP", "MinP", "Typical", "Epsilon", "Eta"]
+    assert [type(rule).__name__ for rule in found] == names
+    plain = rules.rules(GenerationConfig(do_sample=True), 1, 9)
+    assert [(type(rule).__name__, rule.value) for rule in plain] == [("TopK", 50)]  # the published default
+    assert rules.rules(GenerationConfig(**warped), 1, 9) == []
+
+
+def test_what_needs_nothing_but_likely_or_drawn_tokens_is_one_program():
+    assert planned(9).is_plain
+    assert planned(9, do_sample=True, top_p=0.9, temperature=0.5, num_return_sequences=3).is_plain
+    for name, value in {"num_beams": 2, "penalty_alpha": 0.5, "output_scores": True}.items():
+        assert planned(9, **{name: value}).reasons() == [f"{name}={value}"]
 
 
 # Where settings come from
@@ -167,9 +204,10 @@ def test_resolving_changes_neither_the_base_nor_takes_what_it_does_not_know():
 
 def test_a_call_is_split_into_settings_and_arguments_of_the_model():
     model = model_with(GenerationConfig(bos_token_id=1), config())
-    found, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5})
+    found, extras, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5, "tokenizer": 7})
     assert (found.num_beams, found.bos_token_id, rest) == (2, 1, {"pixel_values": 5})
-    found, _ = arguments.split(model, GenerationConfig(bos_token_id=8), {})
+    assert extras == plans.Extras(tokenizer=7)
+    found = arguments.split(model, GenerationConfig(bos_token_id=8), {}).settings
     assert found.decoder_start_token_id == 8
 
 
@@ -179,7 +217,7 @@ def test_a_call_is_split_into_settings_and_arguments_of_the_model():
         ("max_new_token", "max_new_tokens"),
         ("num_beam", "num_beams"),
         ("pixel_value", "pixel_values"),
-        ("topk", "top_k"),
+        ("top__k", "top_k"),
     ],
 )
 def test_a_slip_in_a_setting_or_an_argument_gets_the_name_that_was_meant(slip, meant):
@@ -197,7 +235,7 @@ LIVE = {"max_length": 6, "num_beams": 4, "early_stopping": True, "no_repeat_ngra
 
 
 def settled(base, model_config, given=None, passed=None):
-    found, _ = arguments.split(model_with(base, model_config), passed, given or {})
+    found = arguments.split(model_with(base, model_config), passed, given or {}).settings
     return {name: getattr(found, name) for name in LIVE}
 
 
@@ -226,16 +264,6 @@ def test_settings_that_are_passed_as_one_object_stand_alone():
     assert found == {name: getattr(passed, name) for name in LIVE}
 
 
-def test_what_a_configuration_asks_for_that_is_not_there_is_refused():
-    base = GenerationConfig(bos_token_id=1)
-    for name in ("do_sample", "output_scores"):
-        with pytest.raises(ValueError, match=f"{name}: expected False"):
-            settled(base, config(**{name: True}))
-        with pytest.raises(ValueError, match=f"{name}: expected False"):
-            settled(base, config(), {name: True})
-        assert settled(base, config(**{name: True}), {name: False})
-
-
 # Lengths
 
 
@@ -249,8 +277,8 @@ def test_new_tokens_count_without_the_prompt_and_win_over_the_whole_length(value
 
 def test_a_length_leaves_room_for_a_token_and_fits_the_positions():
     assert arguments.total_length(GenerationConfig(max_length=5), 4, 4) == 5  # the last token needs no position
-    with pytest.raises(ValueError, match="at most 4, the decoder's positions, got 5"):
-        arguments.total_length(GenerationConfig(max_length=5), 4, 3)
+    with pytest.raises(ValueError, match="max_length: expected at most 4, the decoder's positions, got 5"):
+        arguments.total_length(GenerationConfig(max_length=5), 3, 3)
     with pytest.raises(ValueError, match="more than the prompt's 5 tokens, got 5"):
         arguments.total_length(GenerationConfig(max_length=5), 5, 50)
 
@@ -288,6 +316,31 @@ def test_what_is_written_is_what_differs_and_comes_back(tmp_path):
         ({"repetition_penalty": 0.0}, "repetition_penalty: expected a positive number"),
         ({"early_stopping": "always"}, "early_stopping: expected True, False or 'never'"),
         ({"do_sample": "yes"}, "do_sample: expected True or False, got 'yes'"),
+        ({"temperature": 0.0}, "temperature: expected a positive number, got 0.0"),
+        ({"top_k": -1}, "top_k: expected an integer of at least 0, got -1"),
+        ({"top_p": 1.1}, "top_p: expected a number from 0 to 1, got 1.1"),
+        ({"typical_p": 0.0}, "typical_p: expected a number above 0, at most 1, got 0.0"),
+        ({"eta_cutoff": 1.0}, "eta_cutoff: expected a number from 0 to below 1, got 1.0"),
+        ({"max_time": 0}, "max_time: expected a positive number, got 0"),
+        ({"stop_strings": [".", ""]}, "stop_strings: expected texts that are not empty, got ''"),
+        ({"bad_words_ids": [[1], []]}, "bad_words_ids: expected a list of lists of token ids, none of them empty"),
+        ({"suppress_tokens": [-1]}, r"suppress_tokens: expected a list of token ids, got \[-1\]"),
+        ({"sequence_bias": [[[1], "x"]]}, "sequence_bias: expected .* got"),
+        ({"exponential_decay_length_penalty": (1,)}, "exponential_decay_length_penalty: expected"),
+        # Together
+        ({"num_beams": 4, "num_beam_groups": 3, "diversity_penalty": 1.0}, r"a divisor of num_beams \(4\), got 3"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "diversity_penalty: expected more than 0 with num_beam_groups=2"),
+        ({"diversity_penalty": 1.0}, "diversity_penalty: expected 0.0 without groups"),
+        (
+            {"num_beams": 2, "num_beam_groups": 2, "diversity_penalty": 1.0, "do_sample": True},
+            "do_sample: expected False",
+        ),
+        ({"penalty_alpha": 0.5, "num_beams": 2}, "penalty_alpha: expected None with num_beams=2"),
+        ({"penalty_alpha": 0.5, "do_sample": True}, "penalty_alpha: expected None with do_sample=True"),
+        ({"penalty_alpha": 0.5, "top_k": 1}, "top_k: expected at least 2 candidates of contrastive search, got 1"),
+        ({"min_length": 30}, r"min_length: expected at most max_length \(20\), got 30"),
+        ({"min_new_tokens": 3, "max_new_tokens": 2}, r"min_new_tokens: expected at most max_new_tokens \(2\), got 3"),
+        ({"num_beams": 2, "num_return_sequences": 3, "do_sample": True}, r"at most num_beams \(2\), got 3"),
         ({"num_beams": 2, "num_return_sequences": 3}, r"num_return_sequences: expected at most num_beams \(2\), got 3"),
     ],
     ids=str,
@@ -302,33 +355,32 @@ def test_settings_that_mean_nothing_are_named(values, message):
 MODEL = SimpleNamespace(bos_token_id=1)
 
 
-def test_settings_that_are_not_available_yet_are_kept(tmp_path):
-    values = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "num_return_sequences": 3, "bad_words_ids": [[5]]}
+def test_settings_of_a_file_are_kept(tmp_path):
+    values = {
+        "do_sample": True,
+        "temperature": 0.6,
+        "num_return_sequences": 3,
+        "bad_words_ids": [[5]],
+        "guidance_scale": 2,
+    }
     (tmp_path / "generation_config.json").write_text(json.dumps(values))
     settings = GenerationConfig.from_pretrained(tmp_path)
     settings.save_pretrained(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "generation_config.json").read_text()) == values
 
 
-def test_generate_refuses_to_sample_unless_the_call_says_otherwise():
-    base = GenerationConfig.from_dict({"do_sample": True, "temperature": 0.6, "top_k": 5, "num_beams": 2})
-    with pytest.raises(ValueError, match=r"do_sample: expected False \(sampling is not available yet\), got True"):
-        resolve(base, MODEL, {})
-    with pytest.raises(ValueError, match="do_sample: expected False"):
-        resolve(GenerationConfig(), MODEL, {"do_sample": True})
-    with pytest.raises(ValueError, match="do_sample: expected False"):
-        resolve(base, MODEL, {"do_sample": None})
-    settings = resolve(base, MODEL, {"do_sample": False})
-    assert (settings.do_sample, settings.num_beams) == (False, 2)
-    assert base.do_sample
-    with pytest.raises(ValueError, match=r"num_return_sequences: expected at most num_beams \(1\), got 3"):
-        resolve(GenerationConfig(do_sample=True, num_return_sequences=3), MODEL, {"do_sample": False})
+def test_biases_of_sequences_are_written_as_pairs_and_come_back(tmp_path):
+    settings = GenerationConfig(sequence_bias={(1, 2): -1.5, (3,): 2.0})
+    settings.save_pretrained(tmp_path)
+    again = GenerationConfig.from_pretrained(tmp_path)
+    assert again.sequence_bias == [[[1, 2], -1.5], [[3], 2.0]]
+    assert rules.rules(again, 1, 9) == rules.rules(settings, 1, 9)
 
 
 @pytest.mark.parametrize("name", sorted(UNAVAILABLE))
 def test_generate_refuses_a_setting_that_is_not_available_unless_the_call_says_otherwise(name):
     base = GenerationConfig.from_dict({name: 7})
-    message = rf"{name}: expected {UNAVAILABLE[name]!r} \(it is not available yet\), got 7"
+    message = rf"{name}: expected {UNAVAILABLE[name]!r} \(it is not available\), got 7"
     with pytest.raises(ValueError, match=message):
         resolve(base, MODEL, {})
     with pytest.raises(ValueError, match=message):
@@ -343,20 +395,25 @@ def test_generate_refuses_a_setting_that_is_not_available_unless_the_call_says_o
 
 @pytest.mark.parametrize("name", sorted(OF_SAMPLING))
 def test_a_setting_of_sampling_is_refused_in_a_call_and_means_nothing_in_a_file_that_does_not_sample(name):
-    resolve(GenerationConfig.from_dict({name: 7}), MODEL, {name: OF_SAMPLING[name]})
-    resolve(GenerationConfig.from_dict({name: 7}), MODEL, {})
-    with pytest.raises(
-        ValueError, match=rf"{name}: expected .* \(it needs sampling, which is not available yet\), got 7"
-    ):
-        resolve(GenerationConfig(), MODEL, {name: 7})
+    value, plain = (7 if name == "top_k" else 0.5), getattr(GenerationConfig(), name)
+    resolve(GenerationConfig.from_dict({name: value}), MODEL, {name: plain})
+    resolve(GenerationConfig.from_dict({name: value}), MODEL, {})
+    with pytest.raises(ValueError, match=rf"{name}: expected it with do_sample=True, got {value} without"):
+        resolve(GenerationConfig(), MODEL, {name: value})
+    assert getattr(resolve(GenerationConfig(), MODEL, {name: value, "do_sample": True}), name) == value
 
 
-def test_settings_that_are_not_available_are_no_arguments_of_the_model():
+def test_what_a_call_takes_beside_settings_is_no_argument_of_the_model():
     model = model_with(GenerationConfig(), MODEL)
-    names = dict.fromkeys((*OF_SAMPLING, *UNAVAILABLE))
-    assert arguments.split(model, None, {**names, "pixel_values": 1})[1] == {"pixel_values": 1}
-    with pytest.raises(ValueError, match=r"top_p: expected 1\.0"):
-        arguments.split(model, None, {"top_p": 0.5})
+    names = dict.fromkeys((*OF_SAMPLING, *UNAVAILABLE, *plans.Extras._fields))
+    assert arguments.split(model, None, {**names, "pixel_values": 1}).inputs == {"pixel_values": 1}
+    for wrong, message in (
+        ({"seed": -1, "do_sample": True}, "seed: expected an integer from 0"),
+        ({"seed": 3}, "seed: expected it with do_sample=True, got 3"),
+        ({"streamer": print}, r"streamer: expected an object with put\(tokens\) and end\(\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            arguments.split(model, None, wrong)
 
 
 def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():
@@ -384,14 +441,3 @@ def test_a_text_model_generates_as_a_decoder_with_its_own_arguments():
 )
 def test_what_stands_behind_the_end_of_the_longest_is_cut_off(rows, start, eos, expected):
     np.testing.assert_array_equal(arguments.trimmed(np.array(rows), start, eos), np.array(rows)[:, :expected])
-
-
-def test_what_asks_for_a_search_is_named():
-    assert arguments.searched(GenerationConfig()) == []
-    assert arguments.searched(GenerationConfig(num_beams=4, max_length=9)) == ["num_beams=4"]
-    wanted = {"repetition_penalty": 2.0, "min_length": 3, "forced_bos_token_id": 5}
-    assert arguments.searched(GenerationConfig(**wanted)) == [f"{name}={value}" for name, value in wanted.items()]
-    for name, value in {**wanted, "no_repeat_ngram_size": 2, "forced_eos_token_id": 1, "num_beams": 2}.items():
-        settings = GenerationConfig(**{name: value})
-        assert arguments.needs_search(settings)
-        assert arguments.searched(settings)

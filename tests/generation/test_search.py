@@ -9,8 +9,11 @@ from math import log
 import numpy as np
 import pytest
 
+from multimodal.generation import plans
+from multimodal.generation.beams import Hypotheses, beam_search, best
 from multimodal.generation.config import GenerationConfig
-from multimodal.generation.search import Hypotheses, beam, greedy, log_softmax, run
+from multimodal.generation.penalties import log_softmax
+from multimodal.generation.search import Record, Step, run
 
 PAD, EOS, A, B, C, START = range(6)
 VOCABULARY = 6
@@ -23,23 +26,34 @@ def chain(**likely):
         assert sum(behind.values()) == pytest.approx(1)
         for token, probability in behind.items():
             logits[{"a": A, "b": B, "c": C, "start": START}[name], token] = log(probability)
-    return lambda tokens, order: logits[tokens[:, -1]]
+    return lambda tokens, order: Step(logits[tokens[:, -1]])
 
 
 def settings(**values):
     return GenerationConfig(**{"eos_token_id": EOS, "pad_token_id": PAD, **values})
 
 
+def planned(prompt, length, **values):
+    """The plan of a generation behind a prompt (batch, start)."""
+    return plans.make(settings(**values), plans.Extras(), *np.shape(prompt), length, VOCABULARY)
+
+
+def beam(step, prompt, plan):
+    """(sequences, scores) of a beam search."""
+    found = beam_search(step, prompt, plan, Record(plan))
+    return found["sequences"], found["sequences_scores"]
+
+
 def searched(step, length, prompt=((START,),), **values):
     """(sequences behind the prompt, scores) of a beam search that gives all of its beams."""
     values = {"num_beams": 2, "num_return_sequences": values.get("num_beams", 2), **values}
-    sequences, scores = beam(step, np.array(prompt), settings(**values), length)
+    sequences, scores = beam(step, np.array(prompt), planned(prompt, length, **values))
     return sequences[:, len(prompt[0]) :].tolist(), scores
 
 
 def followed(step, length, prompt=((START,),), **values):
     """The tokens that greedy search puts behind the prompt."""
-    return greedy(step, np.array(prompt), settings(**values), length)[:, len(prompt[0]) :].tolist()
+    return run(step, np.array(prompt), planned(prompt, length, **values))["sequences"][:, len(prompt[0]) :].tolist()
 
 
 # Greedy
@@ -75,7 +89,7 @@ def test_greedy_search_gives_each_step_the_new_tokens_alone():
 
     def step(tokens, order):
         seen.append((tokens.tolist(), order))
-        return np.eye(VOCABULARY)[[A] * len(tokens)]
+        return Step(np.eye(VOCABULARY)[[A] * len(tokens)])
 
     followed(step, 5, prompt=[[START, C], [START, B]])
     assert seen == [([[START, C], [START, B]], None), ([[A], [A]], None), ([[A], [A]], None)]
@@ -84,9 +98,9 @@ def test_greedy_search_gives_each_step_the_new_tokens_alone():
 def test_the_number_of_beams_decides_which_search_it_is():
     step = chain(start={A: 0.6, B: 0.4}, a={EOS: 1.0}, b={EOS: 1.0})
     prompt = np.array([[START]])
-    assert run(step, prompt, settings(), 4).keys() == {"sequences"}
-    found = run(step, prompt, settings(num_beams=2), 4)
-    assert found.keys() == {"sequences", "sequences_scores"}
+    assert run(step, prompt, planned(prompt, 4)).keys() == {"sequences"}
+    found = run(step, prompt, planned(prompt, 4, num_beams=2))
+    assert found.keys() == {"sequences", "sequences_scores", "beam_indices"}
     assert found["sequences"].tolist() == [[START, A, EOS]]
 
 
@@ -165,9 +179,9 @@ def test_only_as_many_hypotheses_as_beams_are_kept_and_the_worst_goes():
     assert not hypotheses.complete(-9.0, 1, 9)
     for score in (-3.0, -2.0, -4.0, -1.0):
         hypotheses.add(np.array([int(score)]), score, 1)
-    assert [(score, tokens.tolist()) for score, tokens in hypotheses.top(2)] == [(-1.0, [-1]), (-2.0, [-2])]
+    assert [(one.score, one.tokens.tolist()) for one in best([hypotheses], 2)] == [(-1.0, [-1]), (-2.0, [-2])]
     assert hypotheses.worst == -2.0
-    assert [score for score, _ in hypotheses.top(1)] == [-1.0]
+    assert [one.score for one in best([hypotheses], 1)] == [-1.0]
 
 
 def test_equal_hypotheses_come_the_later_found_first():
@@ -175,7 +189,7 @@ def test_equal_hypotheses_come_the_later_found_first():
     hypotheses.add(np.array([A]), -1.0, 1)
     hypotheses.add(np.array([B]), -1.0, 1)
     hypotheses.add(np.array([C]), -1.0, 1)  # no better than what is there
-    assert [tokens.tolist() for _, tokens in hypotheses.top(2)] == [[B], [A]]
+    assert [one.tokens.tolist() for one in best([hypotheses], 2)] == [[B], [A]]
 
 
 def test_exact_ties_between_beams_go_to_the_lowest_ids():
@@ -208,10 +222,11 @@ def test_a_step_is_told_which_row_each_goes_on_from():
         nonlocal kept
         kept = tokens if kept is None else np.concatenate([kept[order], tokens], axis=1)
         score = np.array([[(7 * int(row @ row) + 3 * token) % 11 for token in range(VOCABULARY)] for row in kept])
-        return score.astype(float)
+        return Step(score.astype(float))
 
     prompt = np.array([[START, A], [START, B]])
-    found, scores = beam(step, prompt, settings(num_beams=3, num_return_sequences=3, eos_token_id=None), 7)
+    plan = planned(prompt, 7, num_beams=3, num_return_sequences=3, eos_token_id=None)
+    found, scores = beam(step, prompt, plan)
     assert found.shape == (6, 7)
     assert (found[:3, :2] == prompt[0]).all()
     assert (found[3:, :2] == prompt[1]).all()
@@ -255,7 +270,8 @@ def test_with_a_beam_for_every_sequence_the_best_of_all_is_found(penalty):
 
 def test_scores_are_float32_and_sequences_are_closed_where_there_is_room():
     step = chain(start={A: 0.6, B: 0.4}, a={EOS: 1.0}, b={C: 1.0}, c={C: 1.0})
-    sequences, scores = beam(step, np.array([[START]]), settings(num_beams=2, num_return_sequences=2), 4)
+    plan = planned([[START]], 4, num_beams=2, num_return_sequences=2)
+    sequences, scores = beam(step, np.array([[START]]), plan)
     assert scores.dtype == np.float32
     assert sequences.tolist() == [[START, A, EOS, PAD], [START, B, C, C]]
 

@@ -13,7 +13,7 @@ from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.dtypes import Types
 from multimodal.flax import weights
 from multimodal.flax.annotations import Encoding, Past, Tensor
-from multimodal.flax.generation import GenerationMixin
+from multimodal.flax.generation import ImageGenerationMixin
 from multimodal.flax.layers.basic import Linear
 from multimodal.flax.losses import cross_entropy, shift_right
 from multimodal.flax.pretrained import FlaxPretrainedModel, grow
@@ -52,7 +52,7 @@ class VisionEncoderDecoderNetwork(nn.Module):
         return self.decoder(encoder_hidden_states=self.context(encoder_hidden_states), **inputs)
 
 
-class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, FlaxPretrainedModel):
+class FlaxVisionEncoderDecoderModel(EncoderDecoderBase, ImageGenerationMixin, FlaxPretrainedModel):
     """Any vision encoder and any causal decoder with cross-attention."""
 
     spec = specs.VisionEncoderDecoderModel

@@ -11,7 +11,7 @@ from multimodal.modeling.composite import EncoderDecoderBase, given_encoding
 from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.pt.annotations import Encoding, Past, Tensor
-from multimodal.pt.generation import GenerationMixin
+from multimodal.pt.generation import ImageGenerationMixin
 from multimodal.pt.layers.basic import Linear
 from multimodal.pt.losses import cross_entropy, shift_right
 from multimodal.pt.pretrained import PretrainedModel, grow
@@ -39,7 +39,7 @@ class VisionEncoderDecoderNetwork(nn.Module):
         return self.decoder(encoder_hidden_states=self.context(encoder_hidden_states), **inputs)
 
 
-class VisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, PretrainedModel):
+class VisionEncoderDecoderModel(EncoderDecoderBase, ImageGenerationMixin, PretrainedModel):
     """Any vision encoder and any causal decoder with cross-attention."""
 
     spec = specs.VisionEncoderDecoderModel

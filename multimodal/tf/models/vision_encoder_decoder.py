@@ -10,7 +10,7 @@ from multimodal.modeling.outputs import Seq2SeqLMOutput, Values
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import vision_encoder_decoder as specs
 from multimodal.tf.annotations import Encoding, Inputs, Past, Tensor
-from multimodal.tf.generation import GenerationMixin
+from multimodal.tf.generation import ImageGenerationMixin
 from multimodal.tf.layers.basic import Layer, Linear
 from multimodal.tf.losses import cross_entropy, shift_right
 from multimodal.tf.pretrained import TFPretrainedModel, grow
@@ -39,7 +39,7 @@ class VisionEncoderDecoderNetwork(Layer):
         return self.decoder(encoder_hidden_states=self.context(encoder_hidden_states), **inputs)
 
 
-class TFVisionEncoderDecoderModel(EncoderDecoderBase, GenerationMixin, TFPretrainedModel):
+class TFVisionEncoderDecoderModel(EncoderDecoderBase, ImageGenerationMixin, TFPretrainedModel):
     """Any vision encoder and any causal decoder with cross-attention."""
 
     spec = specs.VisionEncoderDecoderModel

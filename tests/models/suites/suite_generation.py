@@ -1,11 +1,13 @@
 """Generation, cached and compiled, is what calls of the public model without a cache say."""
 
+import importlib
+
 import numpy as np
 import pytest
 import zoo
 
 from multimodal import GenerationConfig
-from multimodal.generation import search
+from multimodal.generation import plans, search
 
 TEXT = "Data2VecTextForCausalLM"
 GENERATING = (TEXT, "GPT2LMHeadModel", "VED-gpt2", "VED-bert")
@@ -21,14 +23,15 @@ SHOWN = {
 class Uncached:
     """A step of `generation.search`: whole sequences, given to the model again and again."""
 
-    def __init__(self, kit, model, mask, rows, **given):
-        self.kit, self.model, self.tokens = kit, model, None
+    def __init__(self, kit, model, mask, rows, states=False, **given):
+        self.kit, self.model, self.tokens, self.states = kit, model, None, states
         self.given = {name: np.repeat(array, rows // len(array), 0) for name, array in given.items()}
         self.mask = np.pad(
             np.repeat(mask, rows // len(mask), 0), ((0, 0), (0, LENGTH - mask.shape[1])), constant_values=1
         )
 
     def __call__(self, tokens, order):
+        new = tokens.shape[1]
         if self.tokens is not None:
             before = self.tokens if order is None else self.tokens[order]
             tokens = np.concatenate([before, tokens], axis=1)
@@ -40,7 +43,10 @@ class Uncached:
         text = {f"{prefix}input_ids": ids.astype(np.int32), f"{prefix}attention_mask": self.mask.astype(np.int32)}
         if decoder_config(self.model).numbers_visible:
             text[f"{prefix}position_ids"] = np.maximum(self.mask.cumsum(-1) - 1, 0).astype(np.int32)
-        return self.kit.numpy(self.kit.call(self.model, **text, **self.given).logits)[:, count - 1]
+        states = {"output_hidden_states": True} if self.states else {}
+        out = self.kit.call(self.model, **text, **self.given, **states)
+        states = (self.kit.numpy(out[f"{prefix}hidden_states"][-1])[:, count - new : count],) if self.states else None
+        return search.Step(self.kit.numpy(out.logits)[:, count - 1], states)
 
 
 def decoder_config(model):
@@ -87,11 +93,13 @@ def generate(kit, model, tokens, mask, given, **settings):
     return kit.numpy(out.sequences), None if scores is None else kit.numpy(scores)
 
 
-def uncached(kit, model, tokens, mask, given, **settings):
+def uncached(kit, model, tokens, mask, given, seed=None, **settings):
     """The same without a cache."""
     settings = GenerationConfig(**settings, max_length=LENGTH, pad_token_id=PAD)
-    step = Uncached(kit, model, mask, len(tokens) * settings.num_beams, **given)
-    out = search.run(step, tokens, settings, LENGTH)
+    batch, start = tokens.shape
+    plan = plans.make(settings, plans.Extras(seed=seed), batch, start, LENGTH, zoo.VOCABULARY)
+    step = Uncached(kit, model, mask, batch * plan.copies, states=bool(settings.penalty_alpha), **given)
+    out = search.run(step, tokens, plan)
     return out["sequences"], out.get("sequences_scores")
 
 
@@ -120,11 +128,146 @@ def test_beams_are_those_of_calls_without_a_cache(kit, model, given, shown):
     assert len(np.unique(found, axis=0)) == 8
 
 
+SAMPLED = {"do_sample": True, "temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.01, "typical_p": 0.97,
+           "epsilon_cutoff": 1e-4, "eta_cutoff": 1e-3, "num_return_sequences": 3, "seed": 6}  # fmt: skip
+
+
+def test_drawn_tokens_are_those_of_calls_without_a_cache(kit, model, given, monkeypatch):
+    """The seed alone draws, so that every backend draws the same; here by two programs, one behind the other."""
+    monkeypatch.setattr(plans, "CHUNK", 4)
+    mask = SHOWN["padding to the left"]
+    tokens = prompt(mask)
+    expected, _ = uncached(kit, model, tokens, mask, given, eos_token_id=NEVER, **SAMPLED)
+    found, _ = generate(kit, model, tokens, mask, given, eos_token_id=[NEVER, NEVER], **SAMPLED)
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(found, axis=0)) == 6
+
+
+SEARCHES = {
+    "groups": {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.5, "num_return_sequences": 4},
+    "contrastive": {"penalty_alpha": 0.6, "top_k": 4}, "drawn beams": {"do_sample": True, "num_beams": 3, "seed": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", SEARCHES)
+@pytest.mark.parametrize("name", ["GPT2LMHeadModel", pytest.param("VED-bert", marks=pytest.mark.nightly)])
+def test_every_search_is_that_of_calls_without_a_cache(kit, public, name, mode):
+    model = made(public, name, **({} if name.startswith("VED") else {"add_cross_attention": False}))
+    inputs = zoo.inputs(model.spec.name, model.config) if name.startswith("VED") else {}
+    given = {name: array for name, array in inputs.items() if array.dtype == np.float32}
+    mask = SHOWN["padding to the left"]
+    tokens, options = prompt(mask), {"eos_token_id": NEVER, **SEARCHES[mode]}
+    expected, totals = uncached(kit, model, tokens, mask, given, **options)
+    found, scores = generate(kit, model, tokens, mask, given, **options)
+    np.testing.assert_array_equal(found, expected)
+    if totals is not None:
+        np.testing.assert_allclose(scores, totals, rtol=1e-4)
+
+
+def test_native_rules_of_sampling_are_those_of_numpy(kit):
+    forms = importlib.import_module(f"multimodal.{zoo.BACKEND}.warping").FORMS
+    scores = np.random.default_rng(0).normal(size=(6, 40)).astype(np.float32) * 3
+    scores[0, 5:] = -np.inf
+    scores[1, :9] = 2.5
+    values = {"Temperature": 0.7, "TopK": 5, "TopP": 0.8, "MinP": 0.1, "Typical": 0.7, "Epsilon": 0.02, "Eta": 0.05}
+    assert {kind.__name__ for kind in forms} == values.keys()
+    for kind, form in forms.items():
+        for least in (1, 3):
+            rule = kind(values[kind.__name__], least)
+            found = kit.numpy(form(kit.array(scores), *rule.values()))
+            np.testing.assert_allclose(found, rule(scores), rtol=1e-6, err_msg=str(rule))
+            assert found.dtype == np.float32
+
+
+def text_model(public, **changes):
+    return made(public, "GPT2LMHeadModel", add_cross_attention=False, **changes)
+
+
+def ids_of(kit, out):
+    return kit.numpy(getattr(out, "sequences", out))
+
+
+def test_an_assistant_changes_no_token_drawn_or_not(kit, public):
+    model, helper = text_model(public), text_model(public, num_hidden_layers=1)
+    tokens = kit.array(PROMPT[:1].astype(np.int32))
+    for mode in ({}, {"do_sample": True, "seed": 3}):
+        options = {"max_length": 14, "eos_token_id": NEVER, "pad_token_id": PAD, **mode}
+        alone = ids_of(kit, model.generate(tokens, **options))
+        for count in (2, 5):
+            together = model.generate(tokens, **options, assistant_model=helper, num_assistant_tokens=count)
+            np.testing.assert_array_equal(ids_of(kit, together), alone)
+        by_itself = model.generate(tokens, **options, assistant_model=model)  # it guesses everything right
+        np.testing.assert_array_equal(ids_of(kit, by_itself), alone)
+
+
+def test_an_assistant_sees_no_more_padding_than_the_model(kit, public):
+    """What it guessed wrong is forgotten, also how many of it took a position."""
+    model = made(public, TEXT, add_cross_attention=False)
+    helper = made(public, TEXT, add_cross_attention=False, num_hidden_layers=1)
+    tokens = kit.array(PROMPT[:1].astype(np.int32))
+    options = {"max_length": 12, "eos_token_id": [NEVER, NEVER], "pad_token_id": PAD}
+    alone = ids_of(kit, model.generate(tokens, **options))
+    together = ids_of(kit, model.generate(tokens, **options, assistant_model=helper))
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_a_stream_gives_what_generate_gives_one_by_one(kit, public):
+    model, tokens = text_model(public), kit.array(PROMPT.astype(np.int32))
+    for mode in ({}, {"do_sample": True, "seed": 3}):
+        options = {"max_length": LENGTH, "eos_token_id": NEVER, "pad_token_id": PAD, **mode}
+        whole = ids_of(kit, model.generate(tokens, **options))
+        pieces = [kit.numpy(piece) for piece in model.stream(tokens, **options)]
+        np.testing.assert_array_equal(np.stack(pieces, 1), whole[:, 4:])
+    with pytest.raises(ValueError, match="num_beams: expected 1 to stream"):
+        model.stream(tokens, num_beams=2)
+
+
+def test_scores_states_and_attentions_of_every_step_are_given_back(kit, public):
+    model, tokens = text_model(public), PROMPT.astype(np.int32)
+    asked = {"output_scores": True, "output_logits": True, "output_attentions": True, "output_hidden_states": True}
+    options = {"max_length": 7, "eos_token_id": NEVER, "pad_token_id": PAD, "repetition_penalty": 1.5}
+    out = model.generate(kit.array(tokens), **options, **asked, return_dict_in_generate=True)
+    sequences = kit.numpy(out.sequences)
+    once = kit.call(
+        model, input_ids=sequences[:, :6].astype(np.int32), output_hidden_states=True, output_attentions=True
+    )
+    for step, (first, count) in enumerate(((0, 4), (4, 5), (5, 6))):
+        assert kit.numpy(out.scores[step]).argmax(-1).tolist() == sequences[:, 4 + step].tolist()
+        logits = kit.numpy(out.logits[step])
+        np.testing.assert_allclose(logits, kit.numpy(once.logits)[:, count - 1], rtol=1e-4, atol=1e-4)
+        for layer, states in enumerate(out.hidden_states[step]):
+            expected = kit.numpy(once.hidden_states[layer])[:, first:count]
+            np.testing.assert_allclose(kit.numpy(states), expected, rtol=1e-4, atol=1e-4)
+        for layer, weights in enumerate(out.attentions[step]):
+            expected = kit.numpy(once.attentions[layer])[:, :, first:count, :count]
+            np.testing.assert_allclose(kit.numpy(weights), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_composite_gives_back_what_its_encoder_says_too(kit, public):
+    model = made(public, "VED-gpt2")
+    image = kit.array(zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"])
+    asked = {"output_attentions": True, "output_hidden_states": True, "return_dict_in_generate": True}
+    out = model.generate(image, max_length=4, pad_token_id=0, eos_token_id=NEVER, **asked)
+    assert out.keys() == {"sequences", "encoder_attentions", "encoder_hidden_states", "decoder_attentions",
+                          "cross_attentions", "decoder_hidden_states"}  # fmt: skip
+    assert len(out.encoder_hidden_states) == len(out.encoder_attentions) + 1
+    assert kit.numpy(out.cross_attentions[1][0]).shape[2:] == (1, kit.numpy(out.encoder_hidden_states[0]).shape[1])
+
+
+def test_scores_that_are_no_numbers_are_named_with_their_step(kit, public):
+    model = made(public, TEXT, add_cross_attention=False)
+    model._load([("head.bias", np.full(zoo.VOCABULARY, np.nan, np.float32))])
+    tokens = kit.array(PROMPT.astype(np.int32))
+    for mode in ({}, {"num_beams": 2}):
+        with pytest.raises(ValueError, match="expected logits that are numbers, got NaN for new token 0"):
+            model.generate(tokens, max_length=LENGTH, pad_token_id=PAD, **mode)
+
+
 def test_tokens_have_one_type_in_every_mode(kit, public):
     model = made(public, "GPT2LMHeadModel", add_cross_attention=False)
     found = [
         model.generate(kit.array(PROMPT.astype(np.int32)), max_length=6, pad_token_id=PAD, **mode)
-        for mode in ({}, {"num_beams": 2}, {"repetition_penalty": 1.5})
+        for mode in ({}, {"num_beams": 2}, {"repetition_penalty": 1.5}, {"do_sample": True})
     ]
     assert len({str(getattr(out, "sequences", out).dtype) for out in found}) == 1
 

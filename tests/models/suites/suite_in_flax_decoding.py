@@ -9,6 +9,7 @@ import pytest
 import zoo
 from jax import tree_util
 
+from multimodal.flax import generation
 from multimodal.modeling.structures import Cache
 
 DECODERS = zoo.TEXT_CLASSES
@@ -244,8 +245,10 @@ GENERATING = ["Data2VecTextForCausalLM", zoo.COMPOSITE]
 class TestGenerationInPrograms:
     """`jax.jit` around `generate`."""
 
-    @pytest.mark.parametrize("name", GENERATING)
-    def test_a_program_generates_what_a_call_does(self, loaded, name):
+    @pytest.mark.parametrize(
+        ("name", "mode"), [(GENERATING[0], {"do_sample": True, "seed": 3}), *((n, {}) for n in GENERATING)]
+    )
+    def test_a_program_generates_what_a_call_does(self, loaded, name, mode):
         """With parameters that are given: the model that is traced has none of its own."""
         full = loaded(name)
         model = type(full)(copy.deepcopy(full.config), _do_init=False)
@@ -253,7 +256,7 @@ class TestGenerationInPrograms:
         if name == zoo.COMPOSITE:  # inside of a program the start token is not put in front
             given["decoder_input_ids"][:, 0] = model.config.decoder_start_token_id
             given["decoder_attention_mask"] = masked(given["decoder_input_ids"])[1]
-        settings = {"max_length": 12, "eos_token_id": [3, 98]}
+        settings = {"max_length": 12, "eos_token_id": [3, 98], **mode}
         program = jax.jit(lambda params, given: model.generate(**given, params=params, **settings).sequences)
         for params in (full.params, jax.tree.map(lambda leaf: leaf[..., ::-1], full.params)):
             found = program(params, given)
@@ -267,8 +270,27 @@ class TestGenerationInPrograms:
         model = loaded(name)
         given = zoo.inputs(name, model.config)
         arrays, fixed = (given, {}) if traced == "everything" else ({}, given)
-        words = rf"inside of a trace .* expected the plain greedy mode .* got .*{next(iter(mode))}="
+        words = rf"inside of a trace .* expected the plain greedy or sampling mode .* got .*{next(iter(mode))}="
         with pytest.raises(ValueError, match=words):
             jax.jit(lambda params, arrays: model.generate(**arrays, **fixed, params=params, **mode).sequences)(
                 model.params, arrays
             )
+
+    def test_one_program_serves_every_length_of_a_bucket_and_every_setting(self, loaded):
+        """Longer sequences, other end tokens, seeds and temperatures are numbers to it."""
+        model = loaded("Data2VecTextForCausalLM")
+        context = {k: v for k, v in zoo.inputs(model.spec.name, model.config).items() if v.dtype == np.float32}
+        ids = np.array([[5, 7, 9], [6, 8, 4]], np.int32)
+        drawn = {"do_sample": True, "top_p": 0.9}
+        for mode, changes in (
+            ({}, [{"max_length": 5}, {"max_length": 12, "eos_token_id": [3]}, {"max_length": 15}]),
+            (drawn, [{"max_length": 12, "seed": 1}, {"max_length": 14, "top_p": 0.4}, {"max_length": 7, "top_p": 0.3}]),
+            ({"num_beams": 2}, [{"max_length": 12}, {"max_length": 7, "num_beams": 2, "length_penalty": 0.5}]),
+        ):
+            counts = []
+            for change in changes:
+                model.generate(ids, **context, **{**mode, **change})
+                counts.append(
+                    [generation.begin._cache_size(), generation.go_on._cache_size(), generation.advance._cache_size()]
+                )
+            assert counts.count(counts[0]) == len(counts)

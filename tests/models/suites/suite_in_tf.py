@@ -221,6 +221,26 @@ def test_predict_generate_and_files_are_of_the_network_of_after_a_change(public,
     np.testing.assert_array_equal(*tokens)
 
 
+def test_one_program_serves_every_length_of_a_bucket_and_every_setting(public):
+    """Longer sequences, other end tokens, seeds and temperatures are numbers to it."""
+    name = "Data2VecTextForCausalLM"
+    model = public(name)(zoo.config(name, num_hidden_layers=1, add_cross_attention=False))
+    ids = np.array([[5, 7, 9], [6, 8, 4]], np.int32)
+    drawn = {"do_sample": True, "top_p": 0.9}
+    for mode, changes in (
+        ({}, [{"max_length": 5}, {"max_length": 12, "eos_token_id": 3}, {"max_length": 15}]),
+        (drawn, [{"max_length": 12, "seed": 1}, {"max_length": 14, "top_p": 0.4}, {"max_length": 7, "top_p": 0.3}]),
+        ({"num_beams": 2}, [{"max_length": 12}, {"max_length": 7, "length_penalty": 0.5}]),
+    ):
+        counts = []
+        for change in changes:
+            model.generate(ids, **{**mode, **change})
+            programs = {key: p for key, p in vars(model)["_programs"].items() if key != "network"}
+            counts.append({key: program.experimental_get_tracing_count() for key, program in programs.items()})
+        assert counts.count(counts[0]) == len(counts)
+    assert sum(counts[0].values()) == 5  # two of each kind of step with beams: the prompt, a token
+
+
 def learning(model):
     """Our names of the variables that training changes."""
     own = {id(variable) for variable in model.trainable_variables}

@@ -143,7 +143,7 @@ def test_a_generation_configuration_is_saved_and_loaded(load, public, tmp_path):
     assert public(zoo.COMPOSITE).from_pretrained(tmp_path).generation_config.max_length == 11
 
 
-def test_a_checkpoint_that_asks_for_sampling_loads_saves_and_generates_without(load, public, kit, tmp_path):
+def test_a_checkpoint_that_asks_for_sampling_loads_saves_and_samples(load, public, kit, tmp_path):
     model = load(zoo.COMPOSITE)
     image = kit.array(zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"])
     model.generation_config = GenerationConfig.from_dict({"do_sample": True, "top_k": 5, "max_length": 4})
@@ -151,9 +151,11 @@ def test_a_checkpoint_that_asks_for_sampling_loads_saves_and_generates_without(l
     again = public(zoo.COMPOSITE).from_pretrained(tmp_path / "first")
     again.save_pretrained(tmp_path / "second")
     assert files(tmp_path / "first") == files(tmp_path / "second")
-    with pytest.raises(ValueError, match="do_sample: expected False"):
-        again.generate(image, decoder_start_token_id=1)
-    again.generate(image, decoder_start_token_id=1, do_sample=False)
+    options = {"decoder_start_token_id": 1, "seed": 3}
+    found, same = (again.generate(image, **options, **more) for more in ({}, {"do_sample": True, "top_k": 5}))
+    np.testing.assert_array_equal(*(kit.numpy(getattr(out, "sequences", out)) for out in (found, same)))
+    with pytest.raises(ValueError, match="seed: expected it with do_sample=True"):
+        again.generate(image, **options, do_sample=False)
 
 
 HUB = {

@@ -1,0 +1,58 @@
+"""Which token each row goes on with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from multimodal.numeric.gumbel import gumbel
+
+
+class Selection(Protocol):
+    """Takes a token by its scores."""
+
+    def __call__(self, scores: np.ndarray, step: int) -> np.ndarray:
+        """(rows,): the token of each row of scores (rows, vocabulary), for the `step`-th new token."""
+        ...
+
+    def noisy(self, scores: np.ndarray, step: int) -> np.ndarray:
+        """What the largest are taken of."""
+        ...
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The likeliest token; of equal ones the lowest id."""
+
+    def __call__(self, scores: np.ndarray, step: int) -> np.ndarray:
+        return self.noisy(scores, step).argmax(-1)
+
+    def noisy(self, scores: np.ndarray, step: int) -> np.ndarray:
+        return scores
+
+
+@dataclass(frozen=True)
+class Drawn(Largest):
+    """A token drawn by the softmax of its scores: the largest under Gumbel noise, which `seed` alone decides.
+
+    The largest few are drawn without replacement: Kool, van Hoof and Welling (2019).
+    """
+
+    seed: int
+
+    def noisy(self, scores: np.ndarray, step: int) -> np.ndarray:
+        return scores + gumbel(self.seed, step, *scores.shape).astype(scores.dtype)
+
+
+def largest(scores: np.ndarray, count: int) -> np.ndarray:
+    """(rows, count): the places of the largest scores of each row, largest first; of equal ones the lowest first."""
+    rows, size = scores.shape
+    count = min(count, size)
+    least = np.partition(scores, size - count, axis=1)[:, size - count, None]
+    row, place = np.nonzero(scores >= least)
+    order = np.lexsort((place, -scores[row, place], row))
+    row, place = row[order], place[order]
+    rank = np.arange(len(row)) - np.searchsorted(row, np.arange(rows))[row]
+    return place[rank < count].reshape(rows, count)
