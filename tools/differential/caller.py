@@ -165,6 +165,9 @@ def model_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
             return {key: shapes(item) for key, item in value.items()}
         return [shapes(item) for item in value] if isinstance(value, tuple | list) else list(np.shape(value))
 
+    def vocabulary(model: Any) -> int:
+        return getattr(model.config, "text_config", model.config).vocab_size
+
     with np.load(caller.folder / subject["arrays"]) as file:
         arrays = {name: file[name] for name in file.files}
     given = {name: caller.tensor(nested(arrays, name)) for name in subject["plain"]}
@@ -173,7 +176,8 @@ def model_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
         model = load()
     names = {
         "model": model, "load": load, "auto": auto, "shapes": shapes, "cls": cls, "folder": folder, "inputs": given,
-        "more": more, "tensor": caller.tensor, "array": array_of, "library": caller.library, "np": np, "os": os, "json": json,
+        "more": more, "tensor": caller.tensor, "array": array_of, "vocabulary": vocabulary, "library": caller.library, "np": np,
+        "os": os, "json": json,
     }  # fmt: skip
     if caller.framework == "pt":
         import torch
