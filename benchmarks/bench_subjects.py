@@ -61,6 +61,10 @@ def _images_and_texts(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
+def _clips(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"input_values": numbers.standard_normal((2, 5 * 16_000)).astype(np.float32)}
+
+
 SUBJECTS = {
     "vit-gpt2": Subject(
         "VisionEncoderDecoderModel",
@@ -81,5 +85,6 @@ SUBJECTS = {
         _images,
         ("pt", "tf"),
     ),
+    "data2vec-audio": Subject("Data2VecAudioModel", "config = mm.Data2VecAudioConfig()", _clips, ("pt",)),
     "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal.processors.shown import shown
-from multimodal.registry import PROCESSOR_MODULES, config_class_of, family
+from multimodal.registry import PROCESSOR_MODULES, PROCESSORS, config_class_of, family, processor_name
 
 
 class AutoConfig:
@@ -58,6 +58,8 @@ class _AutoProcessorBase:
     keys: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
     """Of the names of the classes that it makes."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of the registry, the first that an architecture has; `kind` alone where none are named."""
 
     def __init__(self) -> None:
         raise ValueError(f"{type(self).__name__}: use {type(self).__name__}.from_pretrained(name_or_path)")
@@ -101,23 +103,22 @@ class _AutoProcessorBase:
 
     @classmethod
     def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any], kwargs: dict[str, Any]) -> str:
-        config = AutoConfig.from_pretrained(name_or_path, **hub_options)
-        row = family(config.model_type)
-        if cls.kind in row.halves:
-            row = family(getattr(config, row.halves[cls.kind]).model_type)
-        name = getattr(row, cls.kind if cls.kind != "tokenizer" else "tokenizers")
-        if isinstance(name, tuple):
-            name = name[0]
-        if name is None:
-            raise ValueError(f"{cls.__name__}: {name_or_path} is a {config.model_type!r}, which has no {cls.kind}")
-        return name
+        model_type = own = _model_type(name_or_path, hub_options)
+        if model_type not in PROCESSORS and cls.kind in family(model_type).halves:
+            config = AutoConfig.from_pretrained(name_or_path, **hub_options)
+            own = getattr(config, family(model_type).halves[cls.kind]).model_type
+        for kind in cls.kinds or (cls.kind,):
+            name = processor_name(own, kind)
+            if name is not None:
+                return name
+        raise ValueError(f"{cls.__name__}: {name_or_path} is a {model_type!r}, which has no {cls.kind}")
 
 
 class AutoTokenizer(_AutoProcessorBase):
     """The tokenizer of a checkpoint."""
 
     kind, files, keys = "tokenizer", ("tokenizer_config.json",), ("tokenizer_class",)
-    endings = ("Tokenizer", "TokenizerFast")
+    endings, kinds = ("Tokenizer", "TokenizerFast"), ("tokenizers",)
 
     @staticmethod
     def _ours(name: str) -> str:
@@ -146,6 +147,13 @@ class AutoFeatureExtractor(_AutoProcessorBase):
 
     kind, files, endings = "image_processor", ("preprocessor_config.json",), ("ImageProcessor", "FeatureExtractor")
     keys = ("feature_extractor_type", "image_processor_type")
+    kinds = ("feature_extractor", "image_processor")
+
+    @staticmethod
+    def _ours(name: str) -> str:
+        """Sound's own class, or the image processor that an older name means."""
+        sound = {row["feature_extractor"] for row in PROCESSORS.values()}
+        return name if name in sound else _AutoProcessorBase._ours(name)
 
 
 class AutoProcessor(_AutoProcessorBase):
@@ -162,9 +170,10 @@ class AutoProcessor(_AutoProcessorBase):
         hub_options, _ = hub.split_options(kwargs)
         name = cls._named(name_or_path, hub_options)
         if name is None:
-            row = family(AutoConfig.from_pretrained(name_or_path, **hub_options).model_type)
-            name = row.processor
+            model_type = _model_type(name_or_path, hub_options)
+            name = processor_name(model_type, "processor")
             if name is None:
+                row = family(AutoConfig.from_pretrained(name_or_path, **hub_options).model_type)
                 auto = AutoImageProcessor if "image_processor" in row.halves or row.image_processor else AutoTokenizer
                 return auto.from_pretrained(name_or_path, **kwargs)
         return _processor_class(name).from_pretrained(name_or_path, **kwargs)
@@ -172,3 +181,18 @@ class AutoProcessor(_AutoProcessorBase):
 
 def _processor_class(name: str) -> Any:
     return getattr(importlib.import_module(f"multimodal.processors.{PROCESSOR_MODULES[name]}"), name)
+
+
+def _model_type(name_or_path: Any, hub_options: dict[str, Any]) -> str:
+    """What a `config.json` says its architecture is. ValueError where it says none, or one that we do not know."""
+    from multimodal.configs.base import PretrainedConfig
+    from multimodal.configs.files import naming_file
+
+    values, _ = PretrainedConfig.get_config_dict(name_or_path, **hub_options)
+    with naming_file(name_or_path):
+        if "model_type" not in values:
+            raise ValueError(f"config.json: expected a model_type, got the keys {shown(sorted(values))}")
+        model_type = values["model_type"]
+        if not isinstance(model_type, str) or model_type not in PROCESSORS:
+            family(model_type)
+    return model_type

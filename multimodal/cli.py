@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from multimodal import __version__
-from multimodal.commands import classify, console, convert, inspect, parity, read, run, search, segment, verify
+from multimodal.commands import (
+    classify,
+    console,
+    convert,
+    inspect,
+    parity,
+    read,
+    run,
+    search,
+    segment,
+    spectrogram,
+    verify,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command("convert")(convert.command)
@@ -20,6 +32,7 @@ app.command("read")(read.command)
 app.command("classify", cls=console.ManyLabels)(classify.command)
 app.command("segment")(segment.command)
 app.command("search")(search.command)
+app.command("spectrogram")(spectrogram.command)
 
 
 def _version(wanted: bool) -> None:

@@ -28,8 +28,8 @@ class Family:
     models: dict[str, str]
     others: tuple[str, ...] = ()
     """Model classes that no Auto class builds."""
-    tokenizers: tuple[str, str] | None = None
-    """(slow, fast)"""
+    tokenizers: tuple[str, ...] | None = None
+    """(slow, fast), or the slow one alone where there is no fast one."""
     image_processor: str | None = None
     feature_extractor: str | None = None
     processor: str | None = None
@@ -80,11 +80,31 @@ FAMILIES: dict[str, Family] = {
         },
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "data2vec-audio": Family(
+        "Data2VecAudioConfig",
+        "data2vec_audio",
+        {
+            "AutoModel": "Data2VecAudioModel",
+            "AutoModelForCTC": "Data2VecAudioForCTC",
+            "AutoModelForAudioClassification": "Data2VecAudioForSequenceClassification",
+            "AutoModelForAudioFrameClassification": "Data2VecAudioForAudioFrameClassification",
+            "AutoModelForAudioXVector": "Data2VecAudioForXVector",
+        },
+    ),
     "vision-encoder-decoder": Family(
         "VisionEncoderDecoderConfig",
         "vision_encoder_decoder",
         {"AutoModel": "VisionEncoderDecoderModel", "AutoModelForVision2Seq": "VisionEncoderDecoderModel"},
         halves={"tokenizer": "decoder", "image_processor": "encoder"},
+    ),
+    "tvlt": Family(
+        "TvltConfig",
+        "tvlt",
+        {
+            "AutoModel": "TvltModel",
+            "AutoModelForPreTraining": "TvltForPreTraining",
+        },
+        others=("TvltForAudioVisualClassification",),
     ),
     "deit": Family("DeiTConfig", "deit", {"AutoModel": "DeiTModel"}, image_processor="DeiTImageProcessor"),
     "data2vec-vision": Family(
@@ -120,6 +140,20 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 
+PROCESSORS: dict[str, dict[str, Any]] = {
+    "data2vec-audio": {
+        "tokenizers": ("Wav2Vec2CTCTokenizer",),
+        "feature_extractor": "Wav2Vec2FeatureExtractor",
+        "processor": "Wav2Vec2Processor",
+    },
+    "tvlt": {
+        "image_processor": "TvltImageProcessor",
+        "feature_extractor": "TvltFeatureExtractor",
+        "processor": "TvltProcessor",
+    },
+}
+"""{model_type: processors by kind}, of architectures that take sound: theirs are here whether or not the models are."""
+
 PROCESSOR_MODULES = {
     "ViTImageProcessor": "vit",
     "DeiTImageProcessor": "deit",
@@ -136,6 +170,12 @@ PROCESSOR_MODULES = {
     "LxmertTokenizerFast": "lxmert",
     "RobertaTokenizer": "roberta",
     "RobertaTokenizerFast": "roberta",
+    "TvltFeatureExtractor": "tvlt",
+    "TvltImageProcessor": "tvlt",
+    "TvltProcessor": "tvlt",
+    "Wav2Vec2CTCTokenizer": "wav2vec2",
+    "Wav2Vec2FeatureExtractor": "wav2vec2",
+    "Wav2Vec2Processor": "wav2vec2",
     "PreTrainedTokenizerFast": "text.tokenization",
     "BatchEncoding": "batch",
     "BatchFeature": "batch",
@@ -155,6 +195,10 @@ MODEL_AUTO = {
     "AutoModelForImageClassification": "The image classifier",
     "AutoModelForSemanticSegmentation": "The classifier of pixels",
     "AutoModelForZeroShotImageClassification": "The model that compares images with texts",
+    "AutoModelForCTC": "The model that transcribes sound",
+    "AutoModelForAudioClassification": "The classifier of clips",
+    "AutoModelForAudioFrameClassification": "The classifier of every frame of a clip",
+    "AutoModelForAudioXVector": "The model that gives a vector for each voice",
 }
 """{Auto class: what it builds of a checkpoint's architecture}, the same in every backend."""
 
@@ -164,6 +208,19 @@ def family(model_type: str) -> Family:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise ValueError(f"model_type: expected one of {', '.join(sorted(FAMILIES))}, got {shown(model_type)}")
     return FAMILIES[model_type]
+
+
+def processor_name(model_type: str, kind: str) -> str | None:
+    """The class of one kind (`tokenizers`, `image_processor`, `feature_extractor`, `processor`), the slow tokenizer; None
+    where an architecture has none. ValueError for an unknown model_type."""
+    found = PROCESSORS[model_type].get(kind) if model_type in PROCESSORS else getattr(family(model_type), kind)
+    return found[0] if isinstance(found, tuple) else found
+
+
+def tokenizer_names() -> list[tuple[str, ...]]:
+    """(slow, fast), or (slow,), of every architecture that has texts."""
+    rows = [row.tokenizers for row in FAMILIES.values()] + [row.get("tokenizers") for row in PROCESSORS.values()]
+    return list(dict.fromkeys(names for names in rows if names))
 
 
 def model_name(auto_class: str, config: Any) -> str:

@@ -80,7 +80,7 @@ def test_a_difference_is_exit_code_1_in_json_too():
 
 def test_every_command_is_listed_once():
     assert sorted(command.name for command in app.registered_commands) == [
-        "classify", "convert", "inspect", "parity", "read", "run", "search", "segment", "verify"
+        "classify", "convert", "inspect", "parity", "read", "run", "search", "segment", "spectrogram", "verify"
     ]  # fmt: skip
 
 

@@ -71,6 +71,10 @@ def commands(tmp_path, pixels):
         "classify": ([picture, "--labels", "one two three", "four five six"], "one two three"),
         "segment": ([picture, "--overlay", tmp_path / "overlay.png"], "background"),
         "search": ([lines(tmp_path), "three one four", "--sheet", tmp_path / "sheet.png"], "39.png"),
+        "spectrogram": (
+            [tone(tmp_path / "tone.flac"), "--out", tmp_path / "tone.png"],
+            "1.00 s at 16,000 Hz in 63 frames",
+        ),
     }
 
 
@@ -79,11 +83,20 @@ def lines(folder):
     return shutil.copytree(hub.EMBEDDED / "digit-search" / "images", folder / "lines")
 
 
+def tone(path, hertz=1000, channels=1):
+    """A file of one second."""
+    import soundfile
+
+    wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000)
+    soundfile.write(path, np.stack([wave] * channels, -1), 16000)
+    return path
+
+
 def reading_of(picture):
     return json.loads((picture.parent / "labels.json").read_text(encoding="utf-8"))[picture.name]
 
 
-NAMES = ["inspect", "convert", "verify", "run", "parity", "read", "classify", "segment", "search"]
+NAMES = ["inspect", "convert", "verify", "run", "parity", "read", "classify", "segment", "search", "spectrogram"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,7 +162,12 @@ def test_the_version():
 
 @pytest.mark.parametrize(
     ("command", "option", "more"),
-    [("parity", "--report", ()), ("parity", "--json", ()), ("run", "--outputs", ("--backend", "pt", "--inputs", "x"))],
+    [
+        ("parity", "--report", ()),
+        ("parity", "--json", ()),
+        ("run", "--outputs", ("--backend", "pt", "--inputs", "x")),
+        ("spectrogram", "--out", ()),
+    ],
 )
 @pytest.mark.parametrize("target", ["no/such/folder/file", "."])
 def test_where_the_result_goes_is_checked_before_the_work(command, option, more, target, tmp_path):
@@ -157,3 +175,40 @@ def test_where_the_result_goes_is_checked_before_the_work(command, option, more,
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {option}: expected a file")
     assert target in done.stderr
+
+
+def test_a_spectrogram_is_drawn_and_its_json_is_a_document(tmp_path):
+    done = captured(
+        "spectrogram", tone(tmp_path / "tone.wav", channels=2), "--out", tmp_path / "a.webp", "--to-mono", "--json"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "path": str(tmp_path / "tone.wav"), "out": str(tmp_path / "a.webp"), "seconds": 1.0, "sampling_rate": 16000, "frames": 63,
+    }  # fmt: skip
+    assert (tmp_path / "a.webp").read_bytes()[8:12] == b"WEBP"
+
+
+def test_what_is_no_sound_or_no_picture_is_one_message(tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    for arguments, message in {
+        (
+            tmp_path / "text.wav",
+            "--out",
+            tmp_path / "a.png",
+        ): f"error: FILE: expected a whole wav, flac or ogg file in {tmp_path}",
+        (
+            tone(tmp_path / "tone.wav"),
+            "--out",
+            tmp_path / "a.xyz",
+        ): f"error: {tmp_path}/a.xyz: expected a name that ends as",
+        (
+            tone(tmp_path / "two.wav", channels=2),
+            "--out",
+            tmp_path / "a.png",
+        ): f"error: FILE: {tmp_path}/two.wav: expected mono",
+    }.items():
+        done = captured("spectrogram", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(message)
+        assert done.stderr.count("\n") == 1
+        assert not list(tmp_path.glob("a.*"))

@@ -20,6 +20,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         ("tf/layers/resampling.py", f"+ {name}(*)"): "only TensorFlow traces programs whose sizes are open"
         for name in ("are_known", "centres")
     },
+    ("tf/models/tvlt.py", "+ counted(of, count, most)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
@@ -35,6 +36,8 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Families
     ("*/models/align.py", "+ channels_first(x)"): "torch's images are channels first inside too",
     ("flax/models/align.py", "+ *._features(*)"): "linen's new state comes beside what a call gives",
+    ("tf/models/data2vec_audio.py", "+ *.compile(*)"): KERAS,
+    ("flax/models/data2vec_audio.py", "+ without_gradient(tree, path)"): "elsewhere parameters themselves are frozen",
     ("*/models/vision_encoder_decoder.py", "- *.train(mode)"): "only torch modules have a mode",
     ("flax/models/vision_encoder_decoder.py", "? VisionEncoderDecoderModel(*)"): "documented otherwise (seed 003)",
     **{

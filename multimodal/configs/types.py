@@ -42,7 +42,7 @@ def _fits(value: Any, wanted: Any) -> bool:
         return True
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, one) for one in inside)
-    if origin is list:
+    if origin is list or (origin is tuple and inside[-1] is ...):
         is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
         return is_list and all(_fits(item, inside[0]) for item in value)
     if origin is tuple:  # JSON has lists
@@ -76,6 +76,8 @@ def _words(wanted: Any) -> str:
     origin, inside = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
         return " or ".join(map(_words, inside))
+    if origin is tuple and inside[-1] is ...:
+        return _words(list[inside[0]])
     if origin in (list, dict, tuple):
         items = {tuple: inside[:1], dict: inside[1:]}.get(origin, inside)
         return f"{_WORDS[origin]} of {_plural(items[0])}"

@@ -1,6 +1,10 @@
 # Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
 
 from multimodal.flax.auto import FlaxAutoModel as FlaxAutoModel
+from multimodal.flax.auto import FlaxAutoModelForAudioClassification as FlaxAutoModelForAudioClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioFrameClassification as FlaxAutoModelForAudioFrameClassification
+from multimodal.flax.auto import FlaxAutoModelForAudioXVector as FlaxAutoModelForAudioXVector
+from multimodal.flax.auto import FlaxAutoModelForCTC as FlaxAutoModelForCTC
 from multimodal.flax.auto import FlaxAutoModelForCausalLM as FlaxAutoModelForCausalLM
 from multimodal.flax.auto import FlaxAutoModelForImageClassification as FlaxAutoModelForImageClassification
 from multimodal.flax.auto import FlaxAutoModelForMaskedLM as FlaxAutoModelForMaskedLM
@@ -18,6 +22,11 @@ from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVision
 from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForAudioFrameClassification as FlaxData2VecAudioForAudioFrameClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForCTC as FlaxData2VecAudioForCTC
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForSequenceClassification as FlaxData2VecAudioForSequenceClassification
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioForXVector as FlaxData2VecAudioForXVector
+from multimodal.flax.models.data2vec_audio import FlaxData2VecAudioModel as FlaxData2VecAudioModel
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForCausalLM as FlaxData2VecTextForCausalLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMaskedLM as FlaxData2VecTextForMaskedLM
 from multimodal.flax.models.data2vec_text import FlaxData2VecTextForMultipleChoice as FlaxData2VecTextForMultipleChoice
@@ -34,6 +43,9 @@ from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
 from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
+from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
+from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel
 from multimodal.flax.models.vision_encoder_decoder import FlaxVisionEncoderDecoderModel as FlaxVisionEncoderDecoderModel
 from multimodal.flax.models.vit import FlaxViTModel as FlaxViTModel
 from multimodal.flax.pretrained import FlaxPreTrainedModel as FlaxPreTrainedModel

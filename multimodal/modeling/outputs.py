@@ -37,12 +37,12 @@ def nested(*fields: Field) -> Any:
     return Field("", inside=fields)
 
 
-def beside() -> Any:
-    """A scalar that is looked up by name alone: no item of the mapping and no part of the tuple.
+def beside(*shape: Symbol) -> Any:
+    """A tensor that is looked up by name alone: no item of the mapping and no part of the tuple.
 
     A `tf.function` returns the items of a mapping; inside of it (or with `everything()`) the others are there too.
     """
-    return Field("", beside=True)
+    return Field("", shape, beside=True)
 
 
 class ModelOutput(OrderedDict):

@@ -103,7 +103,8 @@ def drawn(spec: specs.Specification, config: Any) -> tuple[dict[str, int], tuple
     dimensions = spec.dimensions(config)
     length = min(dimensions.get("longest", dimensions.get("positions", LONGEST)), LONGEST)
     sizes = usual_sizes(spec.name) | {"length": length, "total": length}
-    sizes |= {size: dimensions[dimension] for size, dimension in spec.sizes}
+    sizes |= {size: dimensions[dimension] for size, dimension in (*spec.sizes, *spec.most)}
+    sizes |= {size: max(sizes[size], 2 * dimensions[dimension]) for size, dimension in spec.least}
     parts = names.present_parts(config, spec)
     without = {name for group in (*spec.exactly_one, *spec.at_least_one) for name in group[1:]}
     known = spec.complete(config, {**sizes, "batch": BATCH})

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
-from multimodal import hub
 from multimodal.processors.arrays import is_tensor
-from multimodal.processors.base import CLASS_KEY
 from multimodal.processors.batch import BatchEncoding
 from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
+from multimodal.processors.combined import Combined
 from multimodal.processors.efficientnet import EfficientNetImageProcessor
 from multimodal.processors.shown import shown
-from multimodal.publishing import Publishable
 from multimodal.suggestions import reject_unknown
 
 LENGTH = 64
@@ -31,16 +28,16 @@ _TO_IMAGES = tuple(
 )
 
 
-class AlignProcessor(Publishable):
+class AlignProcessor(Combined):
     """`EfficientNetImageProcessor` and `BertTokenizer` (or the fast one) in one, as `image_processor` and `tokenizer`."""
 
-    attributes = ("image_processor", "tokenizer")
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "image_processor": ("EfficientNetImageProcessor",),
+        "tokenizer": ("BertTokenizer", "BertTokenizerFast"),
+    }
 
     def __init__(self, image_processor: EfficientNetImageProcessor, tokenizer: BertTokenizer | BertTokenizerFast):
-        _expect("image_processor", image_processor, EfficientNetImageProcessor)
-        _expect("tokenizer", tokenizer, BertTokenizer, BertTokenizerFast)
-        self.image_processor = image_processor
-        self.tokenizer = tokenizer
+        super().__init__(image_processor=image_processor, tokenizer=tokenizer)
 
     def __call__(
         self,
@@ -90,7 +87,7 @@ class AlignProcessor(Publishable):
 
     @property
     def model_input_names(self) -> list[str]:
-        """What a call may give."""
+        """What a call may give, texts first."""
         return list(dict.fromkeys([*self.tokenizer.model_input_names, *self.image_processor.model_input_names]))
 
     def batch_decode(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -100,43 +97,6 @@ class AlignProcessor(Publishable):
     def decode(self, *args: Any, **kwargs: Any) -> str:
         """The tokenizer's `decode`."""
         return self.tokenizer.decode(*args, **kwargs)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, *, use_fast: bool = True, **kwargs: Any) -> Self:
-        """Read both from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
-
-        Keywords are options of `hub.find_folder`, or constructor arguments of the image processor or the tokenizer that
-        replace what the files say. Errors: ValueError.
-        """
-        if not isinstance(use_fast, bool):
-            raise ValueError(f"use_fast: expected True or False, got {shown(use_fast)}")
-        options, given = hub.split_options(kwargs)
-        arguments = EfficientNetImageProcessor.arguments()
-        of_images = {name: given.pop(name) for name in list(given) if name in arguments}
-        name = pretrained_model_name_or_path
-        image_processor = EfficientNetImageProcessor.from_pretrained(name, **options, **of_images)
-        tokenizer = (BertTokenizerFast if use_fast else BertTokenizer).from_pretrained(name, **options, **given)
-        for part in (image_processor, tokenizer):
-            part.extra.pop(CLASS_KEY, None)  # by itself it is no part of a processor
-        return cls(image_processor, tokenizer)
-
-    def save_pretrained(self, save_directory: hub.Name) -> list[str]:
-        """Write the files of both into the folder; they name this class, for `AutoProcessor`."""
-        written: list[str] = []
-        for name in self.attributes:
-            part = copy.copy(getattr(self, name))
-            part.extra = {**part.extra, CLASS_KEY: type(self).__name__}
-            written += part.save_pretrained(save_directory)
-        return written
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}:\n" + "\n".join(f"- {name}: {getattr(self, name)!r}" for name in self.attributes)
-
-
-def _expect(name: str, value: Any, *classes: type) -> None:
-    if not isinstance(value, classes):
-        accepted = " or ".join(c.__name__ for c in classes)
-        raise ValueError(f"{name}: expected {accepted}, got {type(value).__name__}")
 
 
 def _expect_texts(text: Any) -> None:

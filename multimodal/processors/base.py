@@ -12,6 +12,7 @@ import numpy as np
 
 from multimodal import hub
 from multimodal.files import read_json_object, write_text
+from multimodal.processors.shown import shown
 from multimodal.publishing import Publishable
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
@@ -46,8 +47,17 @@ class PretrainedProcessor(Publishable):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], **overrides: Any) -> Self:
-        """The processor that `values`, the content of a file, describes; `overrides` are constructor arguments."""
-        known, values = cls.arguments(), cls.by_present_names(values)
+        """The processor that `values`, the content of a file, describes; `overrides` are constructor arguments.
+
+        A file of several processors may hold an object under `image_processor` or `feature_extractor`, with what is
+        meant for that one alone.
+        """
+        known, name = cls.arguments(), cls.type_key.removesuffix("_type")
+        if name in values:
+            if not isinstance(values[name], dict):
+                raise ValueError(f"{name}: expected an object of settings, got {shown(values[name])}")
+            values = {k: v for k, v in values.items() if k != name} | values[name]
+        values = cls.by_present_names(values)
         processor = cls(**{k: copy.deepcopy(v) for k, v in values.items() if k in known} | overrides)
         processor.extra = {k: v for k, v in values.items() if k not in known and k != cls.type_key}
         return processor

@@ -236,7 +236,8 @@ def _ragged(name: str, value: Any) -> str:
     ]
     return (
         f"{name}: expected rows of one length to make a tensor of, got {str(shapes[:8])[1:-1]}"
-        f"{', ...' * (len(shapes) > 8)}; texts need padding=True and truncation=True for it, images do_resize=True"
+        f"{', ...' * (len(shapes) > 8)}; texts need padding=True and truncation=True for it, sound padding=True, images "
+        "do_resize=True"
     )
 
 

@@ -1,6 +1,10 @@
 # Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
 
 from multimodal.pt.auto import AutoModel as AutoModel
+from multimodal.pt.auto import AutoModelForAudioClassification as AutoModelForAudioClassification
+from multimodal.pt.auto import AutoModelForAudioFrameClassification as AutoModelForAudioFrameClassification
+from multimodal.pt.auto import AutoModelForAudioXVector as AutoModelForAudioXVector
+from multimodal.pt.auto import AutoModelForCTC as AutoModelForCTC
 from multimodal.pt.auto import AutoModelForCausalLM as AutoModelForCausalLM
 from multimodal.pt.auto import AutoModelForImageClassification as AutoModelForImageClassification
 from multimodal.pt.auto import AutoModelForMaskedLM as AutoModelForMaskedLM
@@ -18,6 +22,11 @@ from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
 from multimodal.pt.models.beit import BeitModel as BeitModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForAudioFrameClassification as Data2VecAudioForAudioFrameClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForCTC as Data2VecAudioForCTC
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForSequenceClassification as Data2VecAudioForSequenceClassification
+from multimodal.pt.models.data2vec_audio import Data2VecAudioForXVector as Data2VecAudioForXVector
+from multimodal.pt.models.data2vec_audio import Data2VecAudioModel as Data2VecAudioModel
 from multimodal.pt.models.data2vec_text import Data2VecTextForCausalLM as Data2VecTextForCausalLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMaskedLM as Data2VecTextForMaskedLM
 from multimodal.pt.models.data2vec_text import Data2VecTextForMultipleChoice as Data2VecTextForMultipleChoice
@@ -34,6 +43,9 @@ from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
 from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQuestionAnswering
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
+from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
+from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
+from multimodal.pt.models.tvlt import TvltModel as TvltModel
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel as VisionEncoderDecoderModel
 from multimodal.pt.models.vit import ViTModel as ViTModel
 from multimodal.pt.pretrained import PreTrainedModel as PreTrainedModel

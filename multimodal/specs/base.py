@@ -47,6 +47,8 @@ class Argument:
     """What a message about a wrong shape says beside it."""
     chosen: Callable[[Any, Any], Argument] | None = None
     """Where the argument is another by configuration and value: (config, value or None) -> what it is then."""
+    exact: bool = False
+    """Whether its floats are compared with each other, so that a narrower type would change what they say."""
     outside: str = ""
     """What a warning adds where floats lie outside [`low`, `high`]; without it any float is as good."""
     inside: tuple[Argument, ...] = ()
@@ -154,6 +156,10 @@ class Specification:
     """Arguments that mean nothing one without the other."""
     sizes: tuple[tuple[str, str], ...] = ()
     """(symbol, dimension) pairs that must be equal unless the flag `interpolate_pos_encoding` is set."""
+    least: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs of which the first must be at least the second."""
+    most: tuple[tuple[str, str], ...] = ()
+    """(symbol, dimension) pairs of which the first must be at most the second."""
     derived: tuple[Derived, ...] = ()
     """Sizes that follow from those of arguments and of the configuration, each from what stands before it."""
     rules: tuple[Rule, ...] = ()

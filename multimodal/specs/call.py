@@ -76,6 +76,13 @@ class Call:
         size = self.sizes.get(symbol)
         return size if isinstance(size, int) else None
 
+    def array(self, name: str) -> np.ndarray | None:
+        """The values of an argument that is given; None of one that is not, and inside of a trace."""
+        value = self.given.get(name)
+        if value is None or self.extent(value) is None:
+            return None
+        return in_numpy(value)
+
     def value(self, number: str | int) -> int:
         """A bound of a range: a number, or the size of a symbol."""
         return self.sizes[number] if isinstance(number, str) else number

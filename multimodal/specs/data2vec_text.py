@@ -15,7 +15,7 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.specs import bert
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification, Target
-from multimodal.specs.call import ArgumentError, Call, in_numpy
+from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.problems import SEQUENCE_LABELS
 
 PARTS = ("base", "cross_attention")
@@ -39,10 +39,10 @@ def tokens_fit_positions(call: Call) -> None:
         return
     name, tokens = call.argument_with("length"), length
     if call.has("input_ids"):
-        ids = call.given["input_ids"]
-        if call.extent(ids) is None:
+        ids = call.array("input_ids")
+        if ids is None:
             return
-        name, tokens = "input_ids", int((in_numpy(ids) != padding).sum(-1).max())
+        name, tokens = "input_ids", int((ids != padding).sum(-1).max())
     if call.past_length + tokens > longest:
         raise ArgumentError(
             f"{call.named(name)}: expected at most {longest} tokens ({call.sizes['positions']} positions, of which those "

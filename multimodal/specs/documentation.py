@@ -52,7 +52,7 @@ def docstring(spec: Specification, backend: str) -> str:
             (line for field in spec.fields for line in _field_lines(field, fields)),
         ),
         *(
-            [_listed("Looked up by name alone:", (f"{name}: a scalar. {_sentence(fields[name])}" for name in beside))]
+            [_listed("Looked up by name alone:", (_field_beside(spec, name, fields) for name in beside))]
             if beside
             else ()
         ),
@@ -65,6 +65,10 @@ def shape_text(shape: Shape) -> str:
     """`(batch, length)`, `(batch,)`; a scalar has no axes."""
     axes = ", ".join(map(str, shape))
     return f"({axes}{',' if len(shape) == 1 else ''})" if shape else "a scalar"
+
+
+def _field_beside(spec: Specification, name: str, meanings: Mapping[str, str]) -> str:
+    return f"{name}: {shape_text(spec.output.declared[name].shape)}. {_sentence(meanings[name])}"
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:

@@ -14,12 +14,14 @@ BATCH, LENGTH = 2, 5
 def dummy_inputs(spec: Specification, config: Any) -> dict[str, np.ndarray]:
     """{argument: array} of what the class cannot do without: ids that count, images and features of zeros.
 
-    The batch is 2, and whatever else the configuration leaves open is 5 long, or as long as there are positions for.
+    The batch is 2, and whatever else the configuration leaves open is 5 long, as long as there are positions for, or as
+    long as it has to be; what may be so long at most (`most`) is that long.
     """
     dimensions = spec.dimensions(config)
     open_sizes = {symbol for argument in spec.arguments for symbol in argument.shape if isinstance(symbol, str)}
     free = dict.fromkeys(open_sizes, min(LENGTH, dimensions.get("longest", LENGTH)))
-    fixed = {symbol: dimensions[size] for symbol, size in spec.sizes}
+    free |= {symbol: max(LENGTH, dimensions[size]) for symbol, size in spec.least}
+    fixed = {symbol: dimensions[size] for symbol, size in (*spec.sizes, *spec.most)}
     sizes = spec.complete(config, {**free, **dimensions, **fixed, "batch": BATCH})
     return {argument.name: _values(argument.of(config), sizes) for argument in required(spec)}
 

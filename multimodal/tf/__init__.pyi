@@ -1,6 +1,10 @@
 # Made by tools/make_stub.py from the registry: the names that `__init__.py` beside it resolves lazily.
 
 from multimodal.tf.auto import TFAutoModel as TFAutoModel
+from multimodal.tf.auto import TFAutoModelForAudioClassification as TFAutoModelForAudioClassification
+from multimodal.tf.auto import TFAutoModelForAudioFrameClassification as TFAutoModelForAudioFrameClassification
+from multimodal.tf.auto import TFAutoModelForAudioXVector as TFAutoModelForAudioXVector
+from multimodal.tf.auto import TFAutoModelForCTC as TFAutoModelForCTC
 from multimodal.tf.auto import TFAutoModelForCausalLM as TFAutoModelForCausalLM
 from multimodal.tf.auto import TFAutoModelForImageClassification as TFAutoModelForImageClassification
 from multimodal.tf.auto import TFAutoModelForMaskedLM as TFAutoModelForMaskedLM
@@ -18,6 +22,11 @@ from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
 from multimodal.tf.models.beit import TFBeitModel as TFBeitModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForAudioFrameClassification as TFData2VecAudioForAudioFrameClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForCTC as TFData2VecAudioForCTC
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForSequenceClassification as TFData2VecAudioForSequenceClassification
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioForXVector as TFData2VecAudioForXVector
+from multimodal.tf.models.data2vec_audio import TFData2VecAudioModel as TFData2VecAudioModel
 from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM as TFData2VecTextForCausalLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMaskedLM as TFData2VecTextForMaskedLM
 from multimodal.tf.models.data2vec_text import TFData2VecTextForMultipleChoice as TFData2VecTextForMultipleChoice
@@ -34,6 +43,9 @@ from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
 from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmertForQuestionAnswering
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
+from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
+from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
+from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel
 from multimodal.tf.models.vision_encoder_decoder import TFVisionEncoderDecoderModel as TFVisionEncoderDecoderModel
 from multimodal.tf.models.vit import TFViTModel as TFViTModel
 from multimodal.tf.pretrained import TFPreTrainedModel as TFPreTrainedModel

@@ -32,12 +32,14 @@ def bind(spec: Specification, args: tuple, kwargs: Mapping[str, Any]) -> dict[st
 
 
 def tensors(spec: Specification, given: Mapping[str, Any], policy: keras.DTypePolicy) -> dict[str, Any]:
-    """Arguments as tensors, floats in the type of the computation: but for those of the loss, which is more precise."""
-    of_loss = {target.argument for target in spec.targets}
+    """Arguments as tensors, floats in the type of the computation: but for those of the loss, which is more precise, and
+    exact ones."""
+    exact = {argument.name for argument in spec.arguments if argument.exact}
+    kept = {target.argument for target in spec.targets} | exact
     structures = {argument.name for argument in spec.arguments if argument.inside}
     converted = {}
     for name, value in given.items():
-        narrowed = name not in of_loss
+        narrowed = name not in kept
 
         def convert(leaf: Any, narrowed: bool = narrowed) -> Any:
             return policy.convert_input(leaf, narrowed, policy.compute_dtype)

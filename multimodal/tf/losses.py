@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from multimodal.specs.data2vec_audio import MARGIN, SCALE
 from multimodal.specs.problems import REGRESSION, SINGLE
 from multimodal.tf.layers.basic import sizes
 from multimodal.tf.layers.resampling import upsampled
@@ -68,6 +69,14 @@ def binary_cross_entropy(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(shares, logits.dtype), logits))
 
 
+def reconstruction(predictions: tf.Tensor, values: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of each position (batch, positions, numbers), mean over those that are hidden (batch, positions)."""
+    predictions = wide(predictions)
+    each = tf.reduce_mean(tf.square(predictions - tf.cast(values, predictions.dtype)), -1)
+    hidden = tf.cast(hidden, each.dtype)
+    return tf.reduce_sum(each * hidden) / tf.maximum(tf.reduce_sum(hidden), 1)
+
+
 def by_problem(problem: str, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """The loss of a sequence classifier (see `specs.problems`)."""
     if problem == REGRESSION:
@@ -104,3 +113,81 @@ def contrastive(logits: tf.Tensor, smoothing: float) -> tf.Tensor:
         own = tf.reduce_mean(tf.linalg.diag_part(each))
         losses.append(-(1.0 - smoothing) * own - smoothing * tf.reduce_mean(each))
     return (losses[0] + losses[1]) / 2
+
+
+def of_frames(logits: tf.Tensor, labels: tf.Tensor, counted: tf.Tensor | None = None) -> tf.Tensor:
+    """Loss of frames (batch, frames, classes): cross entropy with ids (batch, frames), or with the largest of one-hot labels;
+    of one class the mean squared error. `counted` (batch, frames), where it is given, is false for frames that do not count.
+    """
+    if logits.shape[-1] == 1:
+        logits = wide(logits)
+        errors = tf.square(logits - tf.reshape(tf.cast(labels, logits.dtype), tf.shape(logits)))[..., 0]
+        if counted is None:
+            return tf.reduce_mean(errors)
+        kept = tf.where(counted, errors, tf.zeros_like(errors))
+        return tf.reduce_sum(kept) / tf.cast(tf.math.count_nonzero(counted), errors.dtype)
+    labels = tf.convert_to_tensor(labels)
+    ids = tf.argmax(labels, -1) if labels.shape.rank == logits.shape.rank else labels
+    return cross_entropy(logits, ids if counted is None else tf.where(counted, ids, tf.cast(-100, ids.dtype)))
+
+
+def additive_margin(cosines: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """AM-softmax of cosines (batch, classes) and ids (batch,): Wang et al. (2018), equation 5."""
+    cosines, labels = wide(cosines), tf.convert_to_tensor(labels)
+    chosen = tf.range(tf.shape(cosines)[-1]) == tf.cast(labels, tf.int32)[:, None]
+    return cross_entropy(SCALE * tf.where(chosen, cosines - MARGIN, cosines), labels)
+
+
+def ctc(logits: tf.Tensor, lengths: tf.Tensor | None, labels: tf.Tensor, *, blank: int, reduction: str,
+        zero_infinity: bool) -> tf.Tensor:  # fmt: skip
+    """Connectionist temporal classification, in at least float32: Graves et al. (2006), section 4.
+
+    `logits` (batch, frames, characters), of which the first `lengths` (batch,) frames count, or all; `labels` (batch, most)
+    without the negative ones. "sum", or "mean" of each clip's loss by its number of labels (at least one). Where no alignment
+    is possible the loss is infinite, or with `zero_infinity` zero.
+    """
+    labels = tf.cast(labels, tf.int32)
+    counted = labels >= 0
+    order = tf.argsort(tf.cast(labels < 0, tf.int32), axis=1, stable=True)
+    targets = tf.gather(tf.where(counted, labels, tf.zeros_like(labels)), order, batch_dims=1)
+    counts = tf.math.count_nonzero(counted, 1, dtype=tf.int32)
+    scores = tf.nn.log_softmax(wide(logits))
+    if lengths is None:
+        lengths = tf.fill(tf.shape(counts), tf.shape(logits)[1])
+    each = -alignments(scores, lengths, targets, counts, blank)
+    possible = each < -NEVER / 2
+    each = tf.where(possible, each, tf.cast(0.0 if zero_infinity else float("inf"), each.dtype))
+    if reduction == "sum":
+        return tf.reduce_sum(each)
+    return tf.reduce_mean(each / tf.cast(tf.maximum(counts, 1), each.dtype))
+
+
+NEVER = -1e30
+"""The logarithm of the probability of what cannot be: finite, so that differences of two have a value."""
+
+
+def alignments(scores: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor, counts: tf.Tensor, blank: int) -> tf.Tensor:
+    """(batch,) logarithm of the probability of all alignments of the first `counts` (batch,) of `targets` (batch, most) with
+    the first `lengths` frames: the forward variables of Graves et al., section 4.1, as logarithms."""
+    states = tf.stack([tf.fill(tf.shape(targets), blank), targets], -1)
+    states = tf.reshape(states, (tf.shape(targets)[0], 2 * tf.shape(targets)[1]))
+    states = tf.pad(states, ((0, 0), (0, 1)), constant_values=blank)  # b states
+    emitted = tf.transpose(tf.gather(scores, states, axis=2, batch_dims=1), (1, 0, 2))  # s b states
+    skips = states != tf.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
+    never = tf.cast(NEVER, scores.dtype)
+    place = tf.range(tf.shape(states)[1])
+
+    def later(x, by):
+        return tf.pad(x, ((0, 0), (by, 0)), constant_values=NEVER)[:, : tf.shape(x)[1]]
+
+    def step(before, now):
+        seen, at = now
+        ways = tf.stack([before, later(before, 1), tf.where(skips, later(before, 2), never)])
+        return tf.where((at < lengths)[:, None], tf.reduce_logsumexp(ways, 0) + seen, before)
+
+    first = tf.where(place < 2, emitted[0], never)
+    frames = tf.range(1, tf.shape(emitted)[0])
+    final = tf.foldl(step, (emitted[1:], frames), first)
+    last = tf.gather(final, 2 * counts, batch_dims=1)
+    label = tf.where(counts > 0, tf.gather(final, tf.maximum(2 * counts - 1, 0), batch_dims=1), never)
+    return tf.reduce_logsumexp(tf.stack([last, label]), 0)

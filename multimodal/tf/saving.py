@@ -134,6 +134,8 @@ class Saving(keras.Model):
         arguments = [argument.of(self.config) for argument in spec.arrays()]
         needed = {argument.name for argument in required(spec)}
         bound = {symbol for argument in arguments if argument.name in needed for symbol in argument.shape} | {"total"}
+        for derived in spec.derived:
+            bound |= {derived.symbol} if bound.issuperset(derived.of) else set()
         served = [a for a in arguments if a.name in needed or (a.kind == "mask" and bound.issuperset(a.shape))]
         floating = "float64" if self.compute_dtype == "float64" else "float32"
         return {

@@ -151,6 +151,11 @@ class Training(keras.Model):
         """Hand the metrics of `compile` out to the fields that there are labels for."""
         asked = [_by_field(self._compile_config.config[name], pairs) for name in ("metrics", "weighted_metrics")]
         fields = list(dict.fromkeys(name for metrics in asked for name in metrics))
+        if not fields:
+            raise ValueError(
+                f"metrics: expected none beside {self.spec.name}'s own loss, which compares labels with no field of the output; "
+                "got some in compile()"
+            )
         # weights leave out labels that do not count: of whole numbers, all metrics are weighted
         everything = {name: [metric for metrics in asked for metric in metrics.get(name, [])] for name in fields}
         metrics = type(self._compile_metrics)(None, everything)

@@ -45,7 +45,7 @@ def changed(config, setting, value):
     """A copy in which a setting, or each of its numbers, is another."""
     config = copy.deepcopy(config)
     own = getattr(config, setting)
-    setattr(config, setting, [value] * len(own) if isinstance(own, list) else value)
+    setattr(config, setting, type(own)([value] * len(own)) if isinstance(own, list | tuple) else value)
     return config
 
 

@@ -9,16 +9,14 @@ from multimodal.configs.base import PUBLISHED_EXTRAS
 
 PLAIN = [model_type for model_type in registry.FAMILIES if not registry.config_class_of(model_type).halves]
 
+RATES = {"gpt2": "embd_pdrop", "align_vision_model": "drop_connect_rate", "data2vec-audio": "hidden_dropout"}
+"""What a rate is called where that is not as usual."""
+
 
 @pytest.fixture(params=PLAIN)
 def made(request):
     """A configuration of each architecture with one field of every kind changed."""
-    return AutoConfig.for_model(request.param, **{rate_of(request.param): 0.25})
-
-
-def rate_of(model_type):
-    """The field of some dropout."""
-    return {"gpt2": "embd_pdrop", "align_vision_model": "drop_connect_rate"}.get(model_type, "hidden_dropout_prob")
+    return AutoConfig.for_model(request.param, **{RATES.get(request.param, "hidden_dropout_prob"): 0.25})
 
 
 def test_what_was_never_set_reads_as_its_published_default(made):
@@ -90,7 +88,7 @@ def test_a_tuple_is_given_where_the_configuration_says_so(made):
 
 
 def test_fields_are_set_from_a_text_as_the_types_that_they_have(made):
-    changed = rate_of(made.model_type)
+    changed = RATES.get(made.model_type, "hidden_dropout_prob")
     made.update_from_string(f"{changed}=0.125,output_attentions=true,name_or_path=there")
     assert (getattr(made, changed), made.output_attentions, made.name_or_path) == (0.125, True, "there")
     for text, word in (

@@ -21,7 +21,13 @@ if SUPPORT not in sys.path:
 
 import zoo  # noqa: E402  # found in SUPPORT
 
-IN_PYTORCH = ("suite_in_pt.py", "suite_in_pt_parallel.py", "suite_examples_data2vec_text.py")
+IN_PYTORCH = (
+    "suite_in_pt.py",
+    "suite_in_pt_parallel.py",
+    "suite_examples_data2vec_text.py",
+    "suite_examples_data2vec_audio.py",
+    "suite_examples_tvlt.py",
+)
 
 
 def pytest_configure(config):

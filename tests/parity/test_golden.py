@@ -31,7 +31,7 @@ def read(path):
 
 
 def case_of(meta, tensors):
-    inputs = {name[3:]: value for name, value in tensors.items() if name.startswith("in.")}
+    inputs = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(("in.", "noise."))}
     case = Case("golden", meta["cls"], {**meta["config"], "architectures": [meta["cls"]]}, tuple(inputs))
     weights = {name: byname.parameter(meta["seed"], name, tuple(shape)) for name, shape in meta["weights"].items()}
     return case, weights, inputs
@@ -76,7 +76,7 @@ def hold(path, worker, gradients):
             error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
             assert error <= 1e-11, (name, error)
     norms = {name[10:]: value.item() for name, value in tensors.items() if name.startswith("grad_norm.")}
-    typical = np.sqrt(np.mean(np.square(list(norms.values()))))
+    typical = np.sqrt(np.mean(np.square(list(norms.values())))) if norms else 0.0
     for name, norm in norms.items() if gradients else ():
         if f"grad.{name}" not in got:  # not part of what was computed
             assert norm <= 1e-12 * typical, name

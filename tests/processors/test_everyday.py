@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import multimodal
-from multimodal.registry import FAMILIES
+from multimodal.registry import tokenizer_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
 _spec = importlib.util.spec_from_file_location("everyday", GOLDEN / "everyday.py")
@@ -20,11 +20,7 @@ ANSWERS = json.loads((GOLDEN / "everyday.json").read_text(encoding="utf-8"))
 
 # The classes of the registry that the published library has and that do not refuse the call there.
 ANSWERED = [
-    (name, cls)
-    for name in everyday.CASES
-    for row in FAMILIES.values()
-    for cls in row.tokenizers or ()
-    if cls in ANSWERS[name]
+    (name, cls) for name in everyday.CASES for names in tokenizer_names() for cls in names if cls in ANSWERS[name]
 ]
 
 
@@ -143,14 +139,15 @@ def test_the_space_before_a_word_is_of_one_call(any_class, make):
     tokenizer = make(any_class)
     plain, words = tokenizer("cat dog").data, everyday.LONG.split()
     prefixed = tokenizer("cat dog", add_prefix_space=True)
-    assert prefixed["input_ids"] == tokenizer(" cat dog")["input_ids"]
+    same = "cat dog" if any_class.__name__.endswith("CTCTokenizer") else " cat dog"  # of letters: nothing to do
+    assert prefixed["input_ids"] == tokenizer(same)["input_ids"]
     assert tokenizer("cat dog").data == plain
     if "merges_file" in any_class.vocab_files_names:
         always = make(any_class, add_prefix_space=True)
         for call in ({}, {"truncation": True, "max_length": 4}):
             offsets = always("cat dog", return_offsets_mapping=True, **call).data
             assert tokenizer("cat dog", add_prefix_space=True, return_offsets_mapping=True, **call).data == offsets
-    assert tokenizer.tokenize("cat dog", add_prefix_space=True) == tokenizer.tokenize(" cat dog")
+    assert tokenizer.tokenize("cat dog", add_prefix_space=True) == tokenizer.tokenize(same)
     if not any_class.is_fast or "merges_file" not in any_class.vocab_files_names:
         assert tokenizer(words, is_split_into_words=True)["input_ids"] == tokenizer(" " + everyday.LONG)["input_ids"]
     with pytest.raises(ValueError, match="add_prefix_space: expected True or False, got 'yes'"):

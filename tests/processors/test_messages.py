@@ -31,6 +31,10 @@ FIRST = {
     "encoded_inputs": {"input_ids": [5]}, "conversation": [{"role": "a", "content": "b"}], "tokens": ["a"],
     "new_tokens": "<q>", "special_tokens_dict": {}, "src_texts": ["a"], "token_ids_0": [5],
 }  # fmt: skip
+SOUND = {name for row in registry.PROCESSORS.values() for name in row.values()}
+IMAGE_PROCESSORS = [
+    n for n in registry.PROCESSOR_MODULES if n.endswith(("ImageProcessor", "FeatureExtractor")) and n not in SOUND
+]
 IMAGE_CALLS = {
     "preprocess": {"images": np.zeros((4, 5, 3), np.uint8)},
     "resize": {"image": np.zeros((4, 5, 3), np.uint8), "size": {"height": 2, "width": 2}},
@@ -90,9 +94,7 @@ def test_an_attribute_s_messages_are_short(any_class, make, name, value):
 
 
 @pytest.mark.parametrize("method", IMAGE_CALLS)
-@pytest.mark.parametrize(
-    "cls", [n for n in registry.PROCESSOR_MODULES if n.endswith(("ImageProcessor", "FeatureExtractor"))]
-)
+@pytest.mark.parametrize("cls", IMAGE_PROCESSORS)
 def test_an_image_processor_s_messages_are_short(cls, method):
     made = getattr(multimodal, cls)
     call = getattr(made(), method)
@@ -101,6 +103,33 @@ def test_an_image_processor_s_messages_are_short(cls, method):
             _held(call, IMAGE_CALLS[method], name, LONG[value])
         for name in made.arguments() if method == "preprocess" else ():
             _held(made, {}, name, LONG[value])
+
+
+SOUND_CALLS = {
+    "Wav2Vec2FeatureExtractor.__call__": {"raw_speech": np.zeros(600, np.float32), "sampling_rate": 16000},
+    "Wav2Vec2FeatureExtractor.pad": {"processed_features": {"input_values": [[0.5], [0.5, 1.0]]}},
+    "TvltFeatureExtractor.__call__": {"raw_speech": np.zeros(600, np.float32), "sampling_rate": 44100},
+    "TvltImageProcessor.preprocess": {"videos": np.zeros((2, 4, 5, 3), np.uint8), "size": 8, "crop_size": 8},
+}
+
+
+@pytest.mark.parametrize("value", LONG)
+@pytest.mark.parametrize("name", SOUND_CALLS)
+def test_messages_about_sound_and_videos_are_short(name, value):
+    cls, _, method = name.partition(".")
+    made = getattr(multimodal, cls)
+    call = getattr(made(), method)
+    refused = 0
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for argument in inspect.signature(call).parameters:
+            refused += _held(call, SOUND_CALLS[name], argument, LONG[value])
+        for argument in made.arguments():
+            refused += _held(made, {}, argument, LONG[value])
+        if method != "pad":
+            refused += _held(call, SOUND_CALLS[name], "unknown" * 1_000, 1)
+    assert refused > 3
+    assert all(len(str(warning.message)) < 700 for warning in told)
 
 
 def test_values_are_shown_by_what_tells_them_apart():

@@ -109,6 +109,38 @@ def open_processor(folder: Path) -> None:
         AutoProcessor.from_pretrained(folder)(images=picture)
 
 
+def open_sound_processor(folder: Path) -> None:
+    """A feature extractor, or several processors in one, and a short clip."""
+    import numpy as np
+
+    from multimodal.auto import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor
+
+    clip = np.sin(np.arange(5000) / 9)
+    sound = AutoFeatureExtractor.from_pretrained(folder)
+    sound(clip, sampling_rate=sound.sampling_rate, return_tensors="np")
+    AutoProcessor.from_pretrained(folder)
+    if (folder / "tvlt").exists():
+        AutoImageProcessor.from_pretrained(folder)(np.zeros((2, 20, 31, 3), np.uint8), return_tensors="np")
+
+
+def open_letters(folder: Path) -> None:
+    """A tokenizer of letters, a call and frames."""
+    from multimodal.auto import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("A CAT'S", "on")["input_ids"]
+    tokenizer.decode([0, *ids, *ids], output_word_offsets=True, output_char_offsets=True)
+    tokenizer.init_kwargs  # noqa: B018 - a property that reads every setting
+
+
+def open_sound(folder: Path) -> None:
+    """A sound file as a feature extractor takes it, resampled and folded down."""
+    from multimodal.processors.wav2vec2 import Wav2Vec2FeatureExtractor
+
+    (path,) = folder.iterdir()
+    Wav2Vec2FeatureExtractor()(path, resample=True, to_mono=True, return_tensors="np")
+
+
 def open_picture(folder: Path) -> None:
     """A picture as the reader of texts takes it."""
     from multimodal.processors.vit import ViTImageProcessor
@@ -180,6 +212,17 @@ KINDS = {
             mutations.of_json,
             open_processor,
         ),
+        Kind(
+            "sound's preprocessor_config.json",
+            _in(("wav2vec2", "tvlt"), "preprocessor_config.json"),
+            mutations.of_json,
+            open_sound_processor,
+        ),
+        Kind("letters' vocab.json", _in(("wav2vec2",), "vocab.json"), mutations.of_json, open_letters),
+        Kind("letters' settings", _in(("wav2vec2",), "tokenizer_config.json"), mutations.of_json, open_letters),
+        Kind("wav", _in(("wav",), "clip.wav"), mutations.of_bytes, open_sound),
+        Kind("flac", _in(("flac",), "clip.flac"), mutations.of_bytes, open_sound),
+        Kind("ogg", _in(("ogg",), "clip.ogg"), mutations.of_bytes, open_sound),
         Kind("png", _in(("png",), "picture.png"), mutations.of_png, open_picture),
         Kind("jpeg", _in(("jpeg",), "picture.jpg"), mutations.of_bytes, open_picture),
         Kind("search-index", _in(("searched",), "photos.search-index"), mutations.of_safetensors, open_search_index),
@@ -199,6 +242,7 @@ def prepare(good: Path) -> None:
         names = ("zip", "legacy", "code", "old-code", "chunked", "png", "jpeg", "vit", "deit", "beit", "searched")
         for name in names:
             (good / name).mkdir()
+        _write_sound(good)
         _write_torch(good)
         _write_chunked(good / "chunked" / "tf_model.h5")
         _write_tokenizers(good)
@@ -206,6 +250,23 @@ def prepare(good: Path) -> None:
         _write_search_index(good / "searched" / "photos.search-index")
         _write_align(good / "align")
         shutil.copytree(CHECKPOINTS / "ved-vit-bert" / "flax-msgpack", good / "generation")
+
+
+def _write_sound(good: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    import multimodal
+
+    clip = np.stack([np.sin(np.arange(2000) / 9), np.cos(np.arange(2000) / 30)], -1) / 2
+    for name, subtype in (("wav", "PCM_16"), ("flac", "PCM_16"), ("ogg", "VORBIS")):
+        (good / name).mkdir()
+        soundfile.write(good / name / f"clip.{name}", clip, 22050, subtype=subtype)
+    tokenizer = multimodal.Wav2Vec2CTCTokenizer(str(VOCABULARIES / "ctc" / "vocab.json"))
+    multimodal.Wav2Vec2Processor(multimodal.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(good / "wav2vec2")
+    halves = multimodal.TvltImageProcessor(size=32, crop_size=32), multimodal.TvltFeatureExtractor(patch_size=[8, 16])
+    multimodal.TvltProcessor(*halves).save_pretrained(good / "tvlt")
+    (good / "tvlt" / "tvlt").touch()
 
 
 class Code:

@@ -50,19 +50,23 @@ def image_table(config, prefix: str, others: tuple[str, ...]) -> Table:
     return Table(prefix=prefix, base=tuple(base), others=others)
 
 
-def block(config, layer: int) -> list[Row]:
-    """One layer of the encoder."""
+def block(
+    config, layer: int, stack: str = "transformer", published: str = "encoder.layer", part: str = "base"
+) -> list[Row]:
+    """One layer of an encoder; `stack` and `published` are where its layers lie."""
     width, inner = config.hidden_size, config.intermediate_size
     heads = kept_heads(config, layer) * (width // config.num_attention_heads)
-    ours, theirs = f"transformer.blocks.{layer}", f"encoder.layer.{layer}"
-    rows = norm(f"{ours}.attention_norm", f"{theirs}.layernorm_before", width)
+    ours, theirs = f"{stack}.blocks.{layer}", f"{published}.{layer}"
+    rows = norm(f"{ours}.attention_norm", f"{theirs}.layernorm_before", width, part)
     for name in ("query", "key", "value"):
         rows += linear(
             f"{ours}.attention.{name}", f"{theirs}.attention.attention.{name}", width, heads,
-            ("heads", "embed"), bias=config.qkv_bias,
+            ("heads", "embed"), bias=config.qkv_bias, part=part,
         )  # fmt: skip
-    rows += linear(f"{ours}.attention.out", f"{theirs}.attention.output.dense", heads, width, ("embed", "heads"))
-    rows += norm(f"{ours}.mlp_norm", f"{theirs}.layernorm_after", width)
-    rows += linear(f"{ours}.mlp.up", f"{theirs}.intermediate.dense", width, inner, ("mlp", "embed"))
-    rows += linear(f"{ours}.mlp.down", f"{theirs}.output.dense", inner, width, ("embed", "mlp"))
+    rows += linear(
+        f"{ours}.attention.out", f"{theirs}.attention.output.dense", heads, width, ("embed", "heads"), part=part
+    )
+    rows += norm(f"{ours}.mlp_norm", f"{theirs}.layernorm_after", width, part)
+    rows += linear(f"{ours}.mlp.up", f"{theirs}.intermediate.dense", width, inner, ("mlp", "embed"), part=part)
+    rows += linear(f"{ours}.mlp.down", f"{theirs}.output.dense", inner, width, ("embed", "mlp"), part=part)
     return rows

@@ -37,22 +37,25 @@ class Linear(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Normalisation over the last axis, in at least float32: Ba et al. (2016)."""
+    """Normalisation over the last axis, in at least float32: Ba et al. (2016). Without `affine` it has no scale and bias."""
 
     width: int
     epsilon: float
     _: KW_ONLY
+    affine: bool = True
     dtype: Types = Types()
 
     def setup(self):
-        self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.dtype.parameters)
-        self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.dtype.parameters)
+        if self.affine:
+            self.weight = self.param("weight", nn.initializers.ones, (self.width,), self.dtype.parameters)
+            self.offset = self.param("bias", nn.initializers.zeros, (self.width,), self.dtype.parameters)
 
     def __call__(self, x):
         x = jnp.asarray(x, jnp.promote_types(self.dtype.computation, jnp.float32))
         x = x - x.mean(-1, keepdims=True)
         x = x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + self.epsilon)
-        return jnp.asarray(x * self.weight + self.offset, self.dtype.computation)
+        x = x * self.weight + self.offset if self.affine else x
+        return jnp.asarray(x, self.dtype.computation)
 
 
 class Embedding(nn.Module):

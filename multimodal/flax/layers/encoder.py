@@ -50,7 +50,7 @@ class PreNormBlock(nn.Module):
                 self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
             )
             x = x + self.dropout(change, train)
-        x = x + self.dropout(self.mlp(self.mlp_norm(x)), train)
+        x = x + self.dropout(self.mlp(self.mlp_norm(x), train), train)
         return x, self_weights, cross_weights, LayerCache(own, crossed)
 
 
@@ -90,7 +90,7 @@ class PostNormBlock(nn.Module):
                 x, context, visible=context_visible, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change, train))
-        x = self.mlp_norm(x + self.dropout(self.mlp(x), train))
+        x = self.mlp_norm(x + self.dropout(self.mlp(x, train), train))
         return x, self_weights, cross_weights, LayerCache(own, crossed)
 
 

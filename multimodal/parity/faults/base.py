@@ -46,9 +46,17 @@ def called(
 ) -> Callable[[str], contextlib.AbstractContextManager]:
     """What a block computes, changed by `change(old)`."""
 
+    return lambda backend: method(path, class_name, CALLS[backend], change)(backend)
+
+
+def method(
+    path: str, class_name: str, name: str, change: Callable[[Any], Any]
+) -> Callable[[str], contextlib.AbstractContextManager]:
+    """A method of a block, changed by `change(old)`."""
+
     def put_in(backend: str) -> contextlib.AbstractContextManager:
         block = getattr(module_of(backend, path), class_name)
-        return mock.patch.object(block, CALLS[backend], change(getattr(block, CALLS[backend])))
+        return mock.patch.object(block, name, change(getattr(block, name)))
 
     return put_in
 

@@ -17,10 +17,10 @@ class Linear(nn.Linear):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Normalisation over the last axis: Ba et al. (2016)."""
+    """Normalisation over the last axis: Ba et al. (2016). Without `affine` it has no scale and bias."""
 
-    def __init__(self, width: int, epsilon: float, *, dtype=None):
-        super().__init__(width, eps=epsilon, dtype=dtype)
+    def __init__(self, width: int, epsilon: float, *, affine: bool = True, dtype=None):
+        super().__init__(width, eps=epsilon, elementwise_affine=affine, dtype=dtype)
 
 
 class Embedding(nn.Embedding):

@@ -61,10 +61,10 @@ class Linear(layers.Dense):
 
 
 class LayerNorm(layers.LayerNormalization):
-    """Normalisation over the last axis: Ba et al. (2016)."""
+    """Normalisation over the last axis: Ba et al. (2016). Without `affine` it has no scale and bias."""
 
-    def __init__(self, width: int, epsilon: float, *, dtype=None, name=None):
-        super().__init__(axis=-1, epsilon=epsilon, dtype=dtype, name=name)
+    def __init__(self, width: int, epsilon: float, *, affine: bool = True, dtype=None, name=None):
+        super().__init__(axis=-1, epsilon=epsilon, center=affine, scale=affine, dtype=dtype, name=name)
         self.build((None, width))
 
 

@@ -45,7 +45,7 @@ class PreNormBlock(Layer):
                 self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
             )
             x = x + self.dropout(change, training)
-        x = x + self.dropout(self.mlp(self.mlp_norm(x)), training)
+        x = x + self.dropout(self.mlp(self.mlp_norm(x), training), training)
         return x, self_weights, cross_weights, LayerCache(own, crossed)
 
 
@@ -83,7 +83,7 @@ class PostNormBlock(Layer):
                 x, context, visible=context_visible, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change, training))
-        x = self.mlp_norm(x + self.dropout(self.mlp(x), training))
+        x = self.mlp_norm(x + self.dropout(self.mlp(x, training), training))
         return x, self_weights, cross_weights, LayerCache(own, crossed)
 
 

@@ -13,7 +13,7 @@ from multimodal.checkpoints.folder import open_folder
 GOLDEN = Path(__file__).parents[2] / "golden" / "checkpoints"
 ROOT = Path(__file__).parents[3]
 MODELS = ("ved-vit-gpt2", "ved-vit-bert", "lxmert-pretraining")
-EVERY = (*MODELS, "data2vec-text-mlm")
+EVERY = (*MODELS, "data2vec-text-mlm", "tvlt-cls")
 FOLDERS = sorted(f"{m}/{path.name}" for m in EVERY for path in (GOLDEN / m).iterdir() if path.is_dir())
 FORMATS = ("safetensors", "pt-bin", "tf-h5", "tf-safetensors", "flax-msgpack")
 FILES = {

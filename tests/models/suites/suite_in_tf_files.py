@@ -14,6 +14,7 @@ import tensorflow as tf
 import zoo
 
 from multimodal import specs
+from multimodal.parity import cases
 from multimodal.tf.weights import named_layers
 
 MECHANISMS = (
@@ -196,9 +197,14 @@ def test_a_description_of_something_else_is_refused(public):
 
 def drawn(model, length):
     """A call of the served arguments, with padding in the masks."""
-    rng, given = np.random.default_rng(length), {}
+    rng, given, spec = np.random.default_rng(length), {}, model.spec
+    usual = cases.usual_sizes(spec.name)
+    dimensions = spec.dimensions(model.config)
+    longer = {symbol: dimensions[least] + length for symbol, least in spec.least}
+    sizes = spec.complete(model.config, {"batch": 2, **longer, **{symbol: usual[symbol] for symbol, _ in spec.most}})
     for name, wanted in model.serving_signature().items():
-        shape = [2, *((length if size is None else size) for size in wanted.shape[1:])]
+        symbols = zip(spec.argument(name).shape, wanted.shape)
+        shape = [sizes.get(symbol, length) if size is None else size for symbol, size in symbols]
         if wanted.dtype.is_floating:
             given[name] = rng.uniform(size=shape).astype(wanted.dtype.as_numpy_dtype)
         elif "mask" in name:
@@ -211,7 +217,7 @@ def drawn(model, length):
 def test_the_served_signature_is_what_the_class_needs(model, class_name):
     spec, served = specs.of(class_name), model.serving_signature()
     assert {choice[0] for choice in (*spec.exactly_one, *spec.at_least_one)} <= served.keys()
-    assert any("mask" in name for name in served) == any("input_ids" in name for name in served)
+    assert any("mask" in name for name in served) == any(argument.kind == "mask" for argument in spec.arguments)
     assert all(wanted.shape[0] is None for wanted in served.values())
     given = drawn(model, 4)
     assert np.isfinite(np.asarray(zoo.main(model(given)))).all()

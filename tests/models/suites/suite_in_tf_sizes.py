@@ -16,8 +16,36 @@ from multimodal.specs.base import CROSS_ATTENTION
 from multimodal.tf.layers import attention, resampling
 
 TWO_SIZES = (
-    {"batch": 2, "length": 5, "total": 5, "context": 7, "objects": 6, "choices": 3, "height": 32, "width": 32},
-    {"batch": 3, "length": 4, "total": 4, "context": 6, "objects": 5, "choices": 2, "height": 40, "width": 24},
+    {
+        "batch": 2,
+        "length": 5,
+        "total": 5,
+        "context": 7,
+        "objects": 6,
+        "choices": 3,
+        "height": 32,
+        "width": 32,
+        "samples": 43,
+        "targets": 3,
+        "frames": 3,
+        "mixed_frames": 1,
+        "steps": 4,
+    },
+    {
+        "batch": 3,
+        "length": 4,
+        "total": 4,
+        "context": 6,
+        "objects": 5,
+        "choices": 2,
+        "height": 40,
+        "width": 24,
+        "samples": 36,
+        "targets": 2,
+        "frames": 1,
+        "mixed_frames": 2,
+        "steps": 6,
+    },
 )
 PAST = 3
 """How many positions a cache holds in the second of two calls; in the first it is one less."""
@@ -55,12 +83,19 @@ def drawn(name: str, of: Any, which: int, *, embedded: bool) -> dict[str, tuple[
             continue
         value = zoo.draw(argument, sizes, rng)
         if argument.kind == "mask":
-            value = np.maximum(rng.integers(0, 2, value.shape), np.arange(value.shape[-1]) == 0)  # each sees something
+            value = masked(value, rng, behind="samples" in argument.shape)
         given[argument.name] = (value, argument.shape)
     if past:
         for key, shape in cache(of):
             given[f"past_key_values.{key}"] = (rng.normal(size=[sizes.get(s, s) for s in shape]), shape)
     return {key: (typed(value), opened(name, of, key, typed(value), shape)) for key, (value, shape) in given.items()}
+
+
+def masked(mask: np.ndarray, rng: np.random.Generator, *, behind: bool) -> np.ndarray:
+    """A mask that shows something in each row: anywhere, or `behind` it the padding of a clip."""
+    if behind:
+        return (np.arange(mask.shape[-1]) < mask.shape[-1] - rng.integers(0, 9, (len(mask), 1))).astype(mask.dtype)
+    return np.maximum(rng.integers(0, 2, mask.shape), np.arange(mask.shape[-1]) == 0)
 
 
 def cache(of: Any):

@@ -15,6 +15,14 @@ from multimodal.tf import training
 
 POLICIES = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 WITH_LOSS = tuple(name for name in zoo.CLASSES if specs.of(name).targets)
+WITH_CLASSES = tuple(
+    name
+    for name in WITH_LOSS
+    if any(t.field and specs.of(name).argument(t.argument).kind != "share" for t in specs.of(name).targets)
+)
+"""Those with labels that say a class of a field's scores, and not how sure a yes is."""
+WITHOUT_SCORES = tuple(name for name in WITH_LOSS if not any(target.field for target in specs.of(name).targets))
+"""Those whose loss compares labels with no field of the output."""
 
 
 @pytest.fixture
@@ -40,8 +48,11 @@ def test_a_mixed_policy_computes_narrowly_and_keeps_its_variables(load, model, c
     given = labelled(class_name, mixed.config)
     found, wide = mixed(given), model(given)
     assert list(found) == list(wide)
-    assert {found[name].dtype for name in found if name != "loss" and tf.is_tensor(found[name])} == {tf.bfloat16}
-    for name in (name for name in found if tf.is_tensor(found[name])):
+    fractions = [
+        name for name in found if tf.is_tensor(found[name]) and (np.asarray(wide[name]) % 1).any()
+    ]  # no masks, ids
+    assert {found[name].dtype for name in fractions if name != "loss"} == {tf.bfloat16}
+    for name in fractions:
         ours, wanted = np.asarray(tf.cast(found[name], tf.float32)), np.asarray(wide[name])
         assert np.linalg.norm(ours - wanted) <= 0.06 * np.linalg.norm(wanted), name
         assert not np.array_equal(ours, wanted) or name == "loss"
@@ -122,6 +133,18 @@ def test_labels_are_not_rounded_by_a_mixed_policy(load):
     assert float(out.loss) == pytest.approx(float(wanted), rel=1e-6)
 
 
+def test_noise_is_not_rounded_by_a_mixed_policy(load):
+    """Which patches have the most of it would change."""
+    wide, mixed = load("TvltModel"), load("TvltModel", dtype="mixed_bfloat16")
+    given = zoo.inputs("TvltModel", wide.config)
+    noise = (
+        0.5 + np.arange(given["pixel_noise"].size, dtype=np.float32).reshape(given["pixel_noise"].shape)[:, ::-1] * 1e-5
+    )
+    given["pixel_noise"] = noise.copy()
+    np.testing.assert_array_equal(mixed(given).pixel_ids_restore, wide(given).pixel_ids_restore)
+    assert np.asarray(wide(given).pixel_ids_restore)[0, -1] == 0
+
+
 @pytest.mark.parametrize("name", ["BertModel", "GPT2LMHeadModel"])
 def test_embeddings_and_caches_of_a_wider_type_go_into_a_mixed_policy(load, loaded, name):
     wide, mixed = loaded(name), load(name, dtype="mixed_bfloat16")
@@ -199,7 +222,7 @@ def answering(name, model):
     return given
 
 
-@pytest.mark.parametrize("name", WITH_LOSS)
+@pytest.mark.parametrize("name", WITH_CLASSES)
 def test_accuracy_is_that_of_the_labels_that_count(load, name):
     model = load(name)
     given = answering(name, model)
@@ -210,6 +233,14 @@ def test_accuracy_is_that_of_the_labels_that_count(load, name):
     for metrics in (["accuracy"], {field: ["accuracy"] for field in wanted}):
         found = compiled(model, metrics=metrics).evaluate(given, verbose=0, return_dict=True)
         assert found == pytest.approx({"loss": float(model(given).loss), **expected}, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", WITHOUT_SCORES)
+def test_metrics_of_a_loss_that_no_field_is_compared_by_are_refused(load, name):
+    model = compiled(load(name), metrics=["accuracy"])
+    given = labelled(name, model.config)
+    with pytest.raises(ValueError, match=f"metrics: expected none beside {name}'s own loss"):
+        model.evaluate(given, verbose=0)
 
 
 def test_metrics_go_by_in_fit_and_with_targets_that_are_given_apart(public):

@@ -16,10 +16,10 @@ HEADED = tuple(name for name in zoo.CLASSIFIERS if "Multiple" not in name and "Q
 MECHANISMS = ("BertModel", "LxmertForPreTraining", zoo.COMPOSITE)
 """One network, one with several heads, and one of two halves: what is neutral is the same for every other class."""
 
-
 BY_NUMBER = (
-    *("logit_fc.2.weight", "fpn1.1.weight", ".bn.weight", "_bn.weight"),  # norms
-    *("lambda_1", "lambda_2", "running_mean", "running_var"),  # what is neither norm nor bias
+    *("logit_fc.2.weight", "classifier.1.weight", "fpn1.1.weight", ".bn.weight", "_bn.weight"),  # norms
+    *("lambda_1", "lambda_2", "running_mean", "running_var"),  # what is neither norm nor bias, as is ...
+    *("masked_spec_embed", "layer_weights"),  # ... what stands in for masked frames, and how much each layer counts
 )
 """Endings of vectors that the published recipe does not spare."""
 

@@ -14,6 +14,8 @@ from multimodal.checkpoints.convert import convert
 from multimodal.checkpoints.layout import to_backend
 from multimodal.checkpoints.source import CheckpointError
 
+SHARD = "8KB"
+"""Less than half of the smallest tiny model (19,000 bytes): every class makes several shards."""
 RELATIVE = {"position_embedding_type": "relative_key"}
 VARIANTS = {
     "ViTModel": ("ViTModel", {}, {}),
@@ -40,6 +42,16 @@ VARIANTS = {
     ),
     "LxmertForPreTraining of text alone": ("LxmertForPreTraining", {"task_obj_predict": False, "task_qa": False}, {}),
     "LxmertForQuestionAnswering": ("LxmertForQuestionAnswering", {"task_qa": False}, {}),
+    "Data2VecAudioModel with an adapter and biases": (
+        "Data2VecAudioModel",
+        {"add_adapter": True, "num_adapter_layers": 2, "output_hidden_size": 14, "conv_bias": True},
+        {},
+    ),
+    "Data2VecAudioForXVector of all layers, without a mask's vector, pruned": (
+        "Data2VecAudioForXVector",
+        {"use_weighted_layer_sum": True, "mask_time_prob": 0.0, "pruned_heads": {1: [0]}},
+        {},
+    ),
     "composite": (zoo.COMPOSITE, {}, {}),
     "composite with BERT": (zoo.COMPOSITE, {"decoder": "bert"}, {}),
 }
@@ -99,7 +111,7 @@ def test_narrow_types_are_saved_as_they_are(load, tmp_path, dtype):
 def test_files_for_the_comparison_of_backends(load, public, class_name, artifacts):
     """What `test_backends.py` compares: loaded and fresh models, whole and in shards."""
     load(class_name).save_pretrained(artifacts / "loaded" / class_name)
-    load(class_name).save_pretrained(artifacts / "shards" / class_name, max_shard_size="20KB")
+    load(class_name).save_pretrained(artifacts / "shards" / class_name, max_shard_size=SHARD)
     fresh = public(class_name)(zoo.config(class_name), seed=0)
     fresh.generation_config = GenerationConfig(max_length=7, num_beams=2)
     fresh.save_pretrained(artifacts / "fresh" / class_name)
@@ -108,7 +120,7 @@ def test_files_for_the_comparison_of_backends(load, public, class_name, artifact
 
 def test_shards_load_as_the_whole(load, public, kit, class_name, tmp_path):
     model = load(class_name)
-    model.save_pretrained(tmp_path, max_shard_size="20KB")
+    model.save_pretrained(tmp_path, max_shard_size=SHARD)
     before, after = kit.fetch(model), kit.fetch(public(class_name).from_pretrained(tmp_path))
     assert all(np.array_equal(before[name], after[name]) for name in before)
     model.save_pretrained(tmp_path)
@@ -274,7 +286,14 @@ class TestBadCheckpoints:
         layers = sorted(
             name
             for name in tensors
-            if name.endswith(("attention.output.dense.weight", "attn.c_proj.weight", "project_conv.weight"))
+            if name.endswith(
+                (
+                    "attention.output.dense.weight",
+                    "attn.c_proj.weight",
+                    "project_conv.weight",
+                    "attention.out_proj.weight",
+                )
+            )
         )
         missing, misshapen = layers[0], layers[-1]
         shape = tensors[misshapen].shape
@@ -293,7 +312,7 @@ class TestBadCheckpoints:
         assert f"expected shape {shape}, got {(*shape, 2)}" in str(caught.value)
 
     def test_a_shard_that_is_not_there(self, public, class_name, load, tmp_path):
-        load(class_name).save_pretrained(tmp_path, max_shard_size="20KB")
+        load(class_name).save_pretrained(tmp_path, max_shard_size=SHARD)
         gone = sorted(tmp_path.glob("model-*.safetensors"))[1]
         gone.unlink()
         self.refused(public(class_name), tmp_path, gone.name, "index.json")

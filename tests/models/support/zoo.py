@@ -62,6 +62,10 @@ SIZES = {
     "max_position_embeddings": POSITIONS, "image_size": IMAGE, "patch_size": 8,
 }  # fmt: skip
 """Of a tiny model, where the architecture has such a thing and its cases do not say otherwise."""
+LEARNS_WITHOUT_LABELS = tuple(
+    name for name in CLASSES if specs.of(name).loss and any(argument.exact for argument in specs.of(name).arguments)
+)
+"""Classes whose calls in `inputs` have a loss without labels: of what is hidden."""
 LABELS = ("labels", "obj_labels", "matched_label", "ans")
 """Arguments that a loss is made of, in whichever class."""
 
@@ -197,10 +201,19 @@ def others(ids: np.ndarray) -> np.ndarray:
 
 
 def inputs(name: str, of: Any, seed: int = 1, *more: str, length: int = LENGTH) -> dict[str, Any]:
-    """What a call needs (images, ids, for text a context), and whatever else is named."""
+    """What a call needs (images, ids, for text a context, sound, what hides a part of it), and whatever else is named."""
     rng = np.random.default_rng(seed)
     bound = sizes(name, of) | {"length": length, "total": length}
-    wanted = {"pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos", *more}
+    wanted = {
+        "pixel_values",
+        "input_values",
+        "input_ids",
+        "decoder_input_ids",
+        "visual_feats",
+        "visual_pos",
+        "audio_values",
+    }
+    wanted |= {"pixel_noise", "audio_noise", *more}
     if of.add_cross_attention:
         wanted.add("encoder_hidden_states")
     if "labels" in more:
@@ -245,7 +258,8 @@ def bad_calls(name: str) -> Iterator[BadCall]:
     of, spec, rng = config(name), specs.of(name), np.random.default_rng(2)
     bound = sizes(name, of)
     arguments = [a.of(of) for a in spec.arrays()]
-    arguments = [a for a in arguments if a.needs is None or of.add_cross_attention]
+    parts = names.present_parts(of, spec)
+    arguments = [a for a in arguments if a.needs is None or a.needs[0] in parts]
     good = {a.name: draw(a, bound, rng) for a in arguments}
     for argument in arguments:
         yield from _with_bad_argument(name, argument, good, bound)
@@ -256,10 +270,11 @@ def bad_calls(name: str) -> Iterator[BadCall]:
             yield BadCall(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
     for choice in spec.at_least_one:
         yield BadCall(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
-    if "pixel_values" in good:
+    if "pixel_values" in good and spec.sizes:
         yield from _with_bad_image(name, of, rng)
     for group in spec.together:
-        yield BadCall(name, f"only one of {group}", {group[0]: good[group[0]]}, (*group, "all of them or none"))
+        alone = {group[0]: good[group[0]], **dict.fromkeys(group[1:])}
+        yield BadCall(name, f"only one of {group}", alone, (*group, "all of them or none"))
     if "positions" in bound:
         ids = next(n for n in good if n.endswith("input_ids"))
         long = np.zeros((*good[ids].shape[:-1], POSITIONS + 1), np.int32)
@@ -276,7 +291,10 @@ def _with_bad_argument(
     name: str, argument: Argument, good: dict[str, np.ndarray], bound: dict[str, int]
 ) -> Iterator[BadCall]:
     value = good[argument.name]
-    deep, first = value[None], next(s for s in ("batch", "images", "heads") if s in argument.shape)
+    deep, first = (
+        value[None],
+        next((s for s in ("batch", "images", "heads") if s in argument.shape), argument.shape[-1]),
+    )
     yield BadCall(
         name, f"{argument.name} of rank {deep.ndim}", _given(name, argument.name, good, deep),
         (shown(argument.name), "expected shape", first, f"got {deep.shape}"),

@@ -1,0 +1,1 @@
+"""Sound: clips in, resampled and checked; files; spectrograms; what CTC models mean."""
