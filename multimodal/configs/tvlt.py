@@ -117,7 +117,12 @@ class TvltConfig(PretrainedConfig):
         return self.grid_shape[0] * self.grid_shape[1]
 
     @property
-    def audio_grid_shape(self) -> tuple[int, int]:
+    def video_grid(self) -> tuple[int, int]:
+        """(frames, patches of each) of a video of the largest length."""
+        return self.num_frames, self.frame_patches
+
+    @property
+    def audio_grid(self) -> tuple[int, int]:
         """(times, bands) of patches in a spectrogram of the largest length."""
         return self.spectrogram_length // self.audio_patch[0], self.frequency_length // self.audio_patch[1]
 
@@ -129,7 +134,7 @@ class TvltConfig(PretrainedConfig):
     @property
     def patches_of_noise(self) -> int:
         """How many patches of a spectrogram are hidden together: all bands of a time, or one by one."""
-        return self.audio_grid_shape[1] if self.audio_mask_type.startswith("frame") else 1
+        return self.audio_grid[1] if self.audio_mask_type.startswith("frame") else 1
 
     @property
     def decoder_sizes(self) -> SimpleNamespace:
@@ -141,7 +146,7 @@ class TvltConfig(PretrainedConfig):
 
     def sound_patches(self, steps: int) -> int:
         """How many patches a spectrogram of so many steps in time has."""
-        return steps // self.audio_patch[0] * self.audio_grid_shape[1]
+        return steps // self.audio_patch[0] * self.audio_grid[1]
 
     def noises(self, patches: int) -> int:
         """How much noise says which patches of a spectrogram are hidden: for each time, or each patch."""

@@ -26,10 +26,10 @@ def pixel_embeddings(config) -> list[Row]:
     ours, theirs = "embeddings", "pixel_embeddings"
     width, kernel = config.hidden_size, (config.hidden_size, config.num_image_channels, *config.image_patch)
     return [
-        Row(f"{ours}.class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
-        Row(f"{ours}.kind", f"{theirs}.type_embed_v", (1, 1, width), Kind.TABLE, ONE),
-        Row(f"{ours}.frames", f"{theirs}.temporal_embed", (1, config.num_frames, width), Kind.TABLE, PLACES),
-        Row(f"{ours}.positions", f"{theirs}.pos_embed_v", (1, config.frame_patches, width), Kind.TABLE, PLACES),
+        Row("class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
+        Row(f"{ours}.places.kind", f"{theirs}.type_embed_v", (1, 1, width), Kind.TABLE, ONE),
+        Row(f"{ours}.places.rows", f"{theirs}.temporal_embed", (1, config.num_frames, width), Kind.TABLE, PLACES),
+        Row(f"{ours}.places.columns", f"{theirs}.pos_embed_v", (1, config.frame_patches, width), Kind.TABLE, PLACES),
         *patches(ours, theirs, kernel),
     ]
 
@@ -37,11 +37,11 @@ def pixel_embeddings(config) -> list[Row]:
 def audio_embeddings(config) -> list[Row]:
     """Patches of the spectrogram, and where they are."""
     ours, theirs = "audio_embeddings", "audio_embeddings"
-    width, (times, bands) = config.hidden_size, config.audio_grid_shape
+    width, (times, bands) = config.hidden_size, config.audio_grid
     return [
-        Row(f"{ours}.kind", f"{theirs}.type_embed_a", (1, 1, width), Kind.TABLE, ONE),
-        Row(f"{ours}.times", f"{theirs}.pos_embed_a", (1, times, width), Kind.TABLE, PLACES),
-        Row(f"{ours}.bands", f"{theirs}.freq_embed", (1, bands, width), Kind.TABLE, PLACES),
+        Row(f"{ours}.places.kind", f"{theirs}.type_embed_a", (1, 1, width), Kind.TABLE, ONE),
+        Row(f"{ours}.places.rows", f"{theirs}.pos_embed_a", (1, times, width), Kind.TABLE, PLACES),
+        Row(f"{ours}.places.columns", f"{theirs}.freq_embed", (1, bands, width), Kind.TABLE, PLACES),
         *patches(ours, theirs, (width, config.num_audio_channels, *config.audio_patch)),
     ]
 
@@ -67,16 +67,16 @@ def matching_head(config) -> list[Row]:
 def decoder(config) -> list[Row]:
     """What hidden patches are made of again."""
     part, width, inner = "decoder", config.hidden_size, config.decoder_hidden_size
-    times, bands = config.audio_grid_shape
+    times, bands = config.audio_grid
     tables = {
         "pixels.mask_token": ("pixel_mask_token", 1),
-        "pixels.kind": ("decoder_pixel_type_embed", 1),
-        "pixels.frames": ("decoder_temporal_embed", config.num_frames),
-        "pixels.positions": ("decoder_pixel_pos_embed", config.frame_patches),
+        "pixels.places.kind": ("decoder_pixel_type_embed", 1),
+        "pixels.places.rows": ("decoder_temporal_embed", config.num_frames),
+        "pixels.places.columns": ("decoder_pixel_pos_embed", config.frame_patches),
         "audio.mask_token": ("audio_mask_token", 1),
-        "audio.kind": ("decoder_audio_type_embed", 1),
-        "audio.times": ("decoder_audio_pos_embed", times),
-        "audio.bands": ("decoder_freq_embed", bands),
+        "audio.places.kind": ("decoder_audio_type_embed", 1),
+        "audio.places.rows": ("decoder_audio_pos_embed", times),
+        "audio.places.columns": ("decoder_freq_embed", bands),
     }
     rows = [
         Row(f"decoder.{ours}", theirs, (1, count, inner), Kind.TABLE, ONE if count == 1 else PLACES, part=part)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
+
+from multimodal.dtypes import Types
+from multimodal.flax.layers.patches import Places
 
 
 class Kept(NamedTuple):
@@ -51,3 +56,20 @@ def cut(x, patch: tuple[int, int]):  # b c h w -> b (rows columns) (height width
     rows, columns = rows // height, columns // width
     x = jnp.reshape(x, (batch, channels, rows, height, columns, width))
     return jnp.transpose(x, (0, 2, 4, 3, 5, 1)).reshape(batch, rows * columns, height * width * channels)
+
+
+class Restored(nn.Module):
+    """The positions of a sequence in their places, with a mask token for those that were hidden: section 3.2 of TVLT."""
+
+    grid: tuple[int, int]
+    hidden_size: int
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        one = (1, 1, self.hidden_size)
+        self.mask_token = self.param("mask_token", nn.initializers.zeros, one, self.dtype.parameters)
+        self.places = Places(self.grid, self.hidden_size, dtype=self.dtype)
+
+    def __call__(self, x, ids_restore):  # b kept d, b (rows columns) -> b (rows columns) d
+        return self.places(restore(x, self.mask_token, ids_restore))

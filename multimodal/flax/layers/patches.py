@@ -73,3 +73,48 @@ class PatchEmbeddings(nn.Module):
         table = self.positions[:, self.leading :].reshape(1, *self.grid, self.hidden_size)
         table = jnp.einsum("ij,xjkd,lk->xild", rows, table, columns, precision=PRECISION)
         return jnp.concatenate([self.positions[:, : self.leading], table.reshape(1, -1, self.hidden_size)], axis=1)
+
+
+class Places(nn.Module):
+    """Where the patches of a grid lie, and what kind they are: a vector for each row, each column and all of them, added.
+
+    A video is a grid of frames by their patches, a spectrogram one of times by bands. Of a smaller grid the first rows are
+    there, with all columns. Tang et al., TVLT (2022), section 3.1.
+    """
+
+    grid: tuple[int, int]
+    hidden_size: int
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        (rows, columns), width, zeros = self.grid, self.hidden_size, nn.initializers.zeros
+        self.kind = self.param("kind", zeros, (1, 1, width), self.dtype.parameters)
+        self.rows = self.param("rows", zeros, (1, rows, width), self.dtype.parameters)
+        self.columns = self.param("columns", zeros, (1, columns, width), self.dtype.parameters)
+
+    def __call__(self, x):  # b (rows columns) d -> b (rows columns) d
+        batch, length, width = x.shape
+        kind, rows, columns = (jnp.asarray(table, x.dtype) for table in (self.kind, self.rows, self.columns))
+        x = x.reshape(batch, -1, self.grid[1], width)
+        return (x + columns[:, None] + rows[:, : x.shape[1], None] + kind).reshape(batch, length, width)
+
+
+class PlacedPatches(nn.Module):
+    """Some pictures of one size as a sequence of their projected patches in their places: Tang et al. (2022), section 3.1."""
+
+    channels: int
+    _: KW_ONLY
+    grid: tuple[int, int]
+    patch: tuple[int, int]
+    hidden_size: int
+    dtype: Types = Types()
+
+    def setup(self):
+        self.patches = Conv2D(self.channels, self.hidden_size, self.patch, self.patch, dtype=self.dtype)
+        self.places = Places(self.grid, self.hidden_size, dtype=self.dtype)
+
+    def __call__(self, pictures):  # b p c h w -> b (p patches) d
+        batch, count, *picture = pictures.shape
+        x = self.patches(jnp.transpose(pictures.reshape(batch * count, *picture), (0, 2, 3, 1)))
+        return self.places(x.reshape(batch, -1, self.hidden_size))

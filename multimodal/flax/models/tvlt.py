@@ -13,10 +13,11 @@ from multimodal.dtypes import Types
 from multimodal.flax.annotations import Tensor
 from multimodal.flax.layers import masks
 from multimodal.flax.layers.activations import ACTIVATIONS
-from multimodal.flax.layers.autoencoder import cut, hide, restore
-from multimodal.flax.layers.basic import Conv2D, LayerNorm, Linear
+from multimodal.flax.layers.autoencoder import Restored, cut, hide
+from multimodal.flax.layers.basic import LayerNorm, Linear
 from multimodal.flax.layers.encoder import Stack
 from multimodal.flax.layers.heads import Pooler
+from multimodal.flax.layers.patches import PlacedPatches
 from multimodal.flax.losses import binary_cross_entropy, cross_entropy, reconstruction
 from multimodal.flax.models.vit import vit_block
 from multimodal.flax.pretrained import FlaxPretrainedModel
@@ -24,80 +25,6 @@ from multimodal.modeling.outputs import SequenceClassifierOutput, Values
 from multimodal.modeling.tvlt import HidesPatches, LearnsWithoutLabels
 from multimodal.specs import tvlt as specs
 from multimodal.specs.tvlt import TvltForPreTrainingOutput, TvltModelOutput, TvltOutput
-
-
-class VideoPlaces(nn.Module):
-    """Where the patches of a video are: their frame, their place in it, and that they are pictures. Section 3.1."""
-
-    config: Any
-    hidden_size: int
-    _: KW_ONLY
-    dtype: Types = Types()
-
-    def setup(self):
-        config, width, zeros, dtype = self.config, self.hidden_size, nn.initializers.zeros, self.dtype.parameters
-        self.kind = self.param("kind", zeros, (1, 1, width), dtype)
-        self.frames = self.param("frames", zeros, (1, config.num_frames, width), dtype)
-        self.positions = self.param("positions", zeros, (1, config.frame_patches, width), dtype)
-
-    def placed(self, x):  # b (frames patches) d -> b (frames patches) d
-        batch, length, width = x.shape
-        kind, frames, positions = (jnp.asarray(table, x.dtype) for table in (self.kind, self.frames, self.positions))
-        x = x.reshape(batch, -1, positions.shape[1], width)
-        return (x + positions[:, None] + frames[:, : x.shape[1], None] + kind).reshape(batch, length, width)
-
-
-class SoundPlaces(nn.Module):
-    """Where the patches of a spectrogram are: their time, their band, and that they are sound. Section 3.1."""
-
-    config: Any
-    hidden_size: int
-    _: KW_ONLY
-    dtype: Types = Types()
-
-    def setup(self):
-        (times, bands), zeros, dtype = self.config.audio_grid_shape, nn.initializers.zeros, self.dtype.parameters
-        self.kind = self.param("kind", zeros, (1, 1, self.hidden_size), dtype)
-        self.times = self.param("times", zeros, (1, times, self.hidden_size), dtype)
-        self.bands = self.param("bands", zeros, (1, bands, self.hidden_size), dtype)
-
-    def placed(self, x):  # b (times bands) d -> b (times bands) d
-        batch, length, width = x.shape
-        kind, times, bands = (jnp.asarray(table, x.dtype) for table in (self.kind, self.times, self.bands))
-        x = x.reshape(batch, -1, bands.shape[1], width)
-        return (x + times[:, : x.shape[1], None] + bands[:, None] + kind).reshape(batch, length, width)
-
-
-class PixelEmbeddings(VideoPlaces):
-    """A class token and a video as a sequence of projected patches, frame by frame."""
-
-    def setup(self):
-        super().setup()
-        config, one = self.config, (1, 1, self.hidden_size)
-        self.class_token = self.param("class_token", nn.initializers.zeros, one, self.dtype.parameters)
-        self.patches = Conv2D(
-            config.num_image_channels, self.hidden_size, config.image_patch, config.image_patch, dtype=self.dtype
-        )
-
-    def __call__(self, pixel_values):  # b frames c h w -> b (frames patches) d
-        batch, frames, *image = pixel_values.shape
-        x = self.patches(jnp.transpose(pixel_values.reshape(batch * frames, *image), (0, 2, 3, 1)))
-        return self.placed(x.reshape(batch, -1, self.hidden_size))
-
-
-class SoundEmbeddings(SoundPlaces):
-    """A spectrogram as a sequence of projected patches, time by time."""
-
-    def setup(self):
-        super().setup()
-        config = self.config
-        self.patches = Conv2D(
-            config.num_audio_channels, self.hidden_size, config.audio_patch, config.audio_patch, dtype=self.dtype
-        )
-
-    def __call__(self, audio_values):  # b c steps bands -> b (times bands) d
-        x = self.patches(jnp.transpose(audio_values, (0, 2, 3, 1)))
-        return self.placed(x.reshape(x.shape[0], -1, self.hidden_size))
 
 
 class TvltNetwork(nn.Module):
@@ -111,19 +38,25 @@ class TvltNetwork(nn.Module):
 
     def setup(self):
         config, dtype = self.config, self.dtype
-        self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
-        self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
+        width = config.hidden_size
+        self.class_token = self.param("class_token", nn.initializers.zeros, (1, 1, width), dtype.parameters)
+        self.embeddings = PlacedPatches(
+            config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
+        )
+        self.audio_embeddings = PlacedPatches(
+            config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype
+        )
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], recompute=self.recompute
         )
         has_norm = "final_norm" in self.parts
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype) if has_norm else None
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype) if has_norm else None
 
     def __call__(
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_noise=None, audio_noise=None,
         weights=False, states=False, train: bool = False,
     ) -> TvltOutput:  # fmt: skip
-        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values)
+        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values[:, None])
         shown, heard = (None if mask is None else jnp.asarray(mask, bool) for mask in (pixel_mask, audio_mask))
         hidden = {}
         if pixel_noise is not None:
@@ -134,7 +67,7 @@ class TvltNetwork(nn.Module):
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
         batch, seen, width = pixels.shape
-        token = jnp.broadcast_to(jnp.asarray(self.embeddings.class_token, pixels.dtype), (batch, 1, width))
+        token = jnp.broadcast_to(jnp.asarray(self.class_token, pixels.dtype), (batch, 1, width))
         x = jnp.concatenate([token, pixels, audio], axis=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, train=train)
@@ -169,30 +102,6 @@ class MatchingHead(nn.Module):
         return self.scores(self.pooler(x))
 
 
-class RestoredVideo(VideoPlaces):
-    """The patches of a video in their places, with a mask token for those that were hidden."""
-
-    def setup(self):
-        super().setup()
-        one = (1, 1, self.hidden_size)
-        self.mask_token = self.param("mask_token", nn.initializers.zeros, one, self.dtype.parameters)
-
-    def __call__(self, x, ids_restore):  # b kept d, b (frames patches) -> b (frames patches) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
-class RestoredSound(SoundPlaces):
-    """The patches of a spectrogram in their places, with a mask token for those that were hidden."""
-
-    def setup(self):
-        super().setup()
-        one = (1, 1, self.hidden_size)
-        self.mask_token = self.param("mask_token", nn.initializers.zeros, one, self.dtype.parameters)
-
-    def __call__(self, x, ids_restore):  # b kept d, b (times bands) -> b (times bands) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
 class Decoder(nn.Module):
     """A narrow decoder that video and sound share, one after the other: section 3.2, masked autoencoding."""
 
@@ -206,8 +115,8 @@ class Decoder(nn.Module):
         width, sizes = config.decoder_hidden_size, config.decoder_sizes
         image, sound = config.image_patch, config.audio_patch
         self.narrow = Linear(config.hidden_size, width, dtype=dtype)
-        self.pixels = RestoredVideo(config, width, dtype=dtype)
-        self.audio = RestoredSound(config, width, dtype=dtype)
+        self.pixels = Restored(config.video_grid, width, dtype=dtype)
+        self.audio = Restored(config.audio_grid, width, dtype=dtype)
         self.transformer = Stack(
             [vit_block(sizes, layer, dtype) for layer in range(sizes.num_hidden_layers)], recompute=self.recompute
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch import nn
+
+from multimodal.pt.layers.patches import Places
 
 
 class Kept(NamedTuple):
@@ -47,3 +50,15 @@ def cut(x, patch: tuple[int, int]):  # b c h w -> b (rows columns) (height width
     height, width = patch
     x = x.unflatten(3, (-1, width)).unflatten(2, (-1, height))  # b c rows height columns width
     return x.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+
+
+class Restored(nn.Module):
+    """The positions of a sequence in their places, with a mask token for those that were hidden: section 3.2 of TVLT."""
+
+    def __init__(self, grid: tuple[int, int], hidden_size: int, *, dtype=None):
+        super().__init__()
+        self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
+        self.places = Places(grid, hidden_size, dtype=dtype)
+
+    def forward(self, x, ids_restore):  # b kept d, b (rows columns) -> b (rows columns) d
+        return self.places(restore(x, self.mask_token, ids_restore))

@@ -58,3 +58,35 @@ class PatchEmbeddings(nn.Module):
         table = self.positions[:, self.leading :].unflatten(1, self.grid)
         table = torch.einsum("ij,xjkd,lk->xild", rows, table, columns).flatten(1, 2)
         return torch.cat([self.positions[:, : self.leading], table], dim=1)
+
+
+class Places(nn.Module):
+    """Where the patches of a grid lie, and what kind they are: a vector for each row, each column and all of them, added.
+
+    A video is a grid of frames by their patches, a spectrogram one of times by bands. Of a smaller grid the first rows are
+    there, with all columns. Tang et al., TVLT (2022), section 3.1.
+    """
+
+    def __init__(self, grid: tuple[int, int], hidden_size: int, *, dtype=None):
+        super().__init__()
+        rows, self.columns_count = grid
+        self.kind = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
+        self.rows = nn.Parameter(torch.empty(1, rows, hidden_size, dtype=dtype))
+        self.columns = nn.Parameter(torch.empty(1, self.columns_count, hidden_size, dtype=dtype))
+
+    def forward(self, x):  # b (rows columns) d -> b (rows columns) d
+        x = x.unflatten(1, (-1, self.columns_count))
+        return (x + self.columns[:, None] + self.rows[:, : x.shape[1], None] + self.kind).flatten(1, 2)
+
+
+class PlacedPatches(nn.Module):
+    """Some pictures of one size as a sequence of their projected patches in their places: Tang et al. (2022), section 3.1."""
+
+    def __init__(self, channels: int, *, grid: tuple[int, int], patch: tuple[int, int], hidden_size: int, dtype=None):
+        super().__init__()
+        self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype)
+        self.places = Places(grid, hidden_size, dtype=dtype)
+
+    def forward(self, pictures):  # b p c h w -> b (p patches) d
+        x = self.patches(pictures.to(self.patches.weight.dtype).flatten(0, 1)).flatten(2).transpose(1, 2)
+        return self.places(x.reshape(pictures.shape[0], -1, x.shape[2]))

@@ -12,72 +12,16 @@ from multimodal.modeling.tvlt import HidesPatches, LearnsWithoutLabels
 from multimodal.pt.annotations import Tensor
 from multimodal.pt.layers import masks
 from multimodal.pt.layers.activations import ACTIVATIONS
-from multimodal.pt.layers.autoencoder import cut, hide, restore
-from multimodal.pt.layers.basic import Conv2D, LayerNorm, Linear
+from multimodal.pt.layers.autoencoder import Restored, cut, hide
+from multimodal.pt.layers.basic import LayerNorm, Linear
 from multimodal.pt.layers.encoder import Stack
 from multimodal.pt.layers.heads import Pooler
+from multimodal.pt.layers.patches import PlacedPatches
 from multimodal.pt.losses import binary_cross_entropy, cross_entropy, reconstruction
 from multimodal.pt.models.vit import vit_block
 from multimodal.pt.pretrained import PretrainedModel
 from multimodal.specs import tvlt as specs
 from multimodal.specs.tvlt import TvltForPreTrainingOutput, TvltModelOutput, TvltOutput
-
-
-class VideoPlaces(nn.Module):
-    """Where the patches of a video are: their frame, their place in it, and that they are pictures. Section 3.1."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__()
-        self.kind = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-        self.frames = nn.Parameter(torch.empty(1, config.num_frames, hidden_size, dtype=dtype))
-        self.positions = nn.Parameter(torch.empty(1, config.frame_patches, hidden_size, dtype=dtype))
-
-    def placed(self, x):  # b (frames patches) d -> b (frames patches) d
-        x = x.unflatten(1, (-1, self.positions.shape[1]))
-        return (x + self.positions[:, None] + self.frames[:, : x.shape[1], None] + self.kind).flatten(1, 2)
-
-
-class SoundPlaces(nn.Module):
-    """Where the patches of a spectrogram are: their time, their band, and that they are sound. Section 3.1."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__()
-        times, bands = config.audio_grid_shape
-        self.kind = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-        self.times = nn.Parameter(torch.empty(1, times, hidden_size, dtype=dtype))
-        self.bands = nn.Parameter(torch.empty(1, bands, hidden_size, dtype=dtype))
-
-    def placed(self, x):  # b (times bands) d -> b (times bands) d
-        x = x.unflatten(1, (-1, self.bands.shape[1]))
-        return (x + self.times[:, : x.shape[1], None] + self.bands[:, None] + self.kind).flatten(1, 2)
-
-
-class PixelEmbeddings(VideoPlaces):
-    """A class token and a video as a sequence of projected patches, frame by frame."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__(config, hidden_size, dtype=dtype)
-        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-        self.patches = Conv2D(
-            config.num_image_channels, hidden_size, config.image_patch, config.image_patch, dtype=dtype
-        )
-
-    def forward(self, pixel_values):  # b frames c h w -> b (frames patches) d
-        x = self.patches(pixel_values.to(self.patches.weight.dtype).flatten(0, 1)).flatten(2).transpose(1, 2)
-        return self.placed(x.reshape(pixel_values.shape[0], -1, x.shape[2]))
-
-
-class SoundEmbeddings(SoundPlaces):
-    """A spectrogram as a sequence of projected patches, time by time."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__(config, hidden_size, dtype=dtype)
-        self.patches = Conv2D(
-            config.num_audio_channels, hidden_size, config.audio_patch, config.audio_patch, dtype=dtype
-        )
-
-    def forward(self, audio_values):  # b c steps bands -> b (times bands) d
-        return self.placed(self.patches(audio_values.to(self.patches.weight.dtype)).flatten(2).transpose(1, 2))
 
 
 class TvltNetwork(nn.Module):
@@ -86,17 +30,23 @@ class TvltNetwork(nn.Module):
     def __init__(self, config, parts, *, dtype=None):
         super().__init__()
         self.config = config
-        self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
-        self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
+        width = config.hidden_size
+        self.class_token = nn.Parameter(torch.empty(1, 1, width, dtype=dtype))
+        self.embeddings = PlacedPatches(
+            config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
+        )
+        self.audio_embeddings = PlacedPatches(
+            config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype
+        )
         self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
         has_norm = "final_norm" in parts
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype) if has_norm else None
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype) if has_norm else None
 
     def forward(
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_noise=None, audio_noise=None,
         weights=False, states=False,
     ) -> TvltOutput:  # fmt: skip
-        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values)
+        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values[:, None])
         shown, heard = (None if mask is None else mask.bool() for mask in (pixel_mask, audio_mask))
         hidden = {}
         if pixel_noise is not None:
@@ -106,7 +56,7 @@ class TvltNetwork(nn.Module):
             noise = audio_noise.repeat_interleave(self.config.patches_of_noise, dim=1)
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
-        first = self.embeddings.class_token.expand(pixels.shape[0], -1, -1)
+        first = self.class_token.expand(pixels.shape[0], -1, -1)
         x = torch.cat([first, pixels, audio], dim=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states)
@@ -143,28 +93,6 @@ class MatchingHead(nn.Module):
         return self.scores(self.pooler(x))
 
 
-class RestoredVideo(VideoPlaces):
-    """The patches of a video in their places, with a mask token for those that were hidden."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__(config, hidden_size, dtype=dtype)
-        self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-
-    def forward(self, x, ids_restore):  # b kept d, b (frames patches) -> b (frames patches) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
-class RestoredSound(SoundPlaces):
-    """The patches of a spectrogram in their places, with a mask token for those that were hidden."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None):
-        super().__init__(config, hidden_size, dtype=dtype)
-        self.mask_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
-
-    def forward(self, x, ids_restore):  # b kept d, b (times bands) -> b (times bands) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
 class Decoder(nn.Module):
     """A narrow decoder that video and sound share, one after the other: section 3.2, masked autoencoding."""
 
@@ -173,8 +101,8 @@ class Decoder(nn.Module):
         width, sizes = config.decoder_hidden_size, config.decoder_sizes
         image, sound = config.image_patch, config.audio_patch
         self.narrow = Linear(config.hidden_size, width, dtype=dtype)
-        self.pixels = RestoredVideo(config, width, dtype=dtype)
-        self.audio = RestoredSound(config, width, dtype=dtype)
+        self.pixels = Restored(config.video_grid, width, dtype=dtype)
+        self.audio = Restored(config.audio_grid, width, dtype=dtype)
         self.transformer = Stack([vit_block(sizes, layer, dtype) for layer in range(sizes.num_hidden_layers)])
         self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype)
         self.pixel_out = Linear(width, config.num_image_channels * image[0] * image[1], dtype=dtype)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from multimodal.tf.layers.basic import sizes
+from multimodal.tf.layers.basic import Layer, sizes
+from multimodal.tf.layers.patches import Places
 
 
 class Kept(NamedTuple):
@@ -52,3 +53,15 @@ def cut(x, patch: tuple[int, int]):  # b c h w -> b (rows columns) (height width
     rows, columns = rows // height, columns // width
     x = tf.reshape(x, (batch, channels, rows, height, columns, width))
     return tf.reshape(tf.transpose(x, (0, 2, 4, 3, 5, 1)), (batch, rows * columns, height * width * channels))
+
+
+class Restored(Layer):
+    """The positions of a sequence in their places, with a mask token for those that were hidden: section 3.2 of TVLT."""
+
+    def __init__(self, grid: tuple[int, int], hidden_size: int, *, dtype=None, name="restored"):
+        super().__init__(dtype=dtype, name=name)
+        self.mask_token = self.add_weight(name="mask_token", shape=(1, 1, hidden_size), initializer="zeros")
+        self.places = Places(grid, hidden_size, dtype=dtype)
+
+    def call(self, x, ids_restore):  # b kept d, b (rows columns) -> b (rows columns) d
+        return self.places(restore(x, self.mask_token, ids_restore))

@@ -73,3 +73,50 @@ class PatchEmbeddings(Layer):
         patches = tf.reshape(table[:, self.leading :], (1, *self.grid, table.shape[-1]))
         patches = tf.einsum("ij,xjkd,lk->xild", rows, patches, columns)
         return tf.concat([table[:, : self.leading], tf.reshape(patches, (1, grid[0] * grid[1], -1))], axis=1)
+
+
+class Places(Layer):
+    """Where the patches of a grid lie, and what kind they are: a vector for each row, each column and all of them, added.
+
+    A video is a grid of frames by their patches, a spectrogram one of times by bands. Of a smaller grid the first rows are
+    there, with all columns. Tang et al., TVLT (2022), section 3.1.
+    """
+
+    def __init__(self, grid: tuple[int, int], hidden_size: int, *, dtype=None, name="places"):
+        super().__init__(dtype=dtype, name=name)
+        rows, self.columns_count = grid
+        self.kind = self.add_weight(name="kind", shape=(1, 1, hidden_size), initializer="zeros")
+        self.rows = self.add_weight(name="rows", shape=(1, rows, hidden_size), initializer="zeros")
+        self.columns = self.add_weight(name="columns", shape=(1, self.columns_count, hidden_size), initializer="zeros")
+
+    def call(self, x):  # b (rows columns) d -> b (rows columns) d
+        batch, length, width = sizes(x)
+        count = length // self.columns_count
+        kind, rows, columns = (tf.cast(table, x.dtype) for table in (self.kind, self.rows, self.columns))
+        x = tf.reshape(x, (batch, count, self.columns_count, width))
+        return tf.reshape(x + columns[:, None] + rows[:, :count, None] + kind, (batch, length, width))
+
+
+class PlacedPatches(Layer):
+    """Some pictures of one size as a sequence of their projected patches in their places: Tang et al. (2022), section 3.1."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        grid: tuple[int, int],
+        patch: tuple[int, int],
+        hidden_size: int,
+        dtype=None,
+        name="embeddings",
+    ):
+        super().__init__(dtype=dtype, name=name)
+        self.patches = Conv2D(channels, hidden_size, patch, patch, dtype=dtype, name="patches")
+        self.places = Places(grid, hidden_size, dtype=dtype)
+
+    def call(self, pictures):  # b p c h w -> b (p patches) d
+        batch, count, channels, height, width = sizes(pictures)
+        x = tf.reshape(pictures, (batch * count, channels, height, width))
+        x = self.patches(tf.transpose(x, (0, 2, 3, 1)))
+        _, rows, columns, hidden_size = sizes(x)
+        return self.places(tf.reshape(x, (batch, count * rows * columns, hidden_size)))

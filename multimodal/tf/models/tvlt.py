@@ -13,84 +13,14 @@ from multimodal.specs.tvlt import TvltForPreTrainingOutput, TvltModelOutput, Tvl
 from multimodal.tf.annotations import Inputs, Tensor
 from multimodal.tf.layers import masks
 from multimodal.tf.layers.activations import ACTIVATIONS
-from multimodal.tf.layers.autoencoder import cut, hide, restore
-from multimodal.tf.layers.basic import Conv2D, Layer, LayerNorm, Linear, next_seed, sizes
+from multimodal.tf.layers.autoencoder import Restored, cut, hide
+from multimodal.tf.layers.basic import Layer, LayerNorm, Linear, next_seed, sizes
 from multimodal.tf.layers.encoder import Stack
 from multimodal.tf.layers.heads import Pooler
+from multimodal.tf.layers.patches import PlacedPatches
 from multimodal.tf.losses import binary_cross_entropy, cross_entropy, reconstruction, wide
 from multimodal.tf.models.vit import vit_block
 from multimodal.tf.pretrained import TFPretrainedModel
-
-
-class VideoPlaces(Layer):
-    """Where the patches of a video are: their frame, their place in it, and that they are pictures. Section 3.1."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name=None):
-        super().__init__(dtype=dtype, name=name)
-        self.patch_count, width = config.frame_patches, hidden_size
-        self.kind = self.add_weight(name="kind", shape=(1, 1, width), initializer="zeros")
-        self.frames = self.add_weight(name="frames", shape=(1, config.num_frames, width), initializer="zeros")
-        self.positions = self.add_weight(name="positions", shape=(1, self.patch_count, width), initializer="zeros")
-
-    def placed(self, x):  # b (frames patches) d -> b (frames patches) d
-        batch, length, width = sizes(x)
-        frames = length // self.patch_count
-        kind, of_frames, positions = (tf.cast(table, x.dtype) for table in (self.kind, self.frames, self.positions))
-        x = tf.reshape(x, (batch, frames, self.patch_count, width))
-        x = x + positions[:, None] + of_frames[:, :frames, None] + kind
-        return tf.reshape(x, (batch, length, width))
-
-
-class SoundPlaces(Layer):
-    """Where the patches of a spectrogram are: their time, their band, and that they are sound. Section 3.1."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name=None):
-        super().__init__(dtype=dtype, name=name)
-        times, self.band_count = config.audio_grid_shape
-        width = hidden_size
-        self.kind = self.add_weight(name="kind", shape=(1, 1, width), initializer="zeros")
-        self.times = self.add_weight(name="times", shape=(1, times, width), initializer="zeros")
-        self.bands = self.add_weight(name="bands", shape=(1, self.band_count, width), initializer="zeros")
-
-    def placed(self, x):  # b (times bands) d -> b (times bands) d
-        batch, length, width = sizes(x)
-        times = length // self.band_count
-        kind, of_times, bands = (tf.cast(table, x.dtype) for table in (self.kind, self.times, self.bands))
-        x = tf.reshape(x, (batch, times, self.band_count, width))
-        x = x + of_times[:, :times, None] + bands[:, None] + kind
-        return tf.reshape(x, (batch, length, width))
-
-
-class PixelEmbeddings(VideoPlaces):
-    """A class token and a video as a sequence of projected patches, frame by frame."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name="embeddings"):
-        super().__init__(config, hidden_size, dtype=dtype, name=name)
-        self.class_token = self.add_weight(name="class_token", shape=(1, 1, hidden_size), initializer="zeros")
-        self.patches = Conv2D(
-            config.num_image_channels, hidden_size, config.image_patch, config.image_patch, dtype=dtype, name="patches"
-        )
-
-    def call(self, pixel_values):  # b frames c h w -> b (frames patches) d
-        batch, frames, channels, height, width = sizes(pixel_values)
-        x = tf.reshape(pixel_values, (batch * frames, channels, height, width))
-        x = self.patches(tf.transpose(x, (0, 2, 3, 1)))
-        return self.placed(tf.reshape(x, (batch, frames * self.patch_count, x.shape[-1])))
-
-
-class SoundEmbeddings(SoundPlaces):
-    """A spectrogram as a sequence of projected patches, time by time."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name="audio_embeddings"):
-        super().__init__(config, hidden_size, dtype=dtype, name=name)
-        self.patches = Conv2D(
-            config.num_audio_channels, hidden_size, config.audio_patch, config.audio_patch, dtype=dtype, name="patches"
-        )
-
-    def call(self, audio_values):  # b c steps bands -> b (times bands) d
-        x = self.patches(tf.transpose(audio_values, (0, 2, 3, 1)))
-        batch, times, bands, width = sizes(x)
-        return self.placed(tf.reshape(x, (batch, times * bands, width)))
 
 
 class TvltNetwork(Layer):
@@ -99,20 +29,27 @@ class TvltNetwork(Layer):
     def __init__(self, config, parts, *, dtype=None, name="network"):
         super().__init__(dtype=dtype, name=name)
         self.config = config
-        self.embeddings = PixelEmbeddings(config, config.hidden_size, dtype=dtype)
-        self.audio_embeddings = SoundEmbeddings(config, config.hidden_size, dtype=dtype)
+        width = config.hidden_size
+        self.class_token = self.add_weight(name="class_token", shape=(1, 1, width), initializer="zeros")
+        self.embeddings = PlacedPatches(
+            config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
+        )
+        self.audio_embeddings = PlacedPatches(
+            config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype,
+            name="audio_embeddings",
+        )  # fmt: skip
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype=dtype
         )
         has_norm = "final_norm" in parts
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps, dtype=dtype, name="norm") if has_norm else None
+        self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype, name="norm") if has_norm else None
 
     def call(
         self, pixel_values, audio_values, pixel_mask=None, audio_mask=None, pixel_noise=None, audio_noise=None,
         weights=False, states=False, training=False,
     ) -> TvltOutput:  # fmt: skip
         config = self.config
-        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values)
+        pixels, audio = self.embeddings(pixel_values), self.audio_embeddings(audio_values[:, None])
         shown, heard = (None if mask is None else tf.cast(mask, tf.bool) for mask in (pixel_mask, audio_mask))
         hidden = {}
         if pixel_noise is not None:
@@ -125,7 +62,7 @@ class TvltNetwork(Layer):
             audio, heard, *of_sound = hide(audio, noise, keep, heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
         batch, seen, width = sizes(pixels)
-        first = tf.broadcast_to(tf.cast(self.embeddings.class_token, pixels.dtype), (batch, 1, width))
+        first = tf.broadcast_to(tf.cast(self.class_token, pixels.dtype), (batch, 1, width))
         x = tf.concat([first, pixels, audio], axis=1)
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, training=training)
@@ -162,28 +99,6 @@ class MatchingHead(Layer):
         return self.scores(self.pooler(x))
 
 
-class RestoredVideo(VideoPlaces):
-    """The patches of a video in their places, with a mask token for those that were hidden."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name="pixels"):
-        super().__init__(config, hidden_size, dtype=dtype, name=name)
-        self.mask_token = self.add_weight(name="mask_token", shape=(1, 1, hidden_size), initializer="zeros")
-
-    def call(self, x, ids_restore):  # b kept d, b (frames patches) -> b (frames patches) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
-class RestoredSound(SoundPlaces):
-    """The patches of a spectrogram in their places, with a mask token for those that were hidden."""
-
-    def __init__(self, config, hidden_size: int, *, dtype=None, name="audio"):
-        super().__init__(config, hidden_size, dtype=dtype, name=name)
-        self.mask_token = self.add_weight(name="mask_token", shape=(1, 1, hidden_size), initializer="zeros")
-
-    def call(self, x, ids_restore):  # b kept d, b (times bands) -> b (times bands) d
-        return self.placed(restore(x, self.mask_token, ids_restore))
-
-
 class Decoder(Layer):
     """A narrow decoder that video and sound share, one after the other: section 3.2, masked autoencoding."""
 
@@ -192,8 +107,8 @@ class Decoder(Layer):
         width, sizes = config.decoder_hidden_size, config.decoder_sizes
         image, sound = config.image_patch, config.audio_patch
         self.narrow = Linear(config.hidden_size, width, dtype=dtype, name="narrow")
-        self.pixels = RestoredVideo(config, width, dtype=dtype)
-        self.audio = RestoredSound(config, width, dtype=dtype)
+        self.pixels = Restored(config.video_grid, width, dtype=dtype, name="pixels")
+        self.audio = Restored(config.audio_grid, width, dtype=dtype, name="audio")
         self.transformer = Stack(
             [vit_block(sizes, layer, dtype) for layer in range(sizes.num_hidden_layers)], dtype=dtype
         )
