@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from differential import sound
 from differential.composites import CROSS, call_codes, halves_missing, halves_of, is_of_any, of_any
 from differential.generation import generation_codes
 from differential.job import Job
@@ -25,11 +26,23 @@ SIZES = {
     "max_position_embeddings": 20, "image_size": 32, "patch_size": 8,
 }  # fmt: skip
 CALL = {"batch": 2, "length": 6, "total": 6, "context": 5, "objects": 4, "choices": 3, "height": 32, "width": 32}
+ELSEWHERE = {"tvlt": {"image_patch_size": [4, 4]}}
+"""Fields without which the reference's models cannot be made: it takes patches of frames for squares."""
 SEED = 7
 DECODER = {"is_decoder": True, "add_cross_attention": False}
 FORMATS = {"tf": "tf-h5", "flax": "flax-msgpack"}
 """Each framework's own file, so that neither library has to translate."""
-NEEDED = ("pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos")
+NEEDED = (
+    "pixel_values",
+    "audio_values",
+    "input_values",
+    "input_ids",
+    "decoder_input_ids",
+    "visual_feats",
+    "visual_pos",
+)
+ALSO = {"TvltForPreTraining": ("pixel_values_mixed", "labels")}
+"""What the reference answers no call without."""
 LABELS = ("labels", "start_positions", "end_positions", "masked_lm_labels", "obj_labels", "matched_label", "ans")
 
 
@@ -49,7 +62,7 @@ def variants(name: str) -> Iterator[tuple[str, Any]]:
 
 
 def tiny(model_type: str, **changes: Any) -> Any:
-    return cases.tiny(model_type, SIZES, **changes)
+    return cases.tiny(model_type, SIZES, **{**ELSEWHERE.get(model_type, {}), **changes})
 
 
 def add_models(job: Job, folder: Path, available: dict[str, list[str]]) -> None:
@@ -99,7 +112,7 @@ def write(folder: Path, subject: str, spec: Specification, config: Any, framewor
             convert(place, places[framework], FORMATS[framework], overwrite=True)
     arrays = arrays_of(spec, config)
     np.savez(folder / subject / "arrays.npz", **arrays)
-    wanted = set(NEEDED) | ({"encoder_hidden_states"} if config.add_cross_attention else set())
+    wanted = {*NEEDED, *ALSO.get(spec.name, ())} | ({"encoder_hidden_states"} if config.add_cross_attention else set())
     tops = list(dict.fromkeys(name.partition(".")[0] for name in arrays))
     return {
         "kind": "model", "class": spec.name, "arrays": f"{subject}/arrays.npz",
@@ -153,6 +166,7 @@ def codes_of(spec: Specification, config: Any, subject: dict[str, Any], framewor
         yield from PICTURES.items()
     if "past_key_values" in spec.names() and framework != "flax" and (ids and not config.halves):
         yield from CACHE.items()
+    yield from sound.call_codes(spec, subject["plain"])
     yield from call_codes(spec, config, framework)
 
 
@@ -210,9 +224,9 @@ TRAINING = {
 COSTLY = ("predict", "compiled", "gradients")
 """Compiled for each class: two stand for all."""
 PICTURES = {
-    "another size": "model(**{**inputs, 'pixel_values': more['pixel_values'][:, :, :24]})",
-    "other channels": "model(**{**inputs, 'pixel_values': more['pixel_values'][:, :2]})",
-    "channels last": "model(**{**inputs, 'pixel_values': np.transpose(np.asarray(more['pixel_values']), (0, 2, 3, 1))})",
+    "another size": "model(**{**inputs, 'pixel_values': more['pixel_values'][..., : more['pixel_values'].shape[-2] * 3 // 4, :]})",
+    "other channels": "model(**{**inputs, 'pixel_values': more['pixel_values'][..., :2, :, :]})",
+    "channels last": "model(**{**inputs, 'pixel_values': np.moveaxis(np.asarray(more['pixel_values']), -3, -1)})",
 }
 CACHE = {
     "a cache": "model(**inputs, use_cache=True)",
@@ -267,7 +281,7 @@ VISIBLE = (
 
 def label_codes(spec: Specification, subject: dict[str, Any], framework: str) -> Iterator[tuple[str, str]]:
     """Losses, from each kind of labels and from all of them."""
-    given = [n for n in subject["more"] if n in spec.signature(framework) and n in LABELS]
+    given = [n for n in LABELS if n in spec.signature(framework) and n in {*subject["more"]} - {*subject["plain"]}]
     groups = [group for group in (("start_positions", "end_positions"),) if set(group) <= set(given)] or [
         (n,) for n in given
     ]
