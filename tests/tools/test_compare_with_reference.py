@@ -14,6 +14,7 @@ from differential.caller import Caller  # noqa: E402
 from differential.comparison import Difference, differences  # noqa: E402
 from differential.job import Call, Job  # noqa: E402
 from differential.models import arrays_of, codes_of, variants  # noqa: E402
+from differential.pictures import add_pictures  # noqa: E402
 from differential.settings import add_settings  # noqa: E402
 
 from multimodal import registry, specs  # noqa: E402
@@ -156,3 +157,19 @@ def test_every_configuration_is_asked_and_that_of_two_towers_for_both_of_them():
     assert "'vocab_size'" in codes["default of the towers"]
     assert "'depth_divisor'" in codes["default of the towers"]
     assert "text_config" not in codes["default"]
+
+
+def test_what_hears_is_asked_for_clips_and_what_it_is_combined_with_by_its_parts():
+    job = Job()
+    add_pictures(job)
+    groups = {call.subject: call.group for call in job.calls}
+    assert {"Wav2Vec2FeatureExtractor", "TvltFeatureExtractor"} == {s for s, g in groups.items() if g == "sound"}
+    assert job.subjects["TvltProcessor"]["parts"] == {
+        "image_processor": "TvltImageProcessor",
+        "feature_extractor": "TvltFeatureExtractor",
+    }
+    _, config = next(iter(variants("Data2VecAudioForCTC")))
+    subject = {"plain": ["input_values"], "more": [*arrays_of(specs.of("Data2VecAudioForCTC"), config)]}
+    asked = dict(codes_of(specs.of("Data2VecAudioForCTC"), config, subject, "pt"))
+    assert {"half of a clip", "mean loss", "gradients of labels", "attention_mask of bools"} <= asked.keys()
+    assert "beyond the positions" not in asked

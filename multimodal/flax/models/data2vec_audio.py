@@ -201,20 +201,16 @@ def audio_adapter(config, dtype) -> Adapter:
 class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
     """What the models of sound share."""
 
-    freezes: tuple[str, ...] = ()
-    """Where the parameters stand that no gradient reaches; none where there is no place."""
+    freezes = ()  # where the parameters stand that no gradient reaches
 
     def freeze_feature_encoder(self) -> None:
         """Let no gradient reach the convolutions of the feature encoder any more, whichever parameters a call is given."""
-        self.freezes = self.freezes or (*self._head_path(), "features")
+        self.freezes = self.freezes or (*filter(None, (self.spec.head,)), "features")
 
     def freeze_base_model(self) -> None:
         """Let gradients reach the head alone, whichever parameters a call is given. ValueError for a model without one."""
         self._of_base()
-        self.freezes = self._head_path()
-
-    def _head_path(self) -> tuple[str, ...]:
-        return (self.spec.head,) if self.spec.head else ()
+        self.freezes = (self.spec.head,)
 
     def _heard(
         self, params: Any, dropout_rng: Any, inputs: dict[str, Any], output_attentions: bool | None,
