@@ -24,6 +24,7 @@ import zoo  # noqa: E402  # found in SUPPORT
 IN_PYTORCH = (
     "suite_in_pt.py",
     "suite_in_pt_parallel.py",
+    "suite_in_pt_audio.py",
     "suite_examples_data2vec_text.py",
     "suite_examples_data2vec_audio.py",
     "suite_examples_tvlt.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import nn
@@ -101,7 +101,7 @@ class AudioNetwork(nn.Module):
     def masked(self, x, frames=None, features=None):  # b s d, b s, b d -> b s d
         """The mask's vector in the place of some frames, then zeros in the place of some features: SpecAugment."""
         if frames is not None:
-            x = self.mask(x, frames)
+            x = cast(FrameMask, self.mask)(x, frames)  # without it, the specification has refused them
         return x if features is None else torch.where(features[:, None].bool(), 0.0, x)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import tensorflow as tf
 
@@ -102,7 +102,7 @@ class AudioNetwork(Layer):
     def masked(self, x, frames=None, features=None):  # b s d, b s, b d -> b s d
         """The mask's vector in the place of some frames, then zeros in the place of some features: SpecAugment."""
         if frames is not None:
-            x = self.mask(x, frames)
+            x = cast(FrameMask, self.mask)(x, frames)  # without it, the specification has refused them
         return x if features is None else tf.where(tf.cast(features, tf.bool)[:, None], tf.zeros_like(x), x)
 
 

@@ -153,6 +153,21 @@ def test_what_is_drawn_is_what_numpy_draws_of_a_seed(public, kit, monkeypatch):
     np.testing.assert_allclose(found, given, rtol=1e-5, atol=1e-5)
 
 
+def test_gradient_checkpointing_changes_nothing_of_what_is_drawn(public, kit):
+    """Masks, skipped layers and dropout are those of the first computation."""
+    given, answers = heard() | {"labels": np.array([[1, 2, 3], [4, 4, -100]], np.int32)}, []
+    for recompute in (False, True):
+        model = kit.seeded(lambda: training(public, CTC, layerdrop=0.5, hidden_dropout=0.3), 3)
+        if recompute:
+            model.gradient_checkpointing_enable()
+        answers.append(kit.gradients(model, given, seed=3))
+    (loss, found), (again, recomputed) = answers
+    assert loss == pytest.approx(again, rel=1e-5)
+    assert found.keys() == recomputed.keys()
+    for key, gradient in found.items():
+        np.testing.assert_allclose(recomputed[key], gradient, rtol=1e-3, atol=1e-4, err_msg=key)
+
+
 def test_a_frozen_feature_encoder_learns_nothing(public, kit):
     model = public(CTC)(zoo.config(CTC))
     given = heard() | {"labels": np.array([[1, 2, 3], [4, 4, -100]], np.int32)}

@@ -45,7 +45,8 @@ def test_fit_goes_without_xla_where_something_is_drawn(public):
     """Also by itself, on a machine whose Keras would take XLA unasked."""
     for draws, fields in ((True, {"layerdrop": 0.3}), (True, {"apply_spec_augment": True}), (False, {})):
         model = public(CTC)(zoo.config(CTC, **fields), seed=1)
-        with mock.patch("tensorflow.config.list_physical_devices", lambda: [SimpleNamespace(device_type="GPU")]):
+        gpus = [SimpleNamespace(device_type="GPU")]
+        with mock.patch("tensorflow.config.list_physical_devices", return_value=gpus):
             model.compile(optimizer="sgd")
         assert model.jit_compile is not draws
     model = public(CTC)(zoo.config(CTC, **DRAWS), seed=1)
