@@ -97,19 +97,22 @@ def _seconds(call) -> float:
 def measure(model: str, backend: str, folder: Path, reference: str | None, rounds: int, tasks: list[str]) -> dict:
     """Seconds of every task in one framework, ours and the reference's in turns."""
     running = {"ours": Timed(sys.executable, "ours", backend, model, folder)}
-    peak_after_loading = running["ours"].peak_bytes()
+    peaks = {"ours": {"load": running["ours"].peak_bytes()}}
     if reference is not None and backend in SUBJECTS[model].reference:
         running["reference"] = Timed(reference, "reference", backend, model, folder)
+        peaks["reference"] = {"load": running["reference"].peak_bytes()}
     for task in tasks:
         for worker in running.values():
             worker.first(task)
         for _ in range(rounds):
             for worker in running.values():
                 worker.seconds.setdefault(task, []).append(worker.run(task))
+        for library, worker in running.items():
+            peaks[library][task] = worker.peak_bytes()
     for worker in running.values():
         worker.close()
     result: dict = {library: worker.seconds for library, worker in running.items()}
-    result["peak_bytes_after_loading"] = peak_after_loading
+    result["peak_bytes"] = peaks
     if "reference" in running:
         result["ratio_of_minima"] = {
             task: min(running["ours"].seconds[task]) / min(running["reference"].seconds[task]) for task in tasks
@@ -144,7 +147,7 @@ def bench(model: str, given: argparse.Namespace) -> dict:
         make_checkpoint(model, folder)
         file = folder / "model.safetensors"
         return {
-            "schema": 2,
+            "schema": 3,
             "model": model,
             "date": datetime.date.today().isoformat(),
             "environment": environment(),

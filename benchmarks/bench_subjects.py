@@ -65,6 +65,13 @@ def _clips(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     return {"input_values": numbers.standard_normal((2, 5 * 16_000)).astype(np.float32)}
 
 
+def _video_and_sound(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    return {
+        "pixel_values": numbers.uniform(-1, 1, (1, 8, 3, 224, 224)).astype(np.float32),
+        "audio_values": numbers.uniform(-1, 1, (1, 1, 2048, 128)).astype(np.float32),
+    }
+
+
 SUBJECTS = {
     "vit-gpt2": Subject(
         "VisionEncoderDecoderModel",
@@ -87,4 +94,5 @@ SUBJECTS = {
     ),
     "data2vec-audio": Subject("Data2VecAudioModel", "config = mm.Data2VecAudioConfig()", _clips, ("pt",)),
     "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
+    "tvlt": Subject("TvltModel", "config = mm.TvltConfig()", _video_and_sound, ("pt",)),
 }

@@ -26,7 +26,7 @@ def pixel_embeddings(config) -> list[Row]:
     ours, theirs = "embeddings", "pixel_embeddings"
     width, kernel = config.hidden_size, (config.hidden_size, config.num_image_channels, *config.image_patch)
     return [
-        Row("class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
+        Row("joined.class_token", "cls_embedding", (1, 1, width), Kind.TABLE, ONE),
         Row(f"{ours}.places.kind", f"{theirs}.type_embed_v", (1, 1, width), Kind.TABLE, ONE),
         Row(f"{ours}.places.rows", f"{theirs}.temporal_embed", (1, config.num_frames, width), Kind.TABLE, PLACES),
         Row(f"{ours}.places.columns", f"{theirs}.pos_embed_v", (1, config.frame_patches, width), Kind.TABLE, PLACES),

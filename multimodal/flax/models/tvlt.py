@@ -27,6 +27,22 @@ from multimodal.specs import tvlt as specs
 from multimodal.specs.tvlt import TvltForPreTrainingOutput, TvltModelOutput, TvltOutput
 
 
+class Joined(nn.Module):
+    """A class token, the patches of a video and those of a spectrogram as one sequence. Section 3.1."""
+
+    hidden_size: int
+    _: KW_ONLY
+    dtype: Types = Types()
+
+    def setup(self):
+        one = (1, 1, self.hidden_size)
+        self.class_token = self.param("class_token", nn.initializers.zeros, one, self.dtype.parameters)
+
+    def __call__(self, pixels, audio):  # b p d, b a d -> b (1 p a) d
+        first = jnp.broadcast_to(jnp.asarray(self.class_token, pixels.dtype), (len(pixels), 1, self.hidden_size))
+        return jnp.concatenate([first, pixels, audio], axis=1)
+
+
 class TvltNetwork(nn.Module):
     """A class token, the patches of a video and those of a spectrogram, and one encoder for all of them. Section 3.1."""
 
@@ -39,13 +55,13 @@ class TvltNetwork(nn.Module):
     def setup(self):
         config, dtype = self.config, self.dtype
         width = config.hidden_size
-        self.class_token = self.param("class_token", nn.initializers.zeros, (1, 1, width), dtype.parameters)
         self.embeddings = PlacedPatches(
             config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
         )
         self.audio_embeddings = PlacedPatches(
             config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype
         )
+        self.joined = Joined(width, dtype=dtype)
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], recompute=self.recompute
         )
@@ -66,9 +82,7 @@ class TvltNetwork(nn.Module):
             noise = jnp.repeat(jnp.asarray(audio_noise), self.config.patches_of_noise, axis=1)
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
-        batch, seen, width = pixels.shape
-        token = jnp.broadcast_to(jnp.asarray(self.class_token, pixels.dtype), (batch, 1, width))
-        x = jnp.concatenate([token, pixels, audio], axis=1)
+        x, seen = self.joined(pixels, audio), pixels.shape[1]
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, train=train)
         x = output.x if self.norm is None else self.norm(output.x)

@@ -80,7 +80,7 @@ FAULTS = (
     ),
     Fault(
         "patches that are put back in the wrong order", "tvlt-pretraining",
-        replaced(TVLT, "restore", lambda old, _: lambda x, token, ids: old(x, token, ids.shape[1] - 1 - ids)),
+        replaced("layers.autoencoder", "restore", lambda old, _: lambda x, token, ids: old(x, token, ids.shape[1] - 1 - ids)),
     ),
     Fault("decoder's places of pixels one later", "tvlt-rebuilding", tensor("decoder.pixels.places.columns", later)),
     Fault("decoder's places of times one later", "tvlt-rebuilding", tensor("decoder.audio.places.rows", later)),

@@ -24,6 +24,17 @@ from multimodal.specs import tvlt as specs
 from multimodal.specs.tvlt import TvltForPreTrainingOutput, TvltModelOutput, TvltOutput
 
 
+class Joined(nn.Module):
+    """A class token, the patches of a video and those of a spectrogram as one sequence. Section 3.1."""
+
+    def __init__(self, hidden_size: int, *, dtype=None):
+        super().__init__()
+        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size, dtype=dtype))
+
+    def forward(self, pixels, audio):  # b p d, b a d -> b (1 p a) d
+        return torch.cat([self.class_token.expand(pixels.shape[0], -1, -1), pixels, audio], dim=1)
+
+
 class TvltNetwork(nn.Module):
     """A class token, the patches of a video and those of a spectrogram, and one encoder for all of them. Section 3.1."""
 
@@ -31,13 +42,13 @@ class TvltNetwork(nn.Module):
         super().__init__()
         self.config = config
         width = config.hidden_size
-        self.class_token = nn.Parameter(torch.empty(1, 1, width, dtype=dtype))
         self.embeddings = PlacedPatches(
             config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
         )
         self.audio_embeddings = PlacedPatches(
             config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype
         )
+        self.joined = Joined(width, dtype=dtype)
         self.transformer = Stack([vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)])
         has_norm = "final_norm" in parts
         self.norm = LayerNorm(width, config.layer_norm_eps, dtype=dtype) if has_norm else None
@@ -56,10 +67,10 @@ class TvltNetwork(nn.Module):
             noise = audio_noise.repeat_interleave(self.config.patches_of_noise, dim=1)
             audio, heard, *of_sound = hide(audio, noise, self.config.kept_sound(audio.shape[1]), heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
-        first = self.class_token.expand(pixels.shape[0], -1, -1)
-        x = torch.cat([first, pixels, audio], dim=1)
         visible = together(pixels, shown, audio, heard)
-        output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states)
+        output = self.transformer(
+            self.joined(pixels, audio), visible=masks.padding(visible), weights=weights, states=states
+        )
         x = output.x if self.norm is None else self.norm(output.x)
         seen = pixels.shape[1]
         return TvltOutput(

@@ -23,6 +23,19 @@ from multimodal.tf.models.vit import vit_block
 from multimodal.tf.pretrained import TFPretrainedModel
 
 
+class Joined(Layer):
+    """A class token, the patches of a video and those of a spectrogram as one sequence. Section 3.1."""
+
+    def __init__(self, hidden_size: int, *, dtype=None, name="joined"):
+        super().__init__(dtype=dtype, name=name)
+        self.class_token = self.add_weight(name="class_token", shape=(1, 1, hidden_size), initializer="zeros")
+
+    def call(self, pixels, audio):  # b p d, b a d -> b (1 p a) d
+        batch, _, width = sizes(pixels)
+        first = tf.broadcast_to(tf.cast(self.class_token, pixels.dtype), (batch, 1, width))
+        return tf.concat([first, pixels, audio], axis=1)
+
+
 class TvltNetwork(Layer):
     """A class token, the patches of a video and those of a spectrogram, and one encoder for all of them. Section 3.1."""
 
@@ -30,7 +43,6 @@ class TvltNetwork(Layer):
         super().__init__(dtype=dtype, name=name)
         self.config = config
         width = config.hidden_size
-        self.class_token = self.add_weight(name="class_token", shape=(1, 1, width), initializer="zeros")
         self.embeddings = PlacedPatches(
             config.num_image_channels, grid=config.video_grid, patch=config.image_patch, hidden_size=width, dtype=dtype
         )
@@ -38,6 +50,7 @@ class TvltNetwork(Layer):
             config.num_audio_channels, grid=config.audio_grid, patch=config.audio_patch, hidden_size=width, dtype=dtype,
             name="audio_embeddings",
         )  # fmt: skip
+        self.joined = Joined(width, dtype=dtype)
         self.transformer = Stack(
             [vit_block(config, layer, dtype) for layer in range(config.num_hidden_layers)], dtype=dtype
         )
@@ -61,9 +74,7 @@ class TvltNetwork(Layer):
             noise = tf.repeat(audio_noise, config.patches_of_noise, axis=1)
             audio, heard, *of_sound = hide(audio, noise, keep, heard)
             hidden |= dict(zip(("audio_label_masks", "audio_ids_restore"), of_sound))
-        batch, seen, width = sizes(pixels)
-        first = tf.broadcast_to(tf.cast(self.class_token, pixels.dtype), (batch, 1, width))
-        x = tf.concat([first, pixels, audio], axis=1)
+        x, seen = self.joined(pixels, audio), sizes(pixels)[1]
         visible = together(pixels, shown, audio, heard)
         output = self.transformer(x, visible=masks.padding(visible), weights=weights, states=states, training=training)
         x = output.x if self.norm is None else self.norm(output.x)
