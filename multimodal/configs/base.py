@@ -75,7 +75,7 @@ class PretrainedConfig(Publishable):
     attribute_map: ClassVar[dict[str, str]] = {}
     """`aliases`, by its published name."""
     is_composition: ClassVar[bool] = False
-    """Whether it is made of the configurations of halves."""
+    """Whether it has to be made of the configurations of halves: of any two, which have no defaults."""
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
@@ -107,7 +107,7 @@ class PretrainedConfig(Publishable):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        cls.attribute_map, cls.is_composition = cls.aliases, bool(cls.halves)
+        cls.attribute_map = cls.aliases
 
     def __init__(self, *args: Any, **kwargs: Any):
         fields = {f.name: f for f in dataclasses.fields(self)}

@@ -89,6 +89,8 @@ class Data2VecAudioConfig(PretrainedConfig):
         super()._normalise()
         for name in ("conv_dim", "conv_stride", "conv_kernel", "tdnn_dim", "tdnn_kernel", "tdnn_dilation"):
             setattr(self, name, tuple(getattr(self, name)))
+        if self.output_hidden_size is None:
+            self.output_hidden_size = self.hidden_size
 
     def validate(self) -> None:
         super().validate()
@@ -97,11 +99,7 @@ class Data2VecAudioConfig(PretrainedConfig):
             *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
             *("num_conv_pos_embedding_groups", "conv_pos_kernel_size", "num_conv_pos_embeddings", "mask_time_length"),
             *("mask_feature_length", "classifier_proj_size", "xvector_output_dim", "adapter_kernel_size"),
-            *(
-                "adapter_stride",
-                "num_adapter_layers",
-                *(() if self.output_hidden_size is None else ("output_hidden_size",)),
-            ),
+            *("adapter_stride", "num_adapter_layers", "output_hidden_size"),
         )
         expect_heads(self, "hidden_size", "num_attention_heads")
         expect_heads(self, "hidden_size", "num_conv_pos_embedding_groups")

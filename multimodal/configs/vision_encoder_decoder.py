@@ -14,6 +14,7 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
     model_type: ClassVar[str] = "vision-encoder-decoder"
     halves: ClassVar[dict[str, str]] = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM"}
     stacks: ClassVar[tuple[str, ...]] = ()
+    is_composition: ClassVar[bool] = True
 
     encoder: Any = None
     decoder: Any = None

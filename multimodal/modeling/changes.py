@@ -82,6 +82,10 @@ class Changeable:
 
         Heads keep their numbers when others go. A layer below 0 counts from the last.
         """
+        if "heads" not in {axis for row in self.rows() for axis in row.axes}:
+            raise ValueError(
+                f"prune_heads: expected a model with attention heads, got {self.spec.name}, which has none"
+            )
         layers, count = self.config.num_hidden_layers, self.config.num_attention_heads
         if not isinstance(layers, int):
             raise ValueError(

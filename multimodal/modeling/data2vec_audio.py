@@ -37,6 +37,12 @@ class HearsSound(ModelBase):
         start = f"{self.spec.head}." if self.spec.head else ""
         return [row.name for row in self.rows() if row.name.startswith(start + OF_FEATURES)]
 
+    def _of_base(self) -> list[str]:
+        """Our names of the tensors of the base model. ValueError where there is no other."""
+        if not self.spec.head:
+            raise ValueError(f"freeze_base_model: expected a model with a head, got {self.spec.name}")
+        return [row.name for row in self.rows() if row.name.startswith(f"{self.spec.head}.")]
+
     def _embeddings(self) -> NoReturn:
         """There is no table of vectors, and there are no patches."""
         raise ValueError(

@@ -84,9 +84,12 @@ class TvltImageProcessor(ImageProcessor):
         )
         self.size = checked_shortest(224 if size is None else size)
 
-    def __call__(self, videos: Any, **kwargs: Any) -> BatchFeature:
-        """The same as `preprocess`."""
-        return self.preprocess(videos, **kwargs)
+    def __call__(self, videos: Any = None, *, images: Any = None, **kwargs: Any) -> BatchFeature:
+        """The same as `preprocess`; `images` is another name of `videos`. ValueError for both, and for none."""
+        if (videos is None) == (images is None):
+            got = "neither" if videos is None else "both"
+            raise ValueError(f"videos: expected videos, or images in their place, got {got}")
+        return self.preprocess(images if videos is None else videos, **kwargs)
 
     def preprocess(
         self,
@@ -120,7 +123,7 @@ class TvltImageProcessor(ImageProcessor):
         most = max(len(video.frames) for video in made)
         filled = [video.frames + [np.zeros_like(video.frames[0])] * (most - len(video.frames)) for video in made]
         # 1 for the patches of the frames that are there.
-        masks = [(np.arange(most * v.patches) < len(v.frames) * v.patches).astype(np.float32) for v in made]
+        masks = [(np.arange(most * v.patches) < len(v.frames) * v.patches).astype(np.int64) for v in made]
         end = "_mixed" if is_mixed else ""
         return BatchFeature({f"pixel_values{end}": filled, f"pixel_mask{end}": masks}, return_tensors)
 

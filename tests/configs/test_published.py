@@ -44,6 +44,16 @@ def test_a_composite_shows_both_halves(tmp_path):
     assert {"encoder", "decoder", "model_type"} <= made.to_diff_dict().keys()
 
 
+@pytest.mark.parametrize("model_type", [t for t in registry.FAMILIES if registry.config_class_of(t).halves])
+def test_a_composition_is_what_cannot_be_made_without_its_halves(model_type):
+    config_class = registry.config_class_of(model_type)
+    if config_class.is_composition:
+        with pytest.raises(ValueError, match="expected a configuration or a dictionary of one, got NoneType"):
+            config_class()
+    else:
+        assert all(getattr(config_class(), side) is not None for side in config_class.halves)
+
+
 @pytest.mark.parametrize("use_diff", [True, False])
 def test_one_file_of_any_name_is_written_and_read(made, tmp_path, use_diff):
     made.to_json_file(tmp_path / "mine.json", use_diff=use_diff)

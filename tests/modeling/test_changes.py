@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 from multimodal import BertConfig, GPT2Config, LxmertConfig, VisionEncoderDecoderConfig, ViTConfig
 from multimodal.checkpoints.source import CheckpointError, MemorySource
 from multimodal.modeling.base import _dtype_of
+from multimodal.parity import cases
 
 BACKENDS = ("pt", "tf", "flax")
 HEADS, SIZE, WIDTH = 5, 3, 15
@@ -241,6 +242,12 @@ def test_a_model_of_several_encoders_is_not_pruned(public):
     config = LxmertConfig(13, 12, 4, 5, 6, 7, 21, l_layers=1, x_layers=1, r_layers=1, visual_feat_dim=9)
     with pytest.raises(ValueError, match="got LxmertModel, which has vision, cross_encoder, language"):
         public("LxmertModel")(config).prune_heads({0: [0]})
+
+
+def test_a_model_without_heads_is_not_pruned(public):
+    config = cases.tiny("align_vision_model", {})
+    with pytest.raises(ValueError, match="expected a model with attention heads, got AlignVisionModel, which has none"):
+        public("AlignVisionModel")(config).prune_heads({0: [0]})
 
 
 @pytest.mark.parametrize("heads", [{-1: [0, 2, 0]}, {-1: [0], 1: [2]}], ids=str)

@@ -15,3 +15,11 @@ def test_the_cases_say_which_fields_switch_dropout_on(model_type):
     config = next(case.configuration() for case in cases.CASES if case.config["model_type"] == model_type)
     on = {name for name, value in vars(config).items() if isinstance(value, float) and ("drop" in name) and value > 0}
     assert on - OF_HEADS == set(cases.rates(model_type))
+
+
+@pytest.mark.parametrize("model_type", registry.FAMILIES)
+def test_a_tiny_configuration_heeds_what_its_family_has_otherwise(model_type):
+    otherwise = getattr(cases._MODULES[model_type], "TINY", {})
+    made = cases.tiny(model_type, {"hidden_size": 16, "num_attention_heads": 4})
+    heeded = {name: getattr(made, name) for name in otherwise if name in made.accepted_names()}
+    assert heeded == {name: otherwise[name] for name in heeded}

@@ -48,7 +48,7 @@ def test_published_pictures_are_met(published, case, mixed):
     assert set(found) == names
     assert {name.endswith("_mixed") for name in names} == {mixed}
     for name, values in found.items():
-        assert values.dtype == np.float32
+        assert values.dtype == (np.int64 if "mask" in name else np.float32)
         # Every 28th pixel of the answers is kept.
         kept = values[..., ::28, ::28] if values.ndim == 5 else values
         np.testing.assert_array_equal(kept, published[f"tvlt.{case}.out.{name}"])
@@ -97,6 +97,15 @@ def test_every_form_of_a_video_gives_the_same_pixels(processor, form):
     assert found.pixel_values.shape == (1, 3, 3, 16, 16)
     np.testing.assert_array_equal(found.pixel_values, pixels(processor, list(VIDEO)))
     np.testing.assert_array_equal(found.pixel_mask, np.ones((1, 3 * 2 * 4), np.float32))
+
+
+def test_videos_go_by_either_name(processor):
+    np.testing.assert_array_equal(
+        processor(images=list(VIDEO))["pixel_values"], processor(videos=VIDEO)["pixel_values"]
+    )
+    for given, got in (({}, "neither"), ({"videos": VIDEO, "images": VIDEO}, "both")):
+        with pytest.raises(ValueError, match=f"videos: expected videos, or images in their place, got {got}"):
+            processor(**given)
 
 
 @pytest.mark.parametrize("form", [lambda p: p, lambda p: [p], lambda p: [[p]], Image.fromarray])
@@ -174,7 +183,7 @@ BAD = {
     "too many for the call": (VIDEO, {"num_frames": 2}, "videos: expected at most num_frames=2 frames, got 3"),
     "nothing": ([], {}, r"videos: expected a list of pictures, at least one, got \[\]"),
     "an empty video": ([list(VIDEO), []], {}, r"videos\[1\]: expected a list of pictures, at least one, got \[\]"),
-    "none": (None, {}, r"videos\[0\]: expected a Pillow image, a path or an array, got NoneType"),
+    "none": (None, {}, "videos: expected videos, or images in their place, got neither"),
     "a number for a video": ([list(VIDEO), 3], {}, r"videos\[1\]: expected a list of pictures"),
     "nan": ([np.full((8, 8, 3), np.nan)], {}, r"videos\[0\]: expected finite values, got nan"),
     "16 bits": ([np.full((8, 8, 3), 999)], {}, r"videos\[0\]: expected integers in 0..255"),
@@ -355,4 +364,5 @@ def test_the_documented_examples_run(tmp_path):
         "pixel_values_mixed": (1, 8, 3, 224, 224),
         "pixel_mask_mixed": (1, 1568),
     }
-    assert {str(tensor.dtype) for tensor in input_dict.values()} == {"torch.float32"}
+    integers = {name for name, tensor in input_dict.items() if str(tensor.dtype) == "torch.int64"}
+    assert integers == {"pixel_mask", "pixel_mask_mixed"}

@@ -9,10 +9,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from differential import review  # noqa: E402
+from differential import composites, review  # noqa: E402
 from differential.caller import Caller  # noqa: E402
 from differential.comparison import Difference, differences  # noqa: E402
-from differential.job import Call  # noqa: E402
+from differential.job import Call, Job  # noqa: E402
+from differential.models import arrays_of, codes_of, variants  # noqa: E402
+from differential.pictures import add_pictures  # noqa: E402
+from differential.settings import add_settings  # noqa: E402
+
+from multimodal import registry, specs  # noqa: E402
 
 CALL = Call("pt", "models", "BertModel", "plain", "model(**inputs)")
 VECTOR = np.array([1.0, -2.0, 3.0], np.float32)
@@ -111,3 +116,60 @@ def test_every_reviewed_row_has_a_verdict_and_a_reason(tmp_path):
     bad.write_text('[[difference]]\nsubjects="*"\ncalls="*"\nwhat="x"\ndetail="*"\nverdict="fine"\nreason="x"\n')
     with pytest.raises(ValueError, match="with a verdict and a reason"):
         review.read(bad)
+
+
+@pytest.mark.parametrize("name", specs.all_specifications())
+def test_every_class_is_asked_with_what_it_needs(name):
+    spec = specs.of(name)
+    subjects = dict(variants(name))
+    assert subjects
+    for config in subjects.values():
+        assert config.model_type == spec.model_type
+        given = arrays_of(spec, config).keys()
+        assert all(given & set(choice) for choice in spec.exactly_one)
+
+
+def test_a_composite_of_two_towers_is_asked_for_its_loss_and_features_and_one_of_any_two_for_its_halves():
+    asked = {}
+    for name in ("AlignModel", "VisionEncoderDecoderModel"):
+        _, config = next(iter(variants(name)))
+        tops = [key for key in arrays_of(specs.of(name), config) if "." not in key]
+        subject = {
+            "plain": [key for key in tops if key in ("input_ids", "decoder_input_ids", "pixel_values")],
+            "more": tops,
+        }
+        asked[name] = dict(codes_of(specs.of(name), config, subject, "pt"))
+    towers, halves = (set(codes) for codes in (composites.TOWERS, composites.OF_ANY))
+    assert towers < asked["AlignModel"].keys()
+    assert not towers & asked["VisionEncoderDecoderModel"].keys()
+    assert halves < asked["VisionEncoderDecoderModel"].keys()
+    assert not halves & asked["AlignModel"].keys()
+    assert "return_loss=True" in asked["AlignModel"]["loss"]
+    both = asked["AlignModel"].keys() & asked["VisionEncoderDecoderModel"].keys()
+    assert {"another size", "beyond the positions", "in training mode"} <= both
+
+
+def test_every_configuration_is_asked_and_that_of_two_towers_for_both_of_them():
+    job = Job()
+    add_settings(job)
+    assert {call.subject for call in job.calls} == {row.config for row in registry.FAMILIES.values()}
+    codes = {call.name: call.code for call in job.calls if call.subject == "AlignConfig"}
+    assert "'vocab_size'" in codes["default of the towers"]
+    assert "'depth_divisor'" in codes["default of the towers"]
+    assert "text_config" not in codes["default"]
+
+
+def test_what_hears_is_asked_for_clips_and_what_it_is_combined_with_by_its_parts():
+    job = Job()
+    add_pictures(job)
+    groups = {call.subject: call.group for call in job.calls}
+    assert {"Wav2Vec2FeatureExtractor", "TvltFeatureExtractor"} == {s for s, g in groups.items() if g == "sound"}
+    assert job.subjects["TvltProcessor"]["parts"] == {
+        "image_processor": "TvltImageProcessor",
+        "feature_extractor": "TvltFeatureExtractor",
+    }
+    _, config = next(iter(variants("Data2VecAudioForCTC")))
+    subject = {"plain": ["input_values"], "more": [*arrays_of(specs.of("Data2VecAudioForCTC"), config)]}
+    asked = dict(codes_of(specs.of("Data2VecAudioForCTC"), config, subject, "pt"))
+    assert {"half of a clip", "mean loss", "gradients of labels", "attention_mask of bools"} <= asked.keys()
+    assert "beyond the positions" not in asked

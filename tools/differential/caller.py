@@ -165,6 +165,9 @@ def model_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
             return {key: shapes(item) for key, item in value.items()}
         return [shapes(item) for item in value] if isinstance(value, tuple | list) else list(np.shape(value))
 
+    def vocabulary(model: Any) -> int:
+        return getattr(model.config, "text_config", model.config).vocab_size
+
     with np.load(caller.folder / subject["arrays"]) as file:
         arrays = {name: file[name] for name in file.files}
     given = {name: caller.tensor(nested(arrays, name)) for name in subject["plain"]}
@@ -173,7 +176,8 @@ def model_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
         model = load()
     names = {
         "model": model, "load": load, "auto": auto, "shapes": shapes, "cls": cls, "folder": folder, "inputs": given,
-        "more": more, "tensor": caller.tensor, "array": array_of, "library": caller.library, "np": np, "os": os, "json": json,
+        "more": more, "tensor": caller.tensor, "array": array_of, "vocabulary": vocabulary, "library": caller.library, "np": np,
+        "os": os, "json": json,
     }  # fmt: skip
     if caller.framework == "pt":
         import torch
@@ -218,8 +222,9 @@ def tokenizer_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
 
 
 def image_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
-    """`make(**options)` makes an image processor; `picture(height, width, channels, dtype)` a smooth picture;
-    `labels()` are those of the pixels of `picture(40, 60)`, `scores()` an output with logits."""
+    """`make(**options)` makes an image processor or feature extractor; `picture(height, width, channels, dtype)` a smooth
+    picture, `sound(samples, pitch)` a clip; `labels()` are those of the pixels of `picture(40, 60)`, `scores()` an output
+    with logits."""
     import torch
     from PIL import Image
 
@@ -231,23 +236,35 @@ def image_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
         pixels = np.clip(127.5 + 120 * waves, 0, 255).astype(np.uint8)
         return (pixels / 255).astype(dtype) if dtype.startswith("float") else pixels.astype(dtype)
 
+    def sound(samples: int, pitch: float = 3.0) -> np.ndarray:
+        time = np.arange(samples) / 400
+        return (0.6 * np.sin(pitch * time) * np.cos(0.37 * time) + 0.1).astype("float32")
+
     def scores() -> Any:
         waves = np.sin(np.arange(2 * 5 * 8 * 9) * 1.7).reshape(2, 5, 8, 9)
         return types.SimpleNamespace(logits=torch.from_numpy(waves.astype("float32")))
 
     return {
-        "make": cls, "cls": cls, "p": cls(), "picture": picture,
+        "make": cls, "cls": cls, "p": cls(), "picture": picture, "sound": sound,
         "Image": Image, "np": np, "os": os, "json": json, "library": caller.library,
         "labels": lambda: picture(40, 60)[..., 0] // 40, "scores": scores,
     }  # fmt: skip
 
 
 def processor_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:
-    """`p` is a processor of small pictures and texts; `picture` as for images."""
-    names = image_names(caller, {"class": "EfficientNetImageProcessor"})
-    tokenizer = caller.library.BertTokenizerFast(str(GOLDEN / "vocab" / "bert" / "vocab.txt"))
+    """`p` is a processor of small parts, each of the class and options that the subject says; the rest as for images."""
+    sys.path.insert(0, str(GOLDEN))
+    import everyday
+
+    def part(name: str) -> Any:
+        options = subject["options"][name]
+        if "Tokenizer" in name:
+            return everyday.make(caller.library, name, **options)
+        return getattr(caller.library, name)(**options)
+
     cls = getattr(caller.library, subject["class"])
-    return {**names, "cls": cls, "p": cls(names["make"](size={"height": 20, "width": 30}), tokenizer)}
+    made = {place: part(name) for place, name in subject["parts"].items()}
+    return {**image_names(caller, {"class": "ViTImageProcessor"}), "cls": cls, "p": cls(**made)}
 
 
 def config_names(caller: Caller, subject: dict[str, Any]) -> dict[str, Any]:

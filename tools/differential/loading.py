@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
+
+from differential import composites
 
 from multimodal import registry
 from multimodal.specs.base import Specification
@@ -100,15 +101,15 @@ OWN = {
     },
 }  # fmt: skip
 TEXT = {
-    "more tokens": "m = load()\nm.resize_token_embeddings(105)\n[shapes(m(**inputs)), m.config.vocab_size]",
+    "more tokens": "m = load()\nm.resize_token_embeddings(105)\n[shapes(m(**inputs)), vocabulary(m)]",
     "fewer tokens": "m = load()\nm.resize_token_embeddings(98)\nm(**{k: np.minimum(np.asarray(v), 97) if 'ids' in k else v for k, v in inputs.items()})"
     .replace("np.minimum(np.asarray(v), 97)", "tensor(np.minimum(np.asarray(v), 97))"),
     "as many tokens": "m = load()\nm.resize_token_embeddings(99)\nm(**inputs)",
-    "tokens of no number": "m = load()\nm.resize_token_embeddings()\nm.config.vocab_size",
-    "tokens by eights": "m = load()\nm.resize_token_embeddings(99, pad_to_multiple_of=8)\nm.config.vocab_size",
+    "tokens of no number": "m = load()\nm.resize_token_embeddings()\nvocabulary(m)",
+    "tokens by eights": "m = load()\nm.resize_token_embeddings(99, pad_to_multiple_of=8)\nvocabulary(m)",
     "-1 tokens": "load().resize_token_embeddings(-1)",
     "type of resizing": "type(load().resize_token_embeddings(101)).__name__",
-    "more tokens saved": "m = load()\nm.resize_token_embeddings(105)\nm.save_pretrained(out)\nload(out).config.vocab_size",
+    "more tokens saved": "m = load()\nm.resize_token_embeddings(105)\nm.save_pretrained(out)\nvocabulary(load(out))",
 }  # fmt: skip
 PRUNED = {
     "pruned": "m = load()\nm.prune_heads({0: [1], 1: [0, 2]})\nm(**inputs)",
@@ -123,17 +124,17 @@ PRUNED = {
 
 def loading_codes(spec: Specification, config: Any, framework: str) -> dict[str, str]:
     """{name: code} of one class in one framework."""
-    own = [name for name in inspect.signature(type(config)).parameters if name not in ("kwargs", *config.halves)]
-    common = {name: code.replace("OWN", str(own)) for name, code in EVERYWHERE.items()}
+    own = str(composites.config_fields(type(config)))
+    common = {name: code.replace("OWN", own) for name, code in EVERYWHERE.items()}
     codes = {**common, **OWN[framework], **auto_codes(spec)}
     if spec.name.startswith(("ViT", "DeiT")):
         codes |= {
             "with a mask token": "shapes(load(use_mask_token=True)(**inputs, bool_masked_pos=tensor(np.eye(16)[:2] > 0)))"
         }
         codes |= {"without the pooler": "load(add_pooling_layer=False)(**inputs)"}
-    elif framework != "flax" and not config.halves and "input_ids" in spec.names():
+    elif framework != "flax" and "input_ids" in spec.names():
         codes |= TEXT
-    if framework == "pt" and not config.halves:
+    if framework == "pt" and not composites.is_of_any(spec.model_type):
         codes |= PRUNED
     if spec.name.endswith("Classification") and framework == "pt":
         codes["another number of labels"] = "load(num_labels=5)"
@@ -141,8 +142,7 @@ def loading_codes(spec: Specification, config: Any, framework: str) -> dict[str,
         codes["what did not match"] = "load(num_labels=5, ignore_mismatched_sizes=True, output_loading_info=True)[1]"
     if spec.model_type == "lxmert" and framework == "pt":
         codes |= LXMERT
-    if config.halves:
-        codes |= COMPOSITE
+    codes |= composites.loading_codes(spec, config, framework)
     if framework != "pt" and spec.name not in ONE_OF_A_KIND:
         return {name: code for name, code in codes.items() if name in OF_EVERY_CLASS}
     return codes
@@ -163,17 +163,6 @@ LXMERT = {
     "fewer answers": "m = load()\nm.resize_num_qa_labels(5)\nm(**inputs).question_answering_score",
     "layer of the answers": "model.get_qa_logit_layer().weight",
 }
-COMPOSITE = {
-    "the halves": "[type(model.encoder).__name__.replace('TF', '').replace('Flax', ''), type(model.decoder).__name__.replace('TF', '').replace('Flax', '')]",
-    "the halves by method": "[model.get_encoder() is model.encoder, model.get_decoder() is model.decoder]",
-    "of two": "model.encoder.save_pretrained(out + '/e')\nmodel.decoder.save_pretrained(out + '/d')\n"
-    "m = cls.from_encoder_decoder_pretrained(out + '/e', out + '/d')\n[shapes(m(**inputs)[0]), m.config.decoder.add_cross_attention]",
-    "of nothing": "cls.from_encoder_decoder_pretrained()",
-    "configuration of two": "c = library.VisionEncoderDecoderConfig.from_encoder_decoder_configs(model.config.encoder, model.config.decoder)\n"
-    "[c.decoder.is_decoder, c.decoder.add_cross_attention, type(c.encoder).__name__]",
-    "resized": "load().resize_token_embeddings(105)",
-    "decoder resized": "m = load()\nm.decoder.resize_token_embeddings(105)\n[shapes(m(**inputs)[0]), m.config.decoder.vocab_size]",
-}  # fmt: skip
 
 
 def auto_codes(spec: Specification) -> dict[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from differential import sound
+from differential.composites import CROSS, call_codes, halves_missing, halves_of, is_of_any, of_any
 from differential.generation import generation_codes
 from differential.job import Job
 from differential.loading import loading_codes
@@ -24,25 +26,31 @@ SIZES = {
     "max_position_embeddings": 20, "image_size": 32, "patch_size": 8,
 }  # fmt: skip
 CALL = {"batch": 2, "length": 6, "total": 6, "context": 5, "objects": 4, "choices": 3, "height": 32, "width": 32}
+ELSEWHERE = {"tvlt": {"image_patch_size": [4, 4]}}
+"""Fields without which the reference's models cannot be made: it takes patches of frames for squares."""
 SEED = 7
 DECODER = {"is_decoder": True, "add_cross_attention": False}
-CROSS = {"is_decoder": True, "add_cross_attention": True}
-HALVES = (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2"))
 FORMATS = {"tf": "tf-h5", "flax": "flax-msgpack"}
 """Each framework's own file, so that neither library has to translate."""
-NEEDED = ("pixel_values", "input_ids", "decoder_input_ids", "visual_feats", "visual_pos")
+NEEDED = (
+    "pixel_values",
+    "audio_values",
+    "input_values",
+    "input_ids",
+    "decoder_input_ids",
+    "visual_feats",
+    "visual_pos",
+)
+ALSO = {"TvltForPreTraining": ("pixel_values_mixed", "labels")}
+"""What the reference answers no call without."""
 LABELS = ("labels", "start_positions", "end_positions", "masked_lm_labels", "obj_labels", "matched_label", "ans")
 
 
 def variants(name: str) -> Iterator[tuple[str, Any]]:
     """(what a subject is called, its configuration) of one class; the first is asked everything."""
     spec = specs.of(name)
-    if registry.config_class_of(spec.model_type).halves:
-        for encoder, decoder in HALVES:
-            halves = {"encoder": tiny(encoder), "decoder": tiny(decoder, **CROSS)}
-            start = 0 if decoder == "data2vec-text" else 1  # its padding is 1: as a start it would be hidden
-            tokens = {"decoder_start_token_id": start, "pad_token_id": 1 - start, "eos_token_id": 2}
-            yield f"{name}-{encoder}-{decoder}", registry.config_class_of(spec.model_type)(**halves, **tokens)
+    if is_of_any(spec.model_type):
+        yield from of_any(spec, tiny)
         return
     may_decode = "past_key_values" in spec.names()
     if not may_decode or not spec.head or spec.model_type == "gpt2":
@@ -54,7 +62,7 @@ def variants(name: str) -> Iterator[tuple[str, Any]]:
 
 
 def tiny(model_type: str, **changes: Any) -> Any:
-    return cases.tiny(model_type, SIZES, **changes)
+    return cases.tiny(model_type, SIZES, **{**ELSEWHERE.get(model_type, {}), **changes})
 
 
 def add_models(job: Job, folder: Path, available: dict[str, list[str]]) -> None:
@@ -89,14 +97,6 @@ def tells_variants(name: str) -> bool:
     return any(word in name for word in words)
 
 
-def halves_missing(config: Any, framework: str, available: dict[str, list[str]]) -> list[str]:
-    """Classes that a composite is made of and that the reference does not have in a framework."""
-    wanted = {"gpt2": "GPT2LMHeadModel", "bert": "BertLMHeadModel", "data2vec-text": "Data2VecTextForCausalLM"}
-    wanted |= {"vit": "ViTModel", "deit": "DeiTModel", "beit": "BeitModel"}
-    types = [getattr(config, side).model_type for side in config.halves]
-    return [t for t in types if registry.PREFIXES[framework] + wanted[t] not in available[framework]]
-
-
 def write(folder: Path, subject: str, spec: Specification, config: Any, frameworks: list[str]) -> dict[str, Any]:
     """A checkpoint with drawn tensors in each framework's format, and the arrays of calls: the subject of a job."""
     config.architectures = [spec.name]
@@ -112,7 +112,7 @@ def write(folder: Path, subject: str, spec: Specification, config: Any, framewor
             convert(place, places[framework], FORMATS[framework], overwrite=True)
     arrays = arrays_of(spec, config)
     np.savez(folder / subject / "arrays.npz", **arrays)
-    wanted = set(NEEDED) | ({"encoder_hidden_states"} if config.add_cross_attention else set())
+    wanted = {*NEEDED, *ALSO.get(spec.name, ())} | ({"encoder_hidden_states"} if config.add_cross_attention else set())
     tops = list(dict.fromkeys(name.partition(".")[0] for name in arrays))
     return {
         "kind": "model", "class": spec.name, "arrays": f"{subject}/arrays.npz",
@@ -162,14 +162,12 @@ def codes_of(spec: Specification, config: Any, subject: dict[str, Any], framewor
     ids = next((name for name in subject["plain"] if name.endswith("input_ids")), None)
     if ids:
         yield from text_codes(spec, ids, config, framework)
-    else:
+    if "pixel_values" in subject["plain"]:
         yield from PICTURES.items()
     if "past_key_values" in spec.names() and framework != "flax" and (ids and not config.halves):
         yield from CACHE.items()
-    if config.halves:
-        yield from COMPOSITE.items()
-        if framework != "flax":
-            yield from COMPOSITE_CACHE.items()
+    yield from sound.call_codes(spec, subject["plain"])
+    yield from call_codes(spec, config, framework)
 
 
 ALWAYS = {
@@ -198,6 +196,7 @@ ALWAYS = {
 TRAINING = {
     "pt": {
         "in training mode": "load().train()(**inputs)",
+        "after a call in training": "m = load().train()\nm(**inputs)\nm.eval()(**inputs)",
         "mode": "[model.training, load().train().training, load().eval().training]",
         "without gradients": "with torch.no_grad():\n  y = model(**inputs)\ny",
         "float64": "load().double()(**{k: v.double() if v.is_floating_point() else v for k, v in inputs.items()})",
@@ -225,9 +224,9 @@ TRAINING = {
 COSTLY = ("predict", "compiled", "gradients")
 """Compiled for each class: two stand for all."""
 PICTURES = {
-    "another size": "model(pixel_values=more['pixel_values'][:, :, :24])",
-    "other channels": "model(pixel_values=more['pixel_values'][:, :2])",
-    "channels last": "model(pixel_values=np.transpose(np.asarray(more['pixel_values']), (0, 2, 3, 1)))",
+    "another size": "model(**{**inputs, 'pixel_values': more['pixel_values'][..., : more['pixel_values'].shape[-2] * 3 // 4, :]})",
+    "other channels": "model(**{**inputs, 'pixel_values': more['pixel_values'][..., :2, :, :]})",
+    "channels last": "model(**{**inputs, 'pixel_values': np.moveaxis(np.asarray(more['pixel_values']), -3, -1)})",
 }
 CACHE = {
     "a cache": "model(**inputs, use_cache=True)",
@@ -247,23 +246,6 @@ CACHE = {
     "continued beyond the positions": "rest = {k: v for k, v in inputs.items() if k != 'input_ids'}\n"
     "a = model(input_ids=inputs['input_ids'], use_cache=True, **rest)\n"
     "model(input_ids=tensor(np.full((2, 19), 5)), past_key_values=a.past_key_values, **rest)",
-}  # fmt: skip
-COMPOSITE = {
-    "encoder's outputs": "e = model.encode(pixel_values=inputs['pixel_values']) if hasattr(model, 'encode') else "
-    "model.encoder(pixel_values=inputs['pixel_values'])\n[type(e).__name__.removeprefix('TF').removeprefix('Flax'), e[0]]",
-    "pictures of another size": "model(**{**inputs, 'pixel_values': inputs['pixel_values'][:, :, :24]})",
-    "no pictures": "model(decoder_input_ids=inputs['decoder_input_ids'])",
-    "no text": "model(pixel_values=inputs['pixel_values'])",
-}  # fmt: skip
-COMPOSITE_CACHE = {
-    "a cache": "model(**inputs, use_cache=True)",
-    "no cache": "model(**inputs, use_cache=False)",
-    "given encoder outputs": "e = model(**inputs).encoder_last_hidden_state\n"
-    "model(decoder_input_ids=inputs['decoder_input_ids'], encoder_outputs=(e,))",
-    "continued": "ids = inputs['decoder_input_ids']\na = model(pixel_values=inputs['pixel_values'], "
-    "decoder_input_ids=ids[:, :4], use_cache=True)\nmodel(encoder_outputs=(a.encoder_last_hidden_state,), "
-    "decoder_input_ids=ids[:, 4:], past_key_values=a.past_key_values, use_cache=True)",
-    "a keyword for the decoder": "model(**inputs, decoder_output_attentions=True)",
 }  # fmt: skip
 
 
@@ -299,7 +281,7 @@ VISIBLE = (
 
 def label_codes(spec: Specification, subject: dict[str, Any], framework: str) -> Iterator[tuple[str, str]]:
     """Losses, from each kind of labels and from all of them."""
-    given = [n for n in subject["more"] if n in spec.signature(framework) and n in LABELS]
+    given = [n for n in LABELS if n in spec.signature(framework) and n in {*subject["more"]} - {*subject["plain"]}]
     groups = [group for group in (("start_positions", "end_positions"),) if set(group) <= set(given)] or [
         (n,) for n in given
     ]
@@ -336,8 +318,8 @@ PROBLEMS = {
 
 def text_codes(spec: Specification, ids: str, config: Any, framework: str) -> Iterator[tuple[str, str]]:
     """Lengths, values and types of ids."""
-    decoder = config.decoder if config.halves else config
-    vocabulary, positions = decoder.vocab_size, decoder.max_position_embeddings
+    reader = next(half for half in halves_of(config) if hasattr(half, "max_position_embeddings"))
+    vocabulary, positions = reader.vocab_size, reader.max_position_embeddings
     if "choices" in spec.argument(ids).shape:
         tail, wide = ", 3", "[:, :, :3]"
     else:

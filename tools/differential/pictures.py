@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from differential import sound
 from differential.job import NEUTRAL, Job
 
+import multimodal
 from multimodal import registry
 
 CALLS = {
@@ -143,6 +145,19 @@ OWN_CALLS = {
         "segmented, one size for two": "p.post_process_semantic_segmentation(scores(), [(40, 60)])",
         "segmented, type": "m = p.post_process_semantic_segmentation(scores())\n[type(m).__name__, type(m[0]).__name__, str(m[0].dtype)]",
     },
+    "TvltImageProcessor": {
+        "a video": "p([picture(40, 60), picture(40, 60)], return_tensors='np')",
+        "a video as an array": "p(np.stack([picture(40, 60)] * 3), return_tensors='np')",
+        "videos": "p([[picture(40, 60)] * 2, [picture(50, 60)] * 2], return_tensors='np')",
+        "videos of two lengths": "p([[picture(40, 60)] * 2, [picture(50, 60)]], return_tensors='np')",
+        "videos as an array": "p(np.stack([np.stack([picture(40, 60)] * 2)] * 2), return_tensors='np')",
+        "too long a video": "p([picture(40, 60)] * 9, return_tensors='np')",
+        "mixed": "p([picture(40, 60)] * 2, is_mixed=True, return_tensors='np')",
+        "made for more frames": "make(num_frames=10)([picture(40, 60)] * 9, return_tensors='np')",
+        "made with other patches": "make(patch_size=[32, 56])([picture(40, 60)] * 2, return_tensors='np')",
+        "frames of pictures": "p([Image.fromarray(picture(40, 60))] * 2, return_tensors='np')",
+        "more settings": "[p.patch_size, p.num_frames]",
+    },
     "EfficientNetImageProcessor": {
         "with an offset": "p(picture(40, 60), rescale_factor=1 / 127.5, rescale_offset=True, return_tensors='np')",
         "without a top": "p(picture(40, 60), include_top=False, return_tensors='np')",
@@ -187,12 +202,33 @@ BOTH = {
 }  # fmt: skip
 
 
+COMBINED = {
+    ("image_processor", "tokenizer"): BOTH,
+    ("feature_extractor", "tokenizer"): sound.SPEECH,
+    ("image_processor", "feature_extractor"): sound.HEARD_AND_SEEN,
+}
+SMALL = {
+    "EfficientNetImageProcessor": {"size": {"height": 20, "width": 30}},
+    "TvltImageProcessor": {
+        "size": {"shortest_edge": 20},
+        "crop_size": {"height": 16, "width": 16},
+        "patch_size": [8, 8],
+    },
+}
+"""Options of what is combined."""
+
+
 def add_pictures(job: Job) -> None:
-    """Every call of every image processor, and of what combines one with a tokenizer."""
+    """Every call of every image processor and feature extractor, and of what combines one with another or a tokenizer."""
     for name in registry.PROCESSOR_MODULES:
         if name.endswith("ImageProcessor"):
             job.subjects[name] = {"kind": "images", "class": name}
             job.add(NEUTRAL, "images", name, CALLS | OWN_CALLS.get(name, {}))
+        elif name in sound.OWN_EXTRACTOR:
+            job.subjects[name] = {"kind": "images", "class": name}
+            job.add(NEUTRAL, "sound", name, sound.EXTRACTOR | sound.OWN_EXTRACTOR[name])
         elif name.endswith("Processor"):
-            job.subjects[name] = {"kind": "processor", "class": name}
-            job.add(NEUTRAL, "processors", name, BOTH)
+            parts = {place: names[-1] for place, names in getattr(multimodal, name).parts.items()}
+            options = {one: SMALL.get(one, {}) for one in parts.values()}
+            job.subjects[name] = {"kind": "processor", "class": name, "parts": parts, "options": options}
+            job.add(NEUTRAL, "processors", name, COMBINED[tuple(parts)])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
+from typing import Any
 
+from differential import composites
 from differential.job import NEUTRAL, Job
 
 from multimodal import registry
@@ -75,8 +76,8 @@ CALLS = {
     "a dropout above 1": "cls(hidden_dropout_prob=1.5).hidden_dropout_prob",
     "unknown activation": "cls(hidden_act='nonsense').hidden_act",
 }  # fmt: skip
-HALVES = "e, d = library.ViTConfig(num_hidden_layers=1), library.{}(num_hidden_layers=1)\n"
-COMPOSITE = {
+OF_ANY = "e, d = library.ViTConfig(num_hidden_layers=1), library.{}(num_hidden_layers=1)\n"
+OF_ANY_CALLS = {
     "of two": "c = cls.from_encoder_decoder_configs(e, d)\n[c.decoder.is_decoder, c.decoder.add_cross_attention, "
     "type(c.encoder).__name__, c.encoder.num_hidden_layers, c.is_encoder_decoder]",
     "of two, as a dictionary": "c = cls.from_encoder_decoder_configs(e, d).to_dict()\n[c['model_type'], c['encoder']['model_type'], "
@@ -87,21 +88,55 @@ COMPOSITE = {
     "with a start token": "cls.from_encoder_decoder_configs(e, d, decoder_start_token_id=5).decoder_start_token_id",
     "of an encoder alone": "cls(encoder=e.to_dict())",
 }
+TOWERS_CALLS = {
+    "default of the towers": "c = cls().to_dict()\n{s: {k: c[s].get(k, 'absent') for k in names} for s, names in TOWERS.items()}",
+    "towers saved": "cls().save_pretrained(out)\nc = json.load(open(out + '/config.json'))\n"
+    "{s: {k: c[s].get(k, 'absent') for k in names} for s, names in TOWERS.items()}",
+    "of two": "c = cls.from_text_vision_configs(t, v)\n[c.text_config.num_hidden_layers, c.vision_config.image_size, "
+    "type(c.text_config).__name__, type(c.vision_config).__name__, c.projection_dim]",
+    "of two with options": "c = cls.from_text_vision_configs(t, v, temperature_init_value=0.5)\nc.temperature_init_value",
+    "of two by name": "cls.from_text_vision_configs(text_config=t, vision_config=v).text_config.num_hidden_layers",
+    "of two, as a dictionary": "c = cls.from_text_vision_configs(t, v).to_dict()\n[c['model_type'], c['text_config']['model_type'], "
+    "c['vision_config']['model_type'], c['text_config']['num_hidden_layers'], c['vision_config']['image_size']]",
+    "of two, saved and loaded": "cls.from_text_vision_configs(t, v).save_pretrained(out)\nc = cls.from_pretrained(out)\n"
+    "[type(c.text_config).__name__, type(c.vision_config).__name__, c.text_config.num_hidden_layers, c.vision_config.image_size]",
+    "of dictionaries": "c = cls(text_config=t.to_dict(), vision_config=v.to_dict())\n"
+    "[type(c.text_config).__name__, c.text_config.num_hidden_layers, c.vision_config.image_size]",
+    "of dictionaries with two fields": "c = cls(text_config={'num_hidden_layers': 1}, vision_config={'image_size': 64})\n"
+    "[c.text_config.num_hidden_layers, c.vision_config.image_size, c.text_config.hidden_size]",
+    "of two configurations": "c = cls(text_config=t, vision_config=v)\nc.text_config.num_hidden_layers",
+    "of one": "c = cls(text_config=t.to_dict())\n[c.text_config.num_hidden_layers, c.vision_config.image_size]",
+    "towers changed": "c = cls()\nc.text_config.num_hidden_layers = 3\nc.to_dict()['text_config']['num_hidden_layers']",
+    "a tower's configuration of the whole": "cls.from_text_vision_configs(t, v).save_pretrained(out)\n"
+    "[type(t).from_pretrained(out).num_hidden_layers, type(v).from_pretrained(out).image_size]",
+    "a tower's type by AutoConfig": "t.save_pretrained(out)\ntype(library.AutoConfig.from_pretrained(out)).__name__",
+}  # fmt: skip
+TOWERS = "t, v = library.{}(num_hidden_layers=1), library.{}(image_size=64)\n"
 
 
 def add_settings(job: Job) -> None:
     """Every call of every configuration class, and each of its fields."""
-    for row in registry.FAMILIES.values():
-        config_class = registry.config_class_of(next(t for t, r in registry.FAMILIES.items() if r is row))
+    for model_type, row in registry.FAMILIES.items():
+        config_class = registry.config_class_of(model_type)
         job.subjects[row.config] = {"kind": "config", "class": row.config}
-        if config_class.halves:
+        if composites.is_of_any(model_type):
             job.add(NEUTRAL, "configurations", row.config, {"made of nothing": "cls()"})
             for decoder in ("GPT2Config", "BertConfig", "Data2VecTextConfig"):
-                codes = {f"{name}: {decoder}": HALVES.format(decoder) + code for name, code in COMPOSITE.items()}
+                codes = {f"{name}: {decoder}": OF_ANY.format(decoder) + code for name, code in OF_ANY_CALLS.items()}
                 job.add(NEUTRAL, "configurations", row.config, codes)
             continue
-        own = [name for name in inspect.signature(config_class).parameters if name != "kwargs"]
-        job.add(NEUTRAL, "configurations", row.config, {k: code.replace("OWN", str(own)) for k, code in CALLS.items()})
+        own = str(composites.config_fields(config_class))
+        job.add(NEUTRAL, "configurations", row.config, {k: code.replace("OWN", own) for k, code in CALLS.items()})
         fields = [f.name for f in dataclasses.fields(config_class) if f.name != "_" and not f.name.startswith("_")]
         codes = {f"field {name}": f"getattr(cls(), {name!r})" for name in fields}
         job.add(NEUTRAL, "configurations", row.config, codes)
+        if config_class.halves:
+            job.add(NEUTRAL, "configurations", row.config, towers_codes(config_class))
+
+
+def towers_codes(config_class: Any) -> dict[str, str]:
+    """Calls of the configuration of two towers that are always its own."""
+    towers = {side: type(tower) for side, tower in zip(config_class.halves, composites.halves_of(config_class()))}
+    names = str({side: composites.config_fields(tower) for side, tower in towers.items()})
+    made = TOWERS.format(*(tower.__name__ for tower in towers.values()))
+    return {name: made + code.replace("TOWERS", names) for name, code in TOWERS_CALLS.items()}

@@ -7,6 +7,8 @@ import sys
 from differential.caller import GOLDEN
 from differential.job import NEUTRAL, Job
 
+from multimodal import registry
+
 CALLS = {
     "each text": "[dict(make()(t)) for t in T]",
     "each text's tokens": "[tok.tokenize(t) for t in T]",
@@ -150,13 +152,39 @@ CALLS = {
     "model_input_names": "make(model_input_names=['input_ids'])(T[0])",
 }  # fmt: skip
 
+HEARD = "[5, 5, 0, 5, 6, 6, 4, 4, 0, 7, 7, 0]"
+OWN_CALLS = {
+    "Wav2Vec2CTCTokenizer": {
+        "frames": f"tok.decode({HEARD})",
+        "frames, not grouped": f"tok.decode({HEARD}, group_tokens=False)",
+        "frames apart": f"tok.decode({HEARD}, spaces_between_special_tokens=True)",
+        "frames, bare": f"tok.decode([1] + {HEARD} + [2], skip_special_tokens=True)",
+        "frames of an array": f"tok.decode(np.array({HEARD}))",
+        "frames of scores": f"tok.batch_decode(np.eye(9)[np.array([{HEARD}])].argmax(-1))",
+        "characters": f"tok.decode({HEARD}, output_char_offsets=True)",
+        "words": f"tok.decode({HEARD}, output_word_offsets=True)",
+        "characters and words": f"tok.decode({HEARD}, output_char_offsets=True, output_word_offsets=True)",
+        "characters of a batch": f"tok.batch_decode([{HEARD}, [5, 6]], output_char_offsets=True)",
+        "words of a batch": f"tok.batch_decode([{HEARD}, [5, 6]], output_word_offsets=True)",
+        "words, not grouped": f"tok.decode({HEARD}, output_word_offsets=True, group_tokens=False)",
+        "text of frames": f"tok.convert_tokens_to_string(tok.convert_ids_to_tokens({HEARD}))",
+        "word delimiter": "[tok.word_delimiter_token, tok.word_delimiter_token_id]",
+        "other delimiter": f"make(replace_word_delimiter_char='_').decode({HEARD})",
+        "capitals": "[tok('HELLO THERE')['input_ids'], tok('Hello')['input_ids']]",
+        "lower case": f"t = make(do_lower_case=True)\n[t('Hello there')['input_ids'], t.decode({HEARD})]",
+        "capitals and back": "tok.decode(tok('HELLO THERE')['input_ids'], group_tokens=False)",
+    },
+}  # fmt: skip
+
 
 def add_texts(job: Job) -> None:
     """Every call of every tokenizer."""
     sys.path.insert(0, str(GOLDEN))
     import everyday
 
-    for name in everyday.CLASSES:
-        job.subjects[name] = {"kind": "tokenizer", "class": name}
-        codes = {f"everyday: {case}": f"everyday({case!r})" for case in everyday.CASES}
-        job.add(NEUTRAL, "tokenizers", name, CALLS | codes)
+    for name in registry.PROCESSOR_MODULES:
+        if "Tokenizer" in name and not name.startswith("PreTrained"):
+            job.subjects[name] = {"kind": "tokenizer", "class": name}
+            cases = everyday.CASES if name in everyday.CLASSES else {}
+            codes = {f"everyday: {case}": f"everyday({case!r})" for case in cases}
+            job.add(NEUTRAL, "tokenizers", name, CALLS | codes | OWN_CALLS.get(name, {}))

@@ -201,11 +201,16 @@ def audio_adapter(config, dtype) -> Adapter:
 class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
     """What the models of sound share."""
 
-    freezes_features = False
+    freezes = ()  # where the parameters stand that no gradient reaches
 
     def freeze_feature_encoder(self) -> None:
         """Let no gradient reach the convolutions of the feature encoder any more, whichever parameters a call is given."""
-        self.freezes_features = True
+        self.freezes = self.freezes or (*filter(None, (self.spec.head,)), "features")
+
+    def freeze_base_model(self) -> None:
+        """Let gradients reach the head alone, whichever parameters a call is given. ValueError for a model without one."""
+        self._of_base()
+        self.freezes = (self.spec.head,)
 
     def _heard(
         self, params: Any, dropout_rng: Any, inputs: dict[str, Any], output_attentions: bool | None,
@@ -216,10 +221,9 @@ class FlaxAudioModel(HearsSound, FlaxPretrainedModel):
         if lacking:
             inputs = {**inputs, **self._drawn(inputs, lacking, dropout_rng)}
         options = self._options(output_attentions, output_hidden_states, train=train)
-        if self.freezes_features:
+        if self.freezes:
             variables = self._variables(params)
-            path = [self.spec.head, "features"] if self.spec.head else ["features"]
-            params = {**variables, "params": without_gradient(variables["params"], path)}
+            params = {**variables, "params": without_gradient(variables["params"], list(self.freezes))}
         return self._apply(params, dropout_rng, **inputs, **options)
 
     def _drawn(self, inputs: dict[str, Any], names: tuple[str, ...], dropout_rng: Any) -> dict[str, Tensor]:

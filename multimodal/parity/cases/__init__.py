@@ -60,7 +60,8 @@ def _tiny(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]
 
 def _fields(config_class: Any) -> dict[str, str]:
     """{published spelling: field}."""
-    return {field.name: field.name for field in dataclasses.fields(config_class)} | config_class.aliases
+    own = {field.name: field.name for field in dataclasses.fields(config_class)}
+    return own | config_class.aliases | {"num_labels": "num_labels"}
 
 
 def usual_sizes(class_name: str) -> dict[str, int]:

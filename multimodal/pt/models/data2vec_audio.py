@@ -180,6 +180,12 @@ class AudioModel(HearsSound, PretrainedModel):
         for name in self._of_features():
             tensors[name].requires_grad_(False)
 
+    def freeze_base_model(self) -> None:
+        """Train the head alone. ValueError for a model without one."""
+        tensors = self.named_tensors()
+        for name in self._of_base():
+            tensors[name].requires_grad_(False)
+
     def _heard(self, inputs: dict[str, Any], output_attentions: bool | None, output_hidden_states: bool | None):
         """What the network gives."""
         lacking = self._lacking(inputs, self.training)

@@ -187,6 +187,12 @@ class TFAudioModel(HearsSound, TFPretrainedModel):
         for name in self._of_features():
             tensors[name].trainable = False
 
+    def freeze_base_model(self) -> None:
+        """Train the head alone. ValueError for a model without one."""
+        tensors = self.named_tensors()
+        for name in self._of_base():
+            tensors[name].trainable = False
+
     def _heard(
         self, inputs: dict[str, Any], output_attentions: bool | None, output_hidden_states: bool | None, training: bool
     ):

@@ -153,7 +153,10 @@ CASES = {
 
 def make(classes, name, **options):
     """A tokenizer of the class `name` of a library on its vocabulary."""
-    folder = HERE / "vocab" / ("gpt2" if name.startswith("GPT2") else "roberta" if name.startswith("Roberta") else "bert")
+    kinds = {"GPT2": "gpt2", "Roberta": "roberta", "Wav2Vec2": "ctc"}
+    folder = HERE / "vocab" / next((kind for start, kind in kinds.items() if name.startswith(start)), "bert")
+    if folder.name == "ctc":
+        return getattr(classes, name)(str(folder / "vocab.json"), **options)
     if folder.name == "bert":
         return getattr(classes, name)(str(folder / "vocab.txt"), **options)
     options = {"pad_token": "<pad>", **options} if folder.name == "gpt2" else options

@@ -11,8 +11,9 @@ from multimodal import specs
 from multimodal.numeric import masking
 
 AUDIO = tuple(name for name in zoo.CLASSES if specs.of(name).model_type == "data2vec-audio")
-MODEL, CTC, FRAMES, XVECTOR = (
-    f"Data2VecAudio{end}" for end in ("Model", "ForCTC", "ForAudioFrameClassification", "ForXVector")
+MODEL, CTC, FRAMES, XVECTOR, SEQUENCE = (
+    f"Data2VecAudio{end}"
+    for end in ("Model", "ForCTC", "ForAudioFrameClassification", "ForXVector", "ForSequenceClassification")
 )
 SAMPLES, SHORT = 40, 29
 ADAPTER = {"add_adapter": True, "num_adapter_layers": 2, "output_hidden_size": 14}
@@ -181,6 +182,22 @@ def test_a_frozen_feature_encoder_learns_nothing(public, kit):
     of_features = [name for name in found if ".features." in name and np.any(found[name])]
     assert not of_features
     assert np.any(found["model.projection.dense.weight"])
+
+
+def test_a_frozen_base_model_leaves_the_head_to_learn(public, kit):
+    model = public(SEQUENCE)(zoo.config(SEQUENCE))
+    given = heard() | {"labels": np.array([1, 0], np.int32)}
+    _, free = kit.gradients(model, given)
+    model.freeze_feature_encoder()
+    model.freeze_base_model()
+    if kit.NAME == "flax":
+        _, found = kit.gradients(model, given)
+        learns = {name for name, gradient in found.items() if np.any(gradient)}
+    else:
+        learns = {n for n, t in model.named_tensors().items() if (t.requires_grad if kit.NAME == "pt" else t.trainable)}
+    assert learns == {name for name in free if not name.startswith("model.")}
+    with pytest.raises(ValueError, match="freeze_base_model: expected a model with a head, got Data2VecAudioModel"):
+        public(MODEL)(zoo.config(MODEL)).freeze_base_model()
 
 
 # CTC
