@@ -64,7 +64,7 @@ class GenerationConfig(Publishable):
     suppress_tokens: list | None = None
     begin_suppress_tokens: list | None = None
     forced_bos_token_id: int | None = None
-    forced_eos_token_id: int | list | None = None
+    forced_eos_token_id: int | list[int] | None = None
     exponential_decay_length_penalty: list | tuple | None = None
     remove_invalid_values: bool = False
     renormalize_logits: bool = False

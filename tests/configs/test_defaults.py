@@ -35,7 +35,13 @@ GENERATION = {
     "num_return_sequences": 1, "length_penalty": 1.0, "early_stopping": False, "no_repeat_ngram_size": 0,
     "repetition_penalty": 1.0, "use_cache": True, "return_dict_in_generate": False, "output_scores": False,
     "bos_token_id": None, "pad_token_id": None, "eos_token_id": None, "decoder_start_token_id": None,
-    "forced_bos_token_id": None, "forced_eos_token_id": None,
+    "forced_bos_token_id": None, "forced_eos_token_id": None, "min_new_tokens": None, "max_time": None, "stop_strings": None,
+    "num_beam_groups": 1, "diversity_penalty": 0.0, "penalty_alpha": None, "num_assistant_tokens": 5, "temperature": 1.0,
+    "top_k": 50, "top_p": 1.0, "min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
+    "encoder_repetition_penalty": 1.0, "encoder_no_repeat_ngram_size": 0, "bad_words_ids": None, "sequence_bias": None,
+    "suppress_tokens": None, "begin_suppress_tokens": None, "exponential_decay_length_penalty": None,
+    "remove_invalid_values": False, "renormalize_logits": False, "output_logits": False, "output_attentions": False,
+    "output_hidden_states": False,
 }  # fmt: skip
 
 
