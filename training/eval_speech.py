@@ -1,7 +1,8 @@
 """Word errors of the embedded transcriber on voices that nothing was trained on (`speech.held_out`).
 
 On the clips that lie beside the checkpoint, and where espeak-ng is installed on the whole held-out set. Each backend works in a
-process of its own. Exit code 1 if they do not write down the same, or any has more word errors than `--most`.
+process of its own. Exit code 1 if they do not write down the same, or any has more word errors than `--most` (than a quarter in
+the ten embedded clips).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from multimodal.tasks import load, transcription
 from multimodal.tasks.transcribing import EMBEDDED
 
 CLIPS = EMBEDDED / "clips"
+OF_TEN = 0.25
+"""Share of word errors that is allowed in the embedded clips: they have 26 words, of which one is 4 %."""
 
 
 def main(
@@ -38,7 +41,7 @@ def main(
     console = Console()
     labels = json.loads((CLIPS / "labels.json").read_text(encoding="utf-8"))
     fine = compared(
-        console, "embedded clips", checkpoint, [CLIPS / name for name in labels], list(labels.values()), most
+        console, "embedded clips", checkpoint, [CLIPS / name for name in labels], list(labels.values()), OF_TEN
     )
     if shutil.which("espeak-ng") is None:
         console.print("espeak-ng is not installed: the held-out set is not there.")
