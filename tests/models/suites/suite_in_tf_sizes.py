@@ -9,7 +9,6 @@ import tensorflow as tf
 import zoo
 
 from multimodal import specs
-from multimodal.modeling.structures import cache_shapes
 from multimodal.numeric.interpolation import bicubic_matrix
 from multimodal.parity.run import flatten, nest
 from multimodal.specs.base import CROSS_ATTENTION
@@ -101,7 +100,9 @@ def masked(mask: np.ndarray, rng: np.random.Generator, *, behind: bool) -> np.nd
 def cache(of: Any):
     """(dotted name, symbolic shape) of every tensor of `past_key_values`."""
     decoder = getattr(of, "decoder", of)
-    for layer, (heads, head_size) in enumerate(cache_shapes(decoder)):
+    head_size = decoder.hidden_size // decoder.num_attention_heads
+    for layer in range(decoder.num_hidden_layers):
+        heads = decoder.num_attention_heads - len(decoder.pruned_heads.get(layer, ()))
         for i in range(4 if decoder.add_cross_attention else 2):
             yield f"{layer}.{i}", ("batch", heads, "past" if i < 2 else "context", head_size)
 
