@@ -38,5 +38,6 @@ def test_what_was_trained_in_pytorch_rebuilds_clips_better_than_a_guess_in_every
 def test_a_spectrogram_is_drawn(tmp_path):
     (line,) = run("draw_spectrogram.py", "--picture", tmp_path / "sound.png", "--sound", tmp_path / "sound.wav")
     assert "4.50 s at 22,050 Hz" in line
-    assert Image.open(tmp_path / "sound.png").size == (1060, 454)
+    with Image.open(tmp_path / "sound.png") as picture:
+        assert picture.size == (1060, 454)
     assert (tmp_path / "sound.wav").exists()
