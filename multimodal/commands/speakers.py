@@ -27,7 +27,10 @@ def command(
         bool, typer.Option("--json", help="Print a JSON object of both paths, the score and what was compared.")
     ] = False,
 ) -> None:
-    """Say how near the voices of two files are: the cosine of their vectors, 1 for the same."""
+    """Say how near the voices of two files are: the cosine of their vectors, 1 for the same.
+
+    No checkpoint that comes with the library tells voices apart: the transcriber has learnt not to hear them.
+    """
     with console.errors():
         from multimodal.tasks import speaker_similarity
 

@@ -11,7 +11,7 @@ from multimodal.commands import console
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Wav, flac or ogg files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Wav, flac or ogg files.")],
     words: Annotated[
         list[str] | None,
         typer.Option(help="The only words that may be said, all up to the next option: --words yes no."),
