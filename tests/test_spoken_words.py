@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from multimodal.registry import BACKENDS
+from multimodal.tasks import transcription
 from multimodal.tasks.transcribing import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
@@ -52,20 +53,15 @@ def found():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_three_of_four_words_of_the_ten_clips_are_right(found, truth, backend, training):
-    """Letters alone: of the 26 words five are not a word (on 250 held-out clips 12 % are not)."""
-    texts = [found[backend][name][0] for name in truth]
-    assert training("text_scores").word_errors(texts, list(truth.values())) < 0.25
+def test_of_ten_embedded_clips_eight_are_written_down_without_an_error(found, truth, backend):
+    """That fewer than 15 % of the words of 1,000 clips are wrong is what `training/eval_speech.py` holds."""
+    assert sum(found[backend][name][0] == wanted for name, wanted in truth.items()) >= 8
 
 
-def test_nine_of_ten_are_right_where_the_words_are_known(truth, training):
-    """In one backend: scores are the same in all, and the search is NumPy's."""
-    listen = LISTEN.replace("offsets=True", f"words={list(training('speech').WORDS)}")
-    printed = subprocess.run(
-        [sys.executable, "-c", listen, "pt"], stdout=subprocess.PIPE, text=True, check=True, timeout=300
-    )
-    texts = json.loads(printed.stdout.splitlines()[-1])
-    assert training("text_scores").word_errors([texts[name][0] for name in truth], list(truth.values())) < 0.1
+def test_where_the_words_are_known_fewer_than_15_of_100_are_wrong(truth, training):
+    words = training("speech").WORDS
+    texts = [t.text for t in transcription("spoken-words", [CLIPS / name for name in truth], words=words, backend="pt")]
+    assert training("text_scores").word_errors(texts, list(truth.values())) < 0.15
 
 
 def test_the_three_frameworks_write_down_the_same(found):

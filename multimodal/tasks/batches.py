@@ -26,7 +26,7 @@ def in_batches(
     """What `compute` makes of all inputs, in order; None for those that `on_error` took.
 
     `prepared(input, its place in the list)` is called for one input after the other, `compute` for at most `batch_size` of
-    what it gave, and gives a result for each.
+    what it gave, and gives a result for each: a ValueError where that input has none, which goes where those of `prepared` go.
     """
     results: list[Any] = [None] * len(inputs)
     for start in range(0, len(inputs), batch_size):
@@ -41,7 +41,12 @@ def in_batches(
                 on_error(place, error)
         if found:
             for place, result in zip(found, compute(list(found.values()))):
-                results[place] = result
+                if not isinstance(result, ValueError):
+                    results[place] = result
+                elif on_error is None:
+                    raise result
+                else:
+                    on_error(place, result)
         if progress is not None:
             progress(stop, len(inputs))
     return results

@@ -16,6 +16,13 @@ from multimodal.tasks.calling import call
 from multimodal.tasks.loading import Loaded
 
 
+class Clip(NamedTuple):
+    """What a model takes of a clip, (samples,) float32, unpadded, and what messages call it."""
+
+    values: np.ndarray
+    name: str
+
+
 class Reading(NamedTuple):
     """How clips are read: the rate of arrays, and what is done to those of another rate and of several channels."""
 
@@ -38,8 +45,8 @@ def reading(loaded: Loaded, clips: Sequence[Any], sampling_rate: int | None, res
     return Reading(sampling_rate, bool(resample), bool(to_mono))
 
 
-def prepare(loaded: Loaded, source: Any, place: str, how: Reading) -> np.ndarray:
-    """A clip (a path, an array (samples,) or a list of floats) as the model takes it, (samples,) float32, unpadded.
+def prepare(loaded: Loaded, source: Any, place: str, how: Reading) -> Clip:
+    """A clip (a path, an array (samples,) or a list of floats) as the model takes it.
 
     Errors: ValueError that names the clip, and its file; also for one that is shorter than the model's convolutions need.
     """
@@ -57,7 +64,8 @@ def prepare(loaded: Loaded, source: Any, place: str, how: Reading) -> np.ndarray
             f"{of}: expected a clip of at least {shortest} samples at {extractor.sampling_rate} Hz (the convolutions need as "
             f"many), got {len(clip)}"
         )
-    return extractor(clip, sampling_rate=extractor.sampling_rate, return_tensors="np")["input_values"][0]
+    made = extractor(clip, sampling_rate=extractor.sampling_rate, return_tensors="np")
+    return Clip(made["input_values"][0], of)
 
 
 def outputs(loaded: Loaded, clips: list[np.ndarray], field: str, count: int) -> list[np.ndarray]:

@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from multimodal import hub
+from multimodal.processors.audio.ctc import NothingLeft
 from multimodal.tasks import clips as sound
 from multimodal.tasks.batches import OnError, Progress, checked_list, checked_texts, in_batches, positive
 from multimodal.tasks.loading import Loaded, load
 
 EMBEDDED = hub.EMBEDDED / "spoken-words"
 """The checkpoint that comes with the library: it knows ten digits and ten command words of English."""
+
+
+_WIDTHS = (16, 64, 256, 1024)
 
 
 class Said(NamedTuple):
@@ -55,8 +59,9 @@ def transcription(
     recordings of many minutes.
 
     The text is the likeliest token of every frame, collapsed; with `beams` the likeliest text by prefix beam search of that
-    width, and with `words` one of these words alone (16 beams unless `beams` says otherwise). `offsets`: times as well, with
-    beams those of the text's likeliest alignment; a frame's time is that of its first sample.
+    width, and with `words` one of these words alone. Without `beams` that search begins with 16 and takes four times as
+    many, up to 1,024, where no text of the words is left; a clip of which none is left then is a ValueError that names it.
+    `offsets`: times as well, with beams those of the text's likeliest alignment; a frame's time is that of its first sample.
     """
     clips, batch_size = checked_list(clips, "clips", "clips"), positive("batch_size", batch_size)
     beams = None if beams is None else positive("beams", beams)
@@ -65,9 +70,15 @@ def transcription(
     how = sound.reading(loaded, clips, sampling_rate, resample, to_mono)
     count = min(batch_size, max(1, len(clips)))
 
-    def transcribe(found: list[np.ndarray]) -> list[Transcript]:
-        rows = sound.outputs(loaded, found, "logits", count)
-        return [_transcript(loaded, row, beams, words, offsets) for row in rows]
+    def transcribe(found: list[sound.Clip]) -> list[Transcript | ValueError]:
+        rows = sound.outputs(loaded, [clip.values for clip in found], "logits", count)
+        return [named(clip.name, row) for clip, row in zip(found, rows)]
+
+    def named(name: str, scores: np.ndarray) -> Transcript | ValueError:
+        try:
+            return _transcript(loaded, scores, beams, words, offsets)
+        except ValueError as error:
+            return ValueError(f"{name}: {error}")
 
     return in_batches(
         clips,
@@ -82,11 +93,16 @@ def transcription(
 def _transcript(
     loaded: Loaded, scores: np.ndarray, beams: int | None, words: list[str] | None, offsets: bool
 ) -> Transcript:
-    """What scores (frames, tokens) say."""
-    found = loaded.tokenizer.decode_logits(
-        scores[None].astype(np.float32), beams=beams, words=words, skip_special_tokens=True, output_char_offsets=offsets,
-        output_word_offsets=offsets,
-    )  # fmt: skip
+    """What scores (frames, tokens) say. Errors: ValueError."""
+    widths = [beams] if beams is not None or words is None else list(_WIDTHS)
+    while True:
+        width = widths.pop(0)
+        try:
+            found = _decoded(loaded, scores, width, words, offsets)
+            break
+        except NothingLeft:
+            if not widths:
+                raise
     if not offsets:
         return Transcript(found[0])
     samples, rate = _samples_of_frame(loaded.model.config), loaded.feature_extractor.sampling_rate
@@ -98,6 +114,13 @@ def _transcript(
         for kind, parts in (("word", found.word_offsets), ("char", found.char_offsets))
     ]
     return Transcript(found.text[0], *times)
+
+
+def _decoded(loaded: Loaded, scores: np.ndarray, beams: int | None, words: list[str] | None, offsets: bool) -> Any:
+    return loaded.tokenizer.decode_logits(
+        scores[None].astype(np.float32), beams=beams, words=words, skip_special_tokens=True, output_char_offsets=offsets,
+        output_word_offsets=offsets,
+    )  # fmt: skip
 
 
 def _samples_of_frame(config: Any) -> int:

@@ -54,7 +54,7 @@ def speaker_similarity(
     def prepared(pair: Any, place: int) -> list[np.ndarray]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"pairs[{place}]: expected two clips, got {shown(pair)}")
-        return [sound.prepare(loaded, clip, f"pairs[{place}][{i}]", how) for i, clip in enumerate(pair)]
+        return [sound.prepare(loaded, clip, f"pairs[{place}][{i}]", how).values for i, clip in enumerate(pair)]
 
     def compare(found: list[list[np.ndarray]]) -> list[Similarity]:
         rows = sound.outputs(loaded, [clip for pair in found for clip in pair], field, count)

@@ -110,6 +110,22 @@ def test_a_list_of_words_leaves_no_other_and_keeps_their_times(saying, clips):
     assert (found.words[0].start, found.words[1].end) == (0.0, 0.25)
 
 
+def test_a_list_of_words_that_a_few_beams_lose_is_searched_for_wider(saying, clips):
+    # 20 frames of which each says c or d, surely: what begins with an a is far from the likeliest prefixes.
+    scores = np.full((20, len(LETTERS)), -50.0)
+    scores[:, [7, 8]] = 0.0
+    scores[:, 5] = -9.0
+    loaded = saying(scores)
+    few = ["cdcdcdcdcdcdcdcdcdcdcdcd", "dcdcdcdcdcdcdcdcdcdcdcdc", "a"]  # two are too long for the frames
+    assert set(texts(loaded, clips[:1], words=few)[0].split()) == {"a"}
+    failed = {}
+    found = tasks.transcription(
+        loaded, clips[:2], sampling_rate=100, words=few[:2], beams=2, on_error=failed.__setitem__
+    )
+    assert found == [None, None]
+    assert str(failed[1]).startswith("clips[1]: words: expected a width at which a text of these words is left, got 2")
+
+
 def test_another_rate_is_resampled_where_it_is_asked_for(loaded, clips, tmp_path):
     soundfile.write(tmp_path / "fast.wav", clips[0], 200, subtype="FLOAT")
     with pytest.raises(ValueError, match=r"clips\[0\]: .*fast\.wav: expected a sampling rate of 100 Hz, got 200 Hz"):

@@ -79,6 +79,10 @@ def _moved(values: np.ndarray, by: int) -> np.ndarray:
     return np.concatenate([np.full(min(by, len(values)), -math.inf), values[:-by]])
 
 
+class NothingLeft(ValueError):
+    """No text of a list of words is among the beams; a wider search may have one."""
+
+
 class Words:
     """Which texts consist of words of a list: the words as sequences of tokens, with a token between them."""
 
@@ -137,7 +141,7 @@ def beam_search(
         if words is None or words.ends(node)
     ]
     if not found:
-        raise ValueError(f"words: expected a width at which a text of these words is left, got {width}")
+        raise NothingLeft(f"words: expected a width at which a text of these words is left, got {width}")
     return sorted(found, key=_order)[:count]
 
 
