@@ -93,7 +93,7 @@ class GenerationMixin:
         either). Sequences are as long as is asked for, with pads behind the end of each.
         Errors: ValueError naming what was expected.
         """
-        call, prompted = self._asked(inputs, generation_config, kwargs, params)
+        call, prompted = self._generation_call(inputs, generation_config, kwargs, params)
         plan = planned(prompted, call)
         output = found(prompted, plan, self._assistant(call, inputs, kwargs))
         behind = ((0, 0), (0, plan.length - output["sequences"].shape[1]))
@@ -112,7 +112,7 @@ class GenerationMixin:
         Tokens (rows,), one after the other; with `tokenizer=` pieces of text, a text for one row and a list of them for
         several. Arguments and errors as `generate` (one beam alone).
         """
-        call, prompted = self._asked(inputs, generation_config, kwargs, params)
+        call, prompted = self._generation_call(inputs, generation_config, kwargs, params)
         arguments.expect_streamable(call.settings)
         plan, helper = planned(prompted, call), self._assistant(call, inputs, kwargs)
         step, assistant = steppers(prompted, plan, helper)
@@ -121,7 +121,7 @@ class GenerationMixin:
             return (jnp.asarray(chosen, jnp.int32) for chosen in tokens)
         return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
 
-    def _asked(self, inputs, generation_config, kwargs: dict[str, Any], params=None) -> tuple[arguments.Call, Prompted]:
+    def _generation_call(self, inputs, generation_config, kwargs: dict[str, Any], params=None) -> tuple[arguments.Call, Prompted]:
         """The call, sorted, and what it goes on from."""
         main, kwargs = arguments.main_input(self, inputs, kwargs)
         key = kwargs.pop("prng_key", None)
@@ -139,7 +139,7 @@ class GenerationMixin:
             return None
         arguments.expect_assistant(self, helper)
         own = {name: value for name, value in kwargs.items() if name != "assistant_model"}
-        return helper._asked(inputs, call.settings, own)[1]
+        return helper._generation_call(inputs, call.settings, own)[1]
 
     def _needs_start(self, main) -> bool:
         raise NotImplementedError

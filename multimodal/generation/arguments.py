@@ -80,7 +80,7 @@ def expect_streamable(settings: GenerationConfig) -> None:
 
 def expect_assistant(model: Any, helper: Any) -> None:
     """ValueError for an assistant that cannot guess the tokens of a model."""
-    if not hasattr(helper, "_asked") or getattr(helper, "backend", None) != model.backend:
+    if not hasattr(helper, "_generation_call") or getattr(helper, "backend", None) != model.backend:
         raise ValueError(f"assistant_model: expected a model of this framework that generates, got {helper!r}")
     own, other = (getattr(m.config, "decoder", m.config).vocab_size for m in (model, helper))
     if own != other:

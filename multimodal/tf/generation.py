@@ -60,7 +60,7 @@ class GenerationMixin:
 
         With `return_dict_in_generate=True` a `GenerateOutput`. Errors: ValueError naming what was expected.
         """
-        call, prompted = self._asked(inputs, generation_config, kwargs)
+        call, prompted = self._generation_call(inputs, generation_config, kwargs)
         plan = planned(prompted, call)
         output = found(prompted, plan, self._assistant(call, inputs, kwargs))
         if not call.settings.return_dict_in_generate:
@@ -75,7 +75,7 @@ class GenerationMixin:
         Tokens (rows,), one after the other; with `tokenizer=` pieces of text, a text for one row and a list of them for
         several. Arguments and errors as `generate` (one beam alone).
         """
-        call, prompted = self._asked(inputs, generation_config, kwargs)
+        call, prompted = self._generation_call(inputs, generation_config, kwargs)
         arguments.expect_streamable(call.settings)
         plan, helper = planned(prompted, call), self._assistant(call, inputs, kwargs)
         step, assistant = steppers(prompted, plan, helper)
@@ -84,7 +84,7 @@ class GenerationMixin:
             return (tf.constant(chosen, tf.int32) for chosen in tokens)
         return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
 
-    def _asked(self, inputs, generation_config, kwargs: dict[str, Any]) -> tuple[arguments.Call, Prompted]:
+    def _generation_call(self, inputs, generation_config, kwargs: dict[str, Any]) -> tuple[arguments.Call, Prompted]:
         """The call, sorted, and what it goes on from."""
         main, kwargs = arguments.main_input(self, inputs, kwargs)
         call = arguments.split(self, generation_config, kwargs, needs_start=self._needs_start(main))
@@ -97,7 +97,7 @@ class GenerationMixin:
             return None
         arguments.expect_assistant(self, helper)
         own = {name: value for name, value in kwargs.items() if name != "assistant_model"}
-        return helper._asked(inputs, call.settings, own)[1]
+        return helper._generation_call(inputs, call.settings, own)[1]
 
     def _needs_start(self, main) -> bool:
         raise NotImplementedError
