@@ -121,7 +121,9 @@ class GenerationMixin:
             return (jnp.asarray(chosen, jnp.int32) for chosen in tokens)
         return streaming.texts(tokens, call.extras.tokenizer, plan.sequences, plan.ends)
 
-    def _generation_call(self, inputs, generation_config, kwargs: dict[str, Any], params=None) -> tuple[arguments.Call, Prompted]:
+    def _generation_call(
+        self, inputs, generation_config, kwargs: dict[str, Any], params=None
+    ) -> tuple[arguments.Call, Prompted]:
         """The call, sorted, and what it goes on from."""
         main, kwargs = arguments.main_input(self, inputs, kwargs)
         key = kwargs.pop("prng_key", None)
