@@ -100,6 +100,19 @@ def of_encoder(settings: GenerationConfig) -> dict[str, bool]:
     return {"weights": asked and settings.output_attentions, "states": asked and settings.output_hidden_states}
 
 
+def named(output: dict[str, Any], encoded: Any, settings: GenerationConfig) -> dict[str, Any]:
+    """Fields of a `GenerateOutput`: of a composite by the names that it has, and with what its encoder says (`encoded`)."""
+    if encoded is None:
+        return output
+    names = {"attentions": "decoder_attentions", "hidden_states": "decoder_hidden_states"}
+    output = {names.get(name, name): value for name, value in output.items()}
+    if settings.output_attentions:
+        output["encoder_attentions"] = encoded.attentions
+    if settings.output_hidden_states:
+        output["encoder_hidden_states"] = encoded.hidden_states
+    return output
+
+
 def check_text(model: Any, inputs: dict[str, Any]) -> None:
     """ValueError unless a causal language model can generate with these arguments."""
     for name in inputs:

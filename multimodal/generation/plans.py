@@ -83,6 +83,16 @@ class Plan:
         return s.return_dict_in_generate and any(wanted)
 
     @property
+    def shown(self) -> dict[str, bool]:
+        """What a decoder is asked for beside scores; contrastive search compares states."""
+        s = self.settings
+        asked = s.return_dict_in_generate
+        return {
+            "weights": asked and s.output_attentions,
+            "states": bool(s.penalty_alpha) or (asked and s.output_hidden_states),
+        }
+
+    @property
     def is_plain(self) -> bool:
         """Whether one compiled program can do it: the likeliest or drawn tokens, by rules on scores alone."""
         return not self.reasons()
@@ -159,7 +169,7 @@ def make(settings: GenerationConfig, extras: Extras, batch: int, start: int, len
 
 def _expect_possible(plan: Plan, extras: Extras) -> None:
     s, rows = plan.settings, plan.batch * plan.copies
-    if s.min_length >= plan.length + 1 and s.max_new_tokens is not None:
+    if s.min_length > plan.length and s.max_new_tokens is not None:
         raise ValueError(
             f"min_length: expected at most {plan.length}, the prompt and max_new_tokens, got {s.min_length}"
         )

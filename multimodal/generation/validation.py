@@ -7,7 +7,6 @@ from typing import Any
 
 OF_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
 """Settings that only count while sampling. A file may have them all the same: it says what sampling would be like."""
-OF_BEAMS = ("early_stopping", "length_penalty")
 
 
 def expect_ranges(settings: Any) -> None:
@@ -109,11 +108,7 @@ def _are_tokens(value: Any) -> bool:
 def expect_consistent(settings: Any) -> None:
     """ValueError for settings that contradict each other."""
     s = settings
-    if s.num_return_sequences > s.num_beams and not s.do_sample:
-        raise ValueError(
-            f"num_return_sequences: expected at most num_beams ({s.num_beams}), got {s.num_return_sequences}"
-        )
-    if s.num_beams > 1 and s.num_return_sequences > s.num_beams:
+    if s.num_return_sequences > s.num_beams and (s.num_beams > 1 or not s.do_sample):
         raise ValueError(
             f"num_return_sequences: expected at most num_beams ({s.num_beams}), got {s.num_return_sequences}"
         )

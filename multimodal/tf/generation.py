@@ -65,7 +65,7 @@ class GenerationMixin:
         output = found(prompted, plan, self._assistant(call, inputs, kwargs))
         if not call.settings.return_dict_in_generate:
             return output["sequences"]
-        return GenerateOutput(**named(output, prompted, call.settings))
+        return GenerateOutput(**arguments.named(output, prompted.encoded, call.settings))
 
     def stream(
         self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **kwargs: Any
@@ -188,27 +188,10 @@ def native(value) -> Any:
     return tf.constant(value, tf.int32) if value.dtype.kind == "i" else tf.constant(value)
 
 
-def named(output: dict[str, Any], prompted: Prompted, settings: GenerationConfig) -> dict[str, Any]:
-    """Fields of a `GenerateOutput` by the names that a composite's have, and what its encoder says."""
-    if prompted.encoded is None:
-        return output
-    names = {"attentions": "decoder_attentions", "hidden_states": "decoder_hidden_states"}
-    output = {names.get(name, name): value for name, value in output.items()}
-    if settings.output_attentions:
-        output["encoder_attentions"] = prompted.encoded.attentions
-    if settings.output_hidden_states:
-        output["encoder_hidden_states"] = prompted.encoded.hidden_states
-    return output
-
-
 def steppers(prompted: Prompted, plan: Plan, helper: Prompted | None) -> tuple[Stepper, Stepper | None]:
     """The decoder's steps, and its assistant's."""
-    s = plan.settings
-    asked = s.return_dict_in_generate
-    weights = asked and s.output_attentions
-    states = bool(s.penalty_alpha) or (asked and s.output_hidden_states)
     assistant = None if helper is None else Stepper(helper, plan)
-    return Stepper(prompted, plan, weights=weights, states=states, every=helper is not None), assistant
+    return Stepper(prompted, plan, **plan.shown, every=helper is not None), assistant
 
 
 def capacity(prompted: Prompted, plan: Plan) -> int:

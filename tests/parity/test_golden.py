@@ -37,6 +37,11 @@ def case_of(meta, tensors):
     return case, weights, inputs
 
 
+OF_FLOAT32 = "of_float32."
+"""What the reference computes in float32 whatever the type of the model, CTC and its gradients, begins with this.
+
+Measured in the three backends, which agree to 1e-14: 1.6e-8 and 6.9e-8 in the loss, at most 9.9e-6 in a gradient.
+"""
 NOT_IN_TRAINING = {"align-model"}
 """Its scores are what a normalisation over two values leaves: rounding alone makes 1e-11 of it. Its image tower is there."""
 
@@ -71,20 +76,36 @@ def hold(path, worker, gradients):
     mode = {name: meta[name] for name in ("train", "dropout") if name in meta}
     options = {"gradients": gradients, "cotangents": cotangents, **flags, **mode}
     got = worker.outputs(case, weights, inputs, **options)
-    for name, truth in tensors.items():
+    for kind, forward, backward in (("", 1e-11, 1e-9), (OF_FLOAT32, 2.0**-23, 2e-5)):
+        known = {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
+        hold_outputs(got, known, forward)
+        if gradients:
+            hold_gradients(got, known, meta["seed"], backward)
+
+
+def hold_outputs(got, known, bound):
+    for name, truth in known.items():
         if name.startswith("out.") and ".past_key_values" not in name:
             error = np.linalg.norm(got[name] - truth.reshape(got[name].shape)) / np.linalg.norm(truth)
-            assert error <= 1e-11, (name, error)
-    norms = {name[10:]: value.item() for name, value in tensors.items() if name.startswith("grad_norm.")}
+            assert error <= bound, (name, error)
+
+
+def hold_gradients(got, known, seed, bound):
+    norms = {name[10:]: value.item() for name, value in known.items() if name.startswith("grad_norm.")}
     typical = np.sqrt(np.mean(np.square(list(norms.values())))) if norms else 0.0
-    for name, norm in norms.items() if gradients else ():
+    for name, norm in norms.items():
         if f"grad.{name}" not in got:  # not part of what was computed
             assert norm <= 1e-12 * typical, name
             continue
         gradient = got[f"grad.{name}"]
-        probe = float((gradient * byname.uniform(meta["seed"], f"probe:{name}", gradient.shape)).sum())
-        off = max(abs(np.linalg.norm(gradient) - norm), abs(probe - tensors[f"grad_probe.{name}"].item()))
-        assert off <= 1e-9 * (norm + 1e-3 * typical), (name, off)
+        probe = float((gradient * byname.uniform(seed, f"probe:{name}", gradient.shape)).sum())
+        off = max(abs(np.linalg.norm(gradient) - norm), abs(probe - known[f"grad_probe.{name}"].item()))
+        assert off <= bound * (norm + 1e-3 * typical), (name, off)
+
+
+def test_every_file_has_gradients():
+    for path in FILES + IN_TRAINING:
+        assert any("grad_norm." in name for name in read(path)[1]), path
 
 
 @pytest.mark.parametrize("mode", ["greedy", "beam", "no_repeat", "penalty"])
