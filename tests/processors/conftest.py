@@ -13,6 +13,7 @@ from multimodal.registry import tokenizer_names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "processors"
 sys.path.insert(0, str(GOLDEN))  # the calls as data: `combined`
+sys.path.append(str(Path(__file__).parent / "support"))
 NAMES = dict.fromkeys(name for names in tokenizer_names() for name in names)
 CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
 """Every tokenizer class of the registry, slow and fast."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from framework_arrays import in_jax, in_tensorflow, in_torch
 
 from multimodal.processors.audio import clips, files, resampling
 from multimodal.processors.audio.clips import read_clips
@@ -30,24 +31,6 @@ def extractor(request):
     return request.param(sampling_rate=RATE)
 
 
-def _torch(array):
-    import torch
-
-    return torch.from_numpy(array.copy())
-
-
-def _tensorflow(array):
-    import tensorflow as tf
-
-    return tf.constant(array)
-
-
-def _jax(array):
-    import jax.numpy as jnp
-
-    return jnp.asarray(array)
-
-
 SHORT = CLIP[:50]
 FORMS = {
     "array": lambda a: a,
@@ -59,10 +42,10 @@ FORMS = {
     "list of arrays": lambda a: [a],
     "list of lists": lambda a: [a.tolist()],
     "batch": lambda a: np.stack([a]),
-    "torch": _torch,
-    "list of torch's numbers": lambda a: list(_torch(a)),
-    "tensorflow": _tensorflow,
-    "jax": _jax,
+    "torch": in_torch,
+    "list of torch's numbers": lambda a: list(in_torch(a)),
+    "tensorflow": in_tensorflow,
+    "jax": in_jax,
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framework_arrays import in_jax, in_tensorflow, in_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -44,24 +45,6 @@ def test_published_outputs_are_met_exactly(path):
         np.testing.assert_array_equal(pixels[:, ::step, ::step], tensors[key + ".out"], err_msg=key)
 
 
-def _torch(array):
-    import torch
-
-    return torch.from_numpy(array.copy())
-
-
-def _tensorflow(array):
-    import tensorflow as tf
-
-    return tf.constant(array)
-
-
-def _jax(array):
-    import jax.numpy as jnp
-
-    return jnp.asarray(array)
-
-
 @pytest.mark.parametrize(
     "convert",
     [
@@ -69,10 +52,10 @@ def _jax(array):
         lambda a: a.transpose(2, 0, 1),
         lambda a: a.astype(np.int64),
         lambda a: a.astype(np.float32),
-        _torch,
-        lambda a: _torch(a.transpose(2, 0, 1)),
-        _tensorflow,
-        _jax,
+        in_torch,
+        lambda a: in_torch(a.transpose(2, 0, 1)),
+        in_tensorflow,
+        in_jax,
     ],
     ids=["pillow", "channels-first", "int64", "float32", "torch", "torch-channels-first", "tensorflow", "jax"],
 )

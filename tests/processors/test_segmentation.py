@@ -5,6 +5,7 @@ import types
 import combined as calls
 import numpy as np
 import pytest
+from framework_arrays import in_jax, in_tensorflow, in_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,25 +22,7 @@ def plain():
     return BeitImageProcessor(do_resize=False, do_center_crop=False)
 
 
-def _torch(array):
-    import torch
-
-    return torch.from_numpy(array.copy())
-
-
-def _tensorflow(array):
-    import tensorflow as tf
-
-    return tf.constant(array)
-
-
-def _jax(array):
-    import jax.numpy as jnp
-
-    return jnp.asarray(array)
-
-
-FRAMEWORKS = {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax, "numpy": np.asarray}
+FRAMEWORKS = {"torch": in_torch, "tensorflow": in_tensorflow, "jax": in_jax, "numpy": np.asarray}
 
 
 @pytest.mark.parametrize("name", calls.LABELS)
@@ -102,8 +85,8 @@ def test_the_first_of_equal_labels_wins():
     "convert",
     [
         np.asarray, lambda a: a[None], lambda a: a[..., None], lambda a: a.astype(np.int64),
-        lambda a: a.astype(np.float32), Image.fromarray, lambda a: [a], lambda a: (Image.fromarray(a),), _torch,
-        lambda a: _torch(a[None]), _tensorflow, _jax,
+        lambda a: a.astype(np.float32), Image.fromarray, lambda a: [a], lambda a: (Image.fromarray(a),), in_torch,
+        lambda a: in_torch(a[None]), in_tensorflow, in_jax,
     ],
     ids=[
         "bytes", "first", "last", "int64", "float32", "pillow", "list", "tuple", "torch", "torch-batch", "tensorflow",

@@ -5,15 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import zoo
-
-CTC = "Data2VecAudioForCTC"
-DRAWS = {
-    "apply_spec_augment": True,
-    "mask_time_prob": 0.4,
-    "mask_time_length": 3,
-    "layerdrop": 0.3,
-    "initializer_range": 0.3,
-}
+from sound import CTC, DRAWS
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import zoo
-
-CTC = "Data2VecAudioForCTC"
-DRAWS = {
-    "apply_spec_augment": True,
-    "mask_time_prob": 0.4,
-    "mask_time_length": 3,
-    "layerdrop": 0.3,
-    "initializer_range": 0.3,
-}
+from sound import CTC, DRAWS
 
 
 def clips(batch=2, samples=40):
