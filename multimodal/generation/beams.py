@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from multimodal.generation.config import GenerationConfig
-from multimodal.generation.penalties import Sofar, log_softmax
+from multimodal.generation.penalties import Sofar
 from multimodal.generation.plans import Plan
 from multimodal.generation.search import Record, Stepper, checked, expect_choice
 from multimodal.generation.selection import largest
+from multimodal.numeric.softmax import log_softmax
 
 
 @dataclass

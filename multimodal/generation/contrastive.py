@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal.generation.penalties import Sofar, log_softmax, wide
+from multimodal.generation.penalties import Sofar, wide
 from multimodal.generation.plans import Plan
 from multimodal.generation.search import Record, Step, Stepper, Tokens, checked, expect_choice
 from multimodal.generation.selection import largest
+from multimodal.numeric.softmax import log_softmax
 
 
 def contrastive(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) -> Tokens:

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from multimodal.numeric.softmax import log_softmax
+
 
 class Sofar(NamedTuple):
     """What the next token of each row may depend on."""
@@ -203,14 +205,7 @@ class Normalised:
     """Scores whose exponentials add up to one."""
 
     def __call__(self, scores: np.ndarray, sofar: Sofar) -> np.ndarray:
-        return log_softmax(scores)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in at least float32."""
-    logits = wide(logits)
-    logits = logits - logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        return log_softmax(wide(scores))
 
 
 def wide(logits: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from multimodal.generation.penalties import Sofar, log_softmax
+from multimodal.generation.penalties import Sofar
+from multimodal.numeric.softmax import log_softmax
 
 
 @dataclass(frozen=True)

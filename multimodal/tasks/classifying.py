@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from multimodal.numeric.softmax import softmax
 from multimodal.processors.arrays import to_numpy
 from multimodal.tasks.batches import OnError, Progress, checked_list, positive
 from multimodal.tasks.calling import call
@@ -63,12 +64,6 @@ def scores_of(logits: np.ndarray, problem_type: str | None, count: int) -> np.nd
     if problem_type == "multi_label_classification":
         return 1 / (1 + np.exp(-logits))
     return softmax(logits)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def ranked(scores: np.ndarray, labels: Sequence[str], top_k: int | None = None) -> list[Label]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from multimodal.numeric.softmax import softmax
 from multimodal.processors.arrays import to_numpy
 from multimodal.processors.shown import shown
 from multimodal.tasks.batches import OnError, Progress, checked_list, checked_texts, positive
 from multimodal.tasks.calling import call
-from multimodal.tasks.classifying import Label, ranked, softmax
+from multimodal.tasks.classifying import Label, ranked
 from multimodal.tasks.loading import Loaded, load
 from multimodal.tasks.pictures import in_batches, prepare
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from multimodal.numeric.softmax import log_softmax
 from multimodal.processors.arrays import is_array, to_numpy
 from multimodal.processors.shown import shown
 
@@ -193,9 +194,3 @@ def checked_scores(scores: Any, blank: int) -> np.ndarray:
     if not 0 <= blank < array.shape[1]:
         raise ValueError(f"blank: expected one of {array.shape[1]} tokens, got {blank}")
     return array.astype(np.float64)
-
-
-def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Log probabilities over the last axis."""
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
