@@ -75,9 +75,8 @@ class Beams:
         self.images = np.repeat(np.arange(len(prompt)), s.num_beams)
         self.tokens = prompt[self.images]
         self.paths = np.zeros((len(self.tokens), 0), int)
-        self.totals = np.where(
-            np.arange(len(self.tokens)) % self.size, -1e9, 0.0
-        )  # one of the equal beams counts at first
+        # of the equal rows of a group one counts at first
+        self.totals = np.where(np.arange(len(self.tokens)) % self.size, -np.inf, 0.0)
         self.found = [[Hypotheses(self.size, s) for _ in range(self.groups)] for _ in prompt]
         self.done = np.zeros((len(prompt), self.groups), bool)
 
@@ -107,9 +106,10 @@ class Beams:
         before = [chosen[self.rows(earlier)] for earlier in range(group)]
         others = np.repeat(np.concatenate(before, axis=1), self.size, axis=0) if before else None
         rows = rows.reshape(-1)
-        sofar = Sofar(self.tokens[rows], self.plan.start, self.images[rows], others)
+        over = np.repeat(self.done[:, group], self.size) | np.isneginf(self.totals[rows])
+        sofar = Sofar(self.tokens[rows], self.plan.start, self.images[rows], others, over)
         scores = self.plan.ruled(logarithms[rows], sofar)
-        expect_choice(scores, self.tokens.shape[1] - self.plan.start, np.repeat(self.done[:, group], self.size))
+        expect_choice(scores, self.tokens.shape[1] - self.plan.start, over)
         return scores
 
     def candidates(self, scores: np.ndarray, rows: np.ndarray, group: int):
@@ -132,7 +132,8 @@ class Beams:
         done = self.done[:, group].copy()
         for image in np.flatnonzero(~done):
             hypotheses = self.found[image][group]
-            self.done[image, group] = hypotheses.complete(float(values[image, 0]), at + 1, plan.length - plan.start)
+            is_complete = hypotheses.complete(float(values[image, 0]), at + 1, plan.length - plan.start)
+            self.done[image, group] = is_complete or bool(np.isneginf(kept[2][image]).all())
         return tuple(np.where(done[:, None], rest, x) for rest, x in zip((rows[:, :1], plan.pad, 0.0), kept))
 
     def _note_ended(self, ends: np.ndarray, origins: np.ndarray, values: np.ndarray, group: int) -> None:
@@ -145,10 +146,10 @@ class Beams:
             self.found[image][group].add(self.tokens[row], float(values[image, rank]), generated, path)
 
     def finish(self) -> None:
-        """What is unfinished counts, too, at the end."""
+        """What is unfinished counts, too, at the end, where it is possible."""
         generated = self.tokens.shape[1] - self.plan.start
         for image, group in np.argwhere(~self.done):
-            for row in self.rows(group)[image]:
+            for row in self.rows(group)[image][self.totals[self.rows(group)[image]] > -np.inf]:
                 self.found[image][group].add(self.tokens[row], float(self.totals[row]), generated, self.paths[row])
 
 
@@ -173,8 +174,14 @@ def beam_search(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) -
 
 def gathered(beams: Beams) -> dict[str, np.ndarray]:
     """The best sequences of every image in arrays, closed with the end token where there is room."""
-    plan = beams.plan
-    found = [one for image in beams.found for one in best(image, plan.settings.num_return_sequences)]
+    plan, count = beams.plan, beams.plan.settings.num_return_sequences
+    for place, image in enumerate(beams.found):
+        if (possible := len(best(image, count))) < count:
+            raise ValueError(
+                f"num_return_sequences: expected at most {possible}, as many as the rules leave for row {place} of the prompt, "
+                f"got {count}"
+            )
+    found = [one for image in beams.found for one in best(image, count)]
     width = min(max(len(one.tokens) for one in found) + 1, plan.length)
     sequences = np.full((len(found), width), plan.pad)
     paths = np.full((len(found), width), -1)  # as wide as the sequences, as published

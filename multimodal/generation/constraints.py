@@ -57,16 +57,15 @@ class Trie(Constraint):
 
 @dataclass(frozen=True)
 class Prefix:
-    """Only tokens that a function or a constraint allows; a sequence that has ended is let be."""
+    """Only tokens that a function or a constraint allows; a row that is over is let be."""
 
     allows: Any
     ends: tuple[int, ...]
 
     def __call__(self, scores: np.ndarray, sofar: Sofar) -> np.ndarray:
         found = np.full_like(scores, -np.inf)
-        ended = np.any(np.isin(sofar.tokens[:, sofar.start :], self.ends), axis=1)
         for row, tokens in enumerate(sofar.tokens):
-            if ended[row]:
+            if sofar.over is not None and sofar.over[row]:
                 found[row] = scores[row]
                 continue
             allowed = self._allowed(row if sofar.images is None else int(sofar.images[row]), tokens, sofar.start)

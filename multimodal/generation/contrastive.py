@@ -25,7 +25,7 @@ def contrastive(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) -
     while found.shape[1] < plan.length and not ended.all():
         at = found.shape[1] - plan.start
         here = Step(*(_rows(value, taken) for value in answer))
-        scores = plan.ruled(checked(here.logits, at, plan), Sofar(found, plan.start, images))
+        scores = plan.ruled(checked(here.logits, at, plan), Sofar(found, plan.start, images, over=ended))
         expect_choice(scores, at, ended)
         record.note(here, scores)
         candidates = largest(scores, count)

@@ -24,6 +24,8 @@ class Sofar(NamedTuple):
     """(rows,): which row of the prompt each is of. None: its own."""
     others: np.ndarray | None = None
     """(rows, any): what the groups of beams before took at this step."""
+    over: np.ndarray | None = None
+    """(rows,): which rows go on no more, or cannot; a constraint is not asked what may follow those."""
 
     @property
     def length(self) -> int:

@@ -130,7 +130,7 @@ def one_by_one(step: Stepper, prompt: np.ndarray, plan: Plan, record: Record) ->
 def taken(logits, tokens: np.ndarray, plan: Plan, images=None, ended=None) -> tuple[np.ndarray, np.ndarray]:
     """(token of each row, the scores that it was taken by) behind `tokens` (rows, so far)."""
     at = tokens.shape[1] - plan.start
-    scores = plan.ruled(checked(logits, at, plan), Sofar(tokens, plan.start, images))
+    scores = plan.ruled(checked(logits, at, plan), Sofar(tokens, plan.start, images, over=ended))
     expect_choice(scores, at, ended)
     return plan.selection(scores, at), scores
 

@@ -12,6 +12,8 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Their logarithms: what is impossible stays minus infinity."""
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    """Their logarithms: what is impossible stays minus infinity, also where nothing else is there."""
+    largest = scores.max(-1, keepdims=True)
+    shifted = scores - np.where(np.isneginf(largest), 0.0, largest).astype(scores.dtype)
+    total = np.exp(shifted).sum(-1, keepdims=True)
+    return shifted - np.log(np.maximum(total, np.finfo(scores.dtype).tiny))

@@ -171,7 +171,7 @@ def beams(model, prompt, settings, length, image, seed):
     """The best sequences of beams in groups, each with its own finished ones."""
     groups = settings.get("num_beam_groups", 1)
     size, start = settings["num_beams"] // groups, len(prompt)
-    going = [[(0.0 if beam == 0 else -1e9, list(prompt)) for beam in range(size)] for _ in range(groups)]
+    going = [[(0.0 if beam == 0 else NEVER, list(prompt)) for beam in range(size)] for _ in range(groups)]
     finished, done = [[] for _ in range(groups)], [False] * groups
     at = start
     while at < length and not all(done):
@@ -212,9 +212,10 @@ def beams(model, prompt, settings, length, image, seed):
             going[group] = following
             taken += [tokens[-1] for _, tokens in following]
             done[group] = settled(finished[group], chosen[0][0], at + 1 - start, length - start, size, settings)
+            done[group] = done[group] or all(total == NEVER for total, _ in following)
         at += 1
     for group in range(groups):
-        for total, tokens in [] if done[group] else going[group]:
+        for total, tokens in [] if done[group] else [one for one in going[group] if one[0] != NEVER]:
             note(finished[group], total, tokens, len(tokens) - start, size, settings)
     every = [entry for group in finished for entry in group]
     every.sort(key=lambda entry: entry[0])

@@ -79,6 +79,33 @@ def test_a_trie_allows_its_sequences_and_the_end_behind_each():
             Trie(wrong)
 
 
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {}, {"do_sample": True}, {"num_beams": 3}, {"num_beams": 3, "do_sample": True}, {"num_beams": 3, "early_stopping": "never"},
+        {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0}, {"num_beams": 3, "num_return_sequences": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_mode_keeps_to_a_constraint_whose_texts_are_not_equally_long(mode):
+    """Where fewer tokens may follow than there are beams, and where one row is done before the other."""
+    sequences = [[5, 6], [7], [9, 5, 2, 3]]
+    found = generated(Trie(sequences), preferring(9, 5, 7), prompt=[[2], [3]], **mode)
+    count = mode.get("num_return_sequences", 1)
+    assert len(found) == 2 * count
+    kept = [[token for token in row if token not in (PAD, END)] for row in found]
+    assert all(row in sequences for row in kept)
+    assert all(row.count(END) == 1 for row in found)
+    for image in range(2):
+        assert len({tuple(row) for row in kept[image * count : (image + 1) * count]}) == count
+
+
+def test_more_sequences_than_a_constraint_leaves_are_refused():
+    message = "num_return_sequences: expected at most 2, as many as the rules leave for row 0 of the prompt, got 3"
+    with pytest.raises(ValueError, match=message):
+        generated(Trie([[5, 6], [7]]), preferring(5, 7), num_beams=3, num_return_sequences=3)
+
+
 EXPRESSIONS = [
     r"\d+", r"[0-9]{3}", r"(12|a)b?", r"a*1", r"(?:ab)+-\d", r"[^1-2]+", r".\s1", r"é?(a|b){2,3}", r"\w{1,2}", r"(a|1)*-",
     r"\D\d\W?", r"\-\d|ab", r"[a\d]{2,}", r"(1(2|a)?)+", r"[-a]+", r"[]1]+", r"a{0,2}b",
