@@ -47,6 +47,8 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     # Adapters
     ("*/annotations.py", "- Call*"): "Keras' types hide it; in Flax `__call__` is the method itself",
     ("tf/pretrained.py", "+ PretrainedModel.call(*)"): KERAS,
+    ("*/products.py", "- the file"): "one library makes products elsewhere",
+    ("tf/layers/basic.py", "- Linear.call(x)"): "one library makes products elsewhere",
     ("tf/inputs.py", "+ the file"): KERAS,
     ("tf/saving.py", "+ the file"): KERAS,
     ("tf/training.py", "+ the file"): KERAS,

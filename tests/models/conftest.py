@@ -21,14 +21,8 @@ if SUPPORT not in sys.path:
 
 import zoo  # noqa: E402  # found in SUPPORT
 
-IN_PYTORCH = (
-    "suite_in_pt.py",
-    "suite_in_pt_parallel.py",
-    "suite_in_pt_audio.py",
-    "suite_examples_data2vec_text.py",
-    "suite_examples_data2vec_audio.py",
-    "suite_examples_tvlt.py",
-)
+IN_PYTORCH = ("suite_examples_data2vec_text.py", "suite_examples_data2vec_audio.py", "suite_examples_tvlt.py")
+"""The suites of PyTorch that are not called so: the documentation has no other framework for them."""
 
 
 def pytest_configure(config):
@@ -61,7 +55,7 @@ def pytest_ignore_collect(collection_path, config):
     backend, name = zoo.BACKEND, collection_path.name
     if backend is None:
         return name.startswith("suite_") or None
-    own = name in IN_PYTORCH if backend == "pt" else name.startswith((f"suite_in_{backend}.", f"suite_in_{backend}_"))
+    own = name.startswith((f"suite_in_{backend}.", f"suite_in_{backend}_")) or (backend == "pt" and name in IN_PYTORCH)
     other = name.startswith("suite_in_") or name in IN_PYTORCH
     return name == "test_backends.py" or (other and not own) or None
 

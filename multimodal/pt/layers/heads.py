@@ -7,6 +7,7 @@ from torch import nn
 
 from multimodal.pt.layers.activations import ACTIVATIONS
 from multimodal.pt.layers.basic import Dropout, LayerNorm, Linear
+from multimodal.pt.products import linear
 
 
 class Pooler(nn.Module):
@@ -28,7 +29,7 @@ class LanguageHead(nn.Module):
         self.projection = None if tied else Linear(hidden_size, vocab_size, bias=False, dtype=dtype)
 
     def forward(self, x, embeddings):  # b s d, v d -> b s v
-        return nn.functional.linear(x, embeddings if self.projection is None else self.projection.weight)
+        return linear(x, embeddings if self.projection is None else self.projection.weight)
 
 
 class TransformedLanguageHead(nn.Module):
@@ -44,7 +45,7 @@ class TransformedLanguageHead(nn.Module):
 
     def forward(self, x, embeddings):  # b s d, v d -> b s v
         x = self.norm(self.activation(self.dense(x)))
-        return nn.functional.linear(x, embeddings if self.projection is None else self.projection.weight, self.bias)
+        return linear(x, embeddings if self.projection is None else self.projection.weight, self.bias)
 
 
 class Classifier(nn.Module):

@@ -1,0 +1,76 @@
+"""The product of every linear layer, by the faster of the two libraries that PyTorch has on a CPU.
+
+`torch.nn.functional.linear` goes to a library whose kernels for few rows run at half the memory's speed on some processors
+(measured: AMD EPYC with AVX-512, docs/design.md, section 5). oneDNN's product, which PyTorch has beside it, takes its place
+in inference where it is faster: both are timed once, for about 30 ms, when the first large product comes.
+`MULTIMODAL_LINEAR` in the environment says which: "auto" (the default), "torch" or "onednn".
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+
+import torch
+
+SWITCH = "MULTIMODAL_LINEAR"
+LEAST = 2**18
+"""Entries of a matrix from which on the choice is worth its overhead. Smaller ones lie in the processor's caches."""
+TRIAL = (1, 1024, 8192)
+"""Rows, inputs and outputs of the product that is timed: 32 MB, which have to come from memory."""
+ROUNDS = 5
+TYPES = (torch.float32,)
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """`x` (..., inputs) times the transpose of `weight` (outputs, inputs), plus `bias` (outputs,): (..., outputs)."""
+    if _is_plain(x, weight, bias) and weight.numel() >= LEAST and is_direct():
+        return _direct(x, weight, bias)
+    return torch.nn.functional.linear(x, weight, bias)
+
+
+def _direct(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def _is_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
+    """Whether nothing but numbers is asked for: no gradient, no program being made, no tensor that stands for others."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+        return False
+    tensors = [x, weight] if bias is None else [x, weight, bias]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return False
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
+        return False
+    known = (torch.Tensor, torch.nn.Parameter)
+    return all(
+        type(t) in known and t.device.type == "cpu" and t.dtype in TYPES and t.layout == torch.strided for t in tensors
+    )
+
+
+@functools.cache
+def is_direct() -> bool:
+    """Whether large products go to oneDNN in this process."""
+    choice = os.environ.get(SWITCH, "auto")
+    if choice not in ("auto", "torch", "onednn"):
+        raise ValueError(f"{SWITCH}: expected 'auto', 'torch' or 'onednn', got {choice!r}")
+    exists = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if choice == "onednn" and not exists:
+        raise ValueError(f"{SWITCH}: expected a PyTorch with oneDNN for 'onednn', got one without it")
+    if choice == "auto":
+        return exists and _is_faster()
+    return choice == "onednn"
+
+
+def _is_faster() -> bool:
+    """Whether oneDNN's least time for one row and a large matrix is below the other library's, taken in turns."""
+    rows, inputs, outputs = TRIAL
+    x, weight = torch.ones(rows, inputs), torch.ones(outputs, inputs)
+    least = dict.fromkeys((_direct, torch.nn.functional.linear), float("inf"))
+    with torch.inference_mode():
+        for product in ROUNDS * tuple(least):
+            start = time.perf_counter()
+            product(x, weight, None)
+            least[product] = min(least[product], time.perf_counter() - start)
+    return least[_direct] < least[torch.nn.functional.linear]
