@@ -201,20 +201,27 @@ def capacity(prompted: Prompted, plan: Plan) -> int:
 
 
 def compiled(model, function: Any, *fixed: Any) -> Any:
-    """A compiled function of a model and of what is fixed; traced anew for other shapes."""
+    """A compiled function of a model and of what is fixed: one program for each shape and type of what it is given.
+
+    Each is a `tf.function` of its own, because TensorFlow warns of one that meets several.
+    """
     network = model.network
     programs = vars(model).get("_programs")
     if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
         programs = {"network": network}
         model._set("_programs", programs)
-    key = (function, *fixed)
-    if key not in programs:
 
-        def program(*tensors):
-            return function(model, *fixed, *tensors)
+    def program(*tensors):
+        return function(model, *fixed, *tensors)
 
-        programs[key] = tf.function(program, jit_compile=True)
-    return programs[key]
+    def run(*tensors):
+        given = (None if leaf is None else (leaf.shape, leaf.dtype) for leaf in tf.nest.flatten(tensors))
+        key = (function, *fixed, *given)
+        if key not in programs:
+            programs[key] = tf.function(program, jit_compile=True)
+        return programs[key](*tensors)
+
+    return run
 
 
 class Stepper:

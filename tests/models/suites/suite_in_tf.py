@@ -238,7 +238,8 @@ def test_one_program_serves_every_length_of_a_bucket_and_every_setting(public):
             programs = {key: p for key, p in vars(model)["_programs"].items() if key != "network"}
             counts.append({key: program.experimental_get_tracing_count() for key, program in programs.items()})
         assert counts.count(counts[0]) == len(counts)
-    assert sum(counts[0].values()) == 5  # two of each kind of step with beams: the prompt, a token
+        assert set(counts[0].values()) == {1}  # TensorFlow warns of one that is traced anew
+    assert len(counts[0]) == 5  # two of each kind of step with beams: the prompt, a token
 
 
 def learning(model):
