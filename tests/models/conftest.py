@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -20,6 +21,8 @@ if SUPPORT not in sys.path:
     sys.path.append(SUPPORT)
 
 import zoo  # noqa: E402  # found in SUPPORT
+
+from multimodal import specs  # noqa: E402
 
 IN_PYTORCH = ("suite_examples_data2vec_text.py", "suite_examples_data2vec_audio.py", "suite_examples_tvlt.py")
 """The suites of PyTorch that are not called so: the documentation has no other framework for them."""
@@ -35,13 +38,41 @@ CPU = defaultdict(float)
 """{class name, or empty: CPU seconds of its tests}, which `--artifacts` gets as `cpu.json`."""
 
 
+def class_of(item):
+    """The class that a test is about by its parameters, or an empty name."""
+    inside = item.name.partition("[")[2]
+    return max((name for name in zoo.CLASSES if name in inside), key=len, default="")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items):
+    """In `make test` a law over classes is about all of them in PyTorch, and in the other two about one of each architecture.
+
+    The classes of an architecture take turns from law to law; `make nightly` has them all. Marked `every_class` is what
+    each class has code of its own for; what is compared between the backends is made in each.
+    """
+    if zoo.BACKEND in (None, "pt"):
+        return
+    groups = defaultdict(list)
+    for item in items:
+        if (
+            (name := class_of(item))
+            and "artifacts" not in item.fixturenames
+            and not item.get_closest_marker("every_class")
+        ):
+            rest = item.name.replace(name, "", 1)
+            groups[item.path, item.originalname, rest, specs.of(name).model_type].append(item)
+    for (_, law, *_), same in groups.items():
+        turn = zlib.crc32(law.encode()) % len(same)
+        for item in same[:turn] + same[turn + 1 :]:
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     start = time.process_time()
     result = yield
-    inside = item.name.partition("[")[2]
-    named = [name for name in (*zoo.CLASSES, zoo.COMPOSITE) if name in inside]
-    CPU[max(named, key=len, default="")] += time.process_time() - start
+    CPU[class_of(item)] += time.process_time() - start
     return result
 
 
