@@ -80,6 +80,12 @@ FAMILIES: dict[str, Family] = {
         },
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "roberta": Family(
+        "RobertaConfig",
+        "roberta",
+        {"AutoModel": "RobertaModel", "AutoModelForCausalLM": "RobertaForCausalLM"},
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+    ),
     "data2vec-audio": Family(
         "Data2VecAudioConfig",
         "data2vec_audio",

@@ -43,6 +43,8 @@ from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
 from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
+from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel

@@ -43,6 +43,8 @@ from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
 from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmertForQuestionAnswering
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
+from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
+from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel
