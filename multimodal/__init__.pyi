@@ -19,6 +19,7 @@ from multimodal.configs.data2vec_audio import Data2VecAudioConfig as Data2VecAud
 from multimodal.configs.data2vec_text import Data2VecTextConfig as Data2VecTextConfig
 from multimodal.configs.data2vec_vision import Data2VecVisionConfig as Data2VecVisionConfig
 from multimodal.configs.deit import DeiTConfig as DeiTConfig
+from multimodal.configs.distilbert import DistilBertConfig as DistilBertConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
 from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.roberta import RobertaConfig as RobertaConfig
@@ -63,6 +64,8 @@ from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForImageCla
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForSemanticSegmentation as FlaxData2VecVisionForSemanticSegmentation
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionModel as FlaxData2VecVisionModel
 from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
+from multimodal.flax.models.distilbert import FlaxDistilBertForCausalLM as FlaxDistilBertForCausalLM
+from multimodal.flax.models.distilbert import FlaxDistilBertModel as FlaxDistilBertModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
@@ -88,6 +91,8 @@ from multimodal.processors.beit import BeitImageProcessor as BeitImageProcessor
 from multimodal.processors.bert import BertTokenizer as BertTokenizer
 from multimodal.processors.bert import BertTokenizerFast as BertTokenizerFast
 from multimodal.processors.deit import DeiTImageProcessor as DeiTImageProcessor
+from multimodal.processors.distilbert import DistilBertTokenizer as DistilBertTokenizer
+from multimodal.processors.distilbert import DistilBertTokenizerFast as DistilBertTokenizerFast
 from multimodal.processors.efficientnet import EfficientNetImageProcessor as EfficientNetImageProcessor
 from multimodal.processors.gpt2 import GPT2Tokenizer as GPT2Tokenizer
 from multimodal.processors.gpt2 import GPT2TokenizerFast as GPT2TokenizerFast
@@ -143,6 +148,8 @@ from multimodal.pt.models.data2vec_vision import Data2VecVisionForImageClassific
 from multimodal.pt.models.data2vec_vision import Data2VecVisionForSemanticSegmentation as Data2VecVisionForSemanticSegmentation
 from multimodal.pt.models.data2vec_vision import Data2VecVisionModel as Data2VecVisionModel
 from multimodal.pt.models.deit import DeiTModel as DeiTModel
+from multimodal.pt.models.distilbert import DistilBertForCausalLM as DistilBertForCausalLM
+from multimodal.pt.models.distilbert import DistilBertModel as DistilBertModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
@@ -195,6 +202,8 @@ from multimodal.tf.models.data2vec_vision import TFData2VecVisionForImageClassif
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionForSemanticSegmentation as TFData2VecVisionForSemanticSegmentation
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionModel as TFData2VecVisionModel
 from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
+from multimodal.tf.models.distilbert import TFDistilBertForCausalLM as TFDistilBertForCausalLM
+from multimodal.tf.models.distilbert import TFDistilBertModel as TFDistilBertModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining

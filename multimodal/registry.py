@@ -86,6 +86,12 @@ FAMILIES: dict[str, Family] = {
         {"AutoModel": "RobertaModel", "AutoModelForCausalLM": "RobertaForCausalLM"},
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "distilbert": Family(
+        "DistilBertConfig",
+        "distilbert",
+        {"AutoModel": "DistilBertModel", "AutoModelForCausalLM": "DistilBertForCausalLM"},
+        tokenizers=("DistilBertTokenizer", "DistilBertTokenizerFast"),
+    ),
     "data2vec-audio": Family(
         "Data2VecAudioConfig",
         "data2vec_audio",
@@ -170,6 +176,8 @@ PROCESSOR_MODULES = {
     "AlignProcessor": "align",
     "BertTokenizer": "bert",
     "BertTokenizerFast": "bert",
+    "DistilBertTokenizer": "distilbert",
+    "DistilBertTokenizerFast": "distilbert",
     "GPT2Tokenizer": "gpt2",
     "GPT2TokenizerFast": "gpt2",
     "LxmertTokenizer": "lxmert",

@@ -38,6 +38,8 @@ from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForImageCla
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForSemanticSegmentation as FlaxData2VecVisionForSemanticSegmentation
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionModel as FlaxData2VecVisionModel
 from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
+from multimodal.flax.models.distilbert import FlaxDistilBertForCausalLM as FlaxDistilBertForCausalLM
+from multimodal.flax.models.distilbert import FlaxDistilBertModel as FlaxDistilBertModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining

@@ -38,6 +38,8 @@ from multimodal.pt.models.data2vec_vision import Data2VecVisionForImageClassific
 from multimodal.pt.models.data2vec_vision import Data2VecVisionForSemanticSegmentation as Data2VecVisionForSemanticSegmentation
 from multimodal.pt.models.data2vec_vision import Data2VecVisionModel as Data2VecVisionModel
 from multimodal.pt.models.deit import DeiTModel as DeiTModel
+from multimodal.pt.models.distilbert import DistilBertForCausalLM as DistilBertForCausalLM
+from multimodal.pt.models.distilbert import DistilBertModel as DistilBertModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining

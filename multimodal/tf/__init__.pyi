@@ -38,6 +38,8 @@ from multimodal.tf.models.data2vec_vision import TFData2VecVisionForImageClassif
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionForSemanticSegmentation as TFData2VecVisionForSemanticSegmentation
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionModel as TFData2VecVisionModel
 from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
+from multimodal.tf.models.distilbert import TFDistilBertForCausalLM as TFDistilBertForCausalLM
+from multimodal.tf.models.distilbert import TFDistilBertModel as TFDistilBertModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining

@@ -69,12 +69,16 @@ class LayerNorm(layers.LayerNormalization):
 
 
 class Embedding(layers.Embedding):
-    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up; where the table
+    does not learn (`learns`), none does."""
 
-    def __init__(self, entries: int, width: int, *, dtype=None, name=None, padding_id: int | None = None):
+    def __init__(
+        self, entries: int, width: int, *, dtype=None, name=None, padding_id: int | None = None, learns: bool = True
+    ):
         super().__init__(entries, width, embeddings_initializer=unset, dtype=dtype, name=name)
         self.padding_id = padding_id
         self.build()
+        self.embeddings.trainable = learns
 
     def call(self, ids):
         x = super().call(ids)

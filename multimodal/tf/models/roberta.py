@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM, TFData2VecTextModel
 from multimodal.specs import roberta as specs
+from multimodal.tf.models.data2vec_text import TFData2VecTextForCausalLM, TFData2VecTextModel
 
 
 class TFRobertaModel(TFData2VecTextModel):
