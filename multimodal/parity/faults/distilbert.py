@@ -18,7 +18,7 @@ FAULTS = (
     Fault("BERT's types in DistilBERT's positions", "distilbert", tensor("positions.weight", lambda w: w + w[:1])),
     Fault("another epsilon in DistilBERT", "distilbert", epsilon),
     Fault(
-        "cross-attention with the causal mask", "distilbert-cross",
+        "a decoder that sees the next token", "distilbert-cross",
         replaced("layers.masks", "causal", lambda old, _: lambda q, k, position, *a: old(q, k, position + 1, *a)),
     ),
     Fault(
