@@ -13,7 +13,11 @@ START = 5
 SETTINGS = {"max_length": 7, "eos_token_id": 98, "pad_token_id": 1, "decoder_start_token_id": START}
 
 
-@pytest.fixture(scope="module", params=DECODERS)
+ONCE = "data2vec-text"
+"""Its network is RoBERTa's: it waits for `make nightly`."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param(d, marks=[pytest.mark.nightly] * (d == ONCE)) for d in DECODERS])
 def decoder(request):
     return request.param
 
@@ -21,14 +25,19 @@ def decoder(request):
 @pytest.fixture(scope="module")
 def folder(decoder, tmp_path_factory):
     """A checkpoint of the decoder as it is published: an encoder, without cross-attention."""
-    bare = {"is_decoder": False, "add_cross_attention": False, "initializer_range": 0.4}
-    return zoo.write(tmp_path_factory.mktemp(decoder), DECODERS[decoder], zoo.half(decoder, **bare), seed=4)
+    return zoo.write(tmp_path_factory.mktemp(decoder), DECODERS[decoder], bare(decoder), seed=4)
+
+
+def bare(decoder):
+    """The configuration of a shallow encoder: compiling is slow."""
+    return zoo.half(decoder, num_hidden_layers=1, initializer_range=0.4, **zoo.ENCODER)
 
 
 @pytest.fixture(scope="module")
-def model(public, checkpoints, folder):
+def model(public, folder, tmp_path_factory):
+    encoder = zoo.write(tmp_path_factory.mktemp("vit"), "ViTModel", zoo.half("vit", num_hidden_layers=1))
     made = public(zoo.COMPOSITE).from_encoder_decoder_pretrained(
-        checkpoints["ViTModel"], folder, decoder_start_token_id=START, pad_token_id=1
+        encoder, folder, decoder_start_token_id=START, pad_token_id=1
     )
     return made.eval() if hasattr(made, "eval") else made
 
@@ -38,11 +47,10 @@ def test_cross_attention_is_all_that_is_fresh(model, decoder, folder):
     crossed = {row.published for row in model.rows() if row.part == "cross_attention"}
     between = {row.published for row in model.rows() if row.part == "projection"}
     assert set(model.load_report.fresh) <= crossed | between
-    assert len(crossed) > 10
+    assert len(crossed) == 10
     saved = model.decoder.published_tensors()
     kept = {key for key in saved if "cross" not in key and "ca_layer" not in key}
-    bare = zoo.half(decoder, is_decoder=False, add_cross_attention=False)
-    mine = zoo.tensors(DECODERS[decoder], bare, seed=4)
+    mine = zoo.tensors(DECODERS[decoder], bare(decoder), seed=4)
     assert kept == mine.keys()
     assert all(np.array_equal(saved[key], mine[key]) for key in kept)
 

@@ -75,6 +75,7 @@ class TestDecoder:
             for mine, theirs in zip(ours[field], bert[field]):
                 close(kit, mine, theirs)
 
+    @pytest.mark.nightly
     def test_generated_tokens(self, kit, pair):
         context = zoo.inputs(DECODER, pair[0].config)["encoder_hidden_states"]
         ids = np.array([[5, 7, 9], [6, 23, 40]], np.int32)
