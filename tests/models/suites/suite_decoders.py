@@ -67,6 +67,17 @@ def test_what_is_generated_with_a_cache_is_what_calls_without_one_say(kit, model
     np.testing.assert_array_equal(kit.numpy(found), tokens)
 
 
+def test_positions_are_counted_as_the_decoder_counts_them(kit, model):
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    config, count = model.config.decoder, given["decoder_input_ids"].shape[1]
+    first = config.pad_token_id + 1 if config.skips_padding else 0
+    counted = kit.numpy(kit.call(model, **given).logits)
+    for start in (first, first + 1):
+        places = np.arange(start, start + count, dtype=np.int32)[None].repeat(2, 0)
+        found = kit.numpy(kit.call(model, **given, decoder_position_ids=places).logits)
+        assert np.allclose(found, counted, rtol=1e-5, atol=1e-5) == (start == first)
+
+
 def test_its_halves_and_the_whole_are_saved_and_load_again(public, kit, model, decoder, tmp_path):
     model.save_pretrained(tmp_path / "whole")
     model.decoder.save_pretrained(tmp_path / "decoder")
