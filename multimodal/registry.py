@@ -80,6 +80,18 @@ FAMILIES: dict[str, Family] = {
         },
         tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
     ),
+    "roberta": Family(
+        "RobertaConfig",
+        "roberta",
+        {"AutoModel": "RobertaModel", "AutoModelForCausalLM": "RobertaForCausalLM"},
+        tokenizers=("RobertaTokenizer", "RobertaTokenizerFast"),
+    ),
+    "distilbert": Family(
+        "DistilBertConfig",
+        "distilbert",
+        {"AutoModel": "DistilBertModel", "AutoModelForCausalLM": "DistilBertForCausalLM"},
+        tokenizers=("DistilBertTokenizer", "DistilBertTokenizerFast"),
+    ),
     "data2vec-audio": Family(
         "Data2VecAudioConfig",
         "data2vec_audio",
@@ -164,6 +176,8 @@ PROCESSOR_MODULES = {
     "AlignProcessor": "align",
     "BertTokenizer": "bert",
     "BertTokenizerFast": "bert",
+    "DistilBertTokenizer": "distilbert",
+    "DistilBertTokenizerFast": "distilbert",
     "GPT2Tokenizer": "gpt2",
     "GPT2TokenizerFast": "gpt2",
     "LxmertTokenizer": "lxmert",

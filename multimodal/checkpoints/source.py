@@ -52,8 +52,8 @@ class MemorySource:
 class FreshSource:
     """Fresh tensors, each a pure function of (seed, published name, shape): the same model in every backend.
 
-    What a row or its kind names an initial value for is filled with it (scales are one, biases zero); everything else is
-    normal with standard deviation `deviation` times the row's.
+    What a row or its kind names an initial value for is filled with it (scales are one, biases zero), what a row computes
+    is computed; everything else is normal with standard deviation `deviation` times the row's.
     """
 
     rows: Iterable[Row]
@@ -73,6 +73,8 @@ class FreshSource:
 
     def read(self, name: str) -> np.ndarray:
         row = self._rows[name]
+        if row.computed is not None:
+            return row.computed(row.published_shape).astype(self.dtype(name))
         if row.filling is not None:
             return np.full(row.published_shape, row.filling, self.dtype(name))
         key = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}".encode()).digest()[:16], "little")

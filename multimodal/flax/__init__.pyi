@@ -38,11 +38,15 @@ from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForImageCla
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionForSemanticSegmentation as FlaxData2VecVisionForSemanticSegmentation
 from multimodal.flax.models.data2vec_vision import FlaxData2VecVisionModel as FlaxData2VecVisionModel
 from multimodal.flax.models.deit import FlaxDeiTModel as FlaxDeiTModel
+from multimodal.flax.models.distilbert import FlaxDistilBertForCausalLM as FlaxDistilBertForCausalLM
+from multimodal.flax.models.distilbert import FlaxDistilBertModel as FlaxDistilBertModel
 from multimodal.flax.models.gpt2 import FlaxGPT2LMHeadModel as FlaxGPT2LMHeadModel
 from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
 from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
+from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel

@@ -296,7 +296,8 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
     def _past(self, cache: Cache | None, use_cache: bool | None, training: bool = False) -> tuple | None:
         """`past_key_values`, where they are wanted and mean something: not where tokens see what comes later, and not in
         `training` that computes its blocks anew."""
-        wanted = self.config.decodes and (self.config.use_cache if use_cache is None else use_cache)
+        usual = getattr(self.config, "use_cache", True)
+        wanted = self.config.decodes and (usual if use_cache is None else use_cache)
         return past_view(cache) if wanted and not (training and self.is_gradient_checkpointing) else None
 
     @property

@@ -38,11 +38,15 @@ from multimodal.pt.models.data2vec_vision import Data2VecVisionForImageClassific
 from multimodal.pt.models.data2vec_vision import Data2VecVisionForSemanticSegmentation as Data2VecVisionForSemanticSegmentation
 from multimodal.pt.models.data2vec_vision import Data2VecVisionModel as Data2VecVisionModel
 from multimodal.pt.models.deit import DeiTModel as DeiTModel
+from multimodal.pt.models.distilbert import DistilBertForCausalLM as DistilBertForCausalLM
+from multimodal.pt.models.distilbert import DistilBertModel as DistilBertModel
 from multimodal.pt.models.gpt2 import GPT2LMHeadModel as GPT2LMHeadModel
 from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
 from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQuestionAnswering
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
+from multimodal.pt.models.roberta import RobertaForCausalLM as RobertaForCausalLM
+from multimodal.pt.models.roberta import RobertaModel as RobertaModel
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel

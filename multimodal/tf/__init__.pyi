@@ -38,11 +38,15 @@ from multimodal.tf.models.data2vec_vision import TFData2VecVisionForImageClassif
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionForSemanticSegmentation as TFData2VecVisionForSemanticSegmentation
 from multimodal.tf.models.data2vec_vision import TFData2VecVisionModel as TFData2VecVisionModel
 from multimodal.tf.models.deit import TFDeiTModel as TFDeiTModel
+from multimodal.tf.models.distilbert import TFDistilBertForCausalLM as TFDistilBertForCausalLM
+from multimodal.tf.models.distilbert import TFDistilBertModel as TFDistilBertModel
 from multimodal.tf.models.gpt2 import TFGPT2LMHeadModel as TFGPT2LMHeadModel
 from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
 from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmertForQuestionAnswering
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
+from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
+from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

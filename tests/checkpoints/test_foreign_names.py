@@ -1,7 +1,7 @@
 """What is written for TensorFlow and for Flax has the names and shapes that the reference's own files have.
 
 `tests/golden/neutral/foreign_names.json` has those of a segmenter's `tf_model.h5`, whose lists of layers are written with
-points, and of a composite's `flax_model.msgpack`.
+points, of a composite's `flax_model.msgpack`, and of DistilBERT's and RoBERTa's files.
 """
 
 import json

@@ -8,7 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multimodal import BertConfig, Data2VecTextConfig, GPT2Config, LxmertConfig, ViTConfig, registry, specs
+from multimodal import (
+    BertConfig,
+    Data2VecTextConfig,
+    DistilBertConfig,
+    GPT2Config,
+    LxmertConfig,
+    RobertaConfig,
+    ViTConfig,
+    registry,
+    specs,
+)
 from multimodal.checkpoints import names
 from multimodal.checkpoints.formats import tensor_index
 from multimodal.checkpoints.layout import Kind, copied, from_backend, to_backend
@@ -26,6 +36,9 @@ CONFIGS = {
     ),
     "Data2VecTextForMaskedLM": Data2VecTextConfig(13, WIDTH, 2, 4, 6),
     "Data2VecTextForSequenceClassification": Data2VecTextConfig(13, WIDTH, 2, 4, 6),
+    "DistilBertForCausalLM": DistilBertConfig(
+        13, 17, False, 2, 4, WIDTH, 6, is_decoder=True, add_cross_attention=True, tie_word_embeddings=False
+    ),
 }
 PLACES = {
     "ViTModel": ("transformer.blocks.1", "encoder.layer.1", """
@@ -65,6 +78,20 @@ PLACES = {
         mlp_norm             ln_2
         mlp.up               mlp.c_fc
         mlp.down             mlp.c_proj"""),
+    "DistilBertForCausalLM": ("model.transformer.blocks.1", "distilbert.transformer.layer.1", """
+        attention.query      attention.q_lin
+        attention.key        attention.k_lin
+        attention.value      attention.v_lin
+        attention.out        attention.out_lin
+        attention_norm       sa_layer_norm
+        cross_attention.query  crossattention.q_lin
+        cross_attention.key    crossattention.k_lin
+        cross_attention.value  crossattention.v_lin
+        cross_attention.out    crossattention.out_lin
+        cross_attention_norm   ca_layer_norm
+        mlp.up               ffn.lin1
+        mlp.down             ffn.lin2
+        mlp_norm             output_layer_norm"""),
     "LxmertForPreTraining": ("model.cross.blocks.1", "lxmert.encoder.x_layers.1", """
         cross_attention.query     visual_attention.att.query
         cross_attention.key       visual_attention.att.key
@@ -125,6 +152,11 @@ SINGLES = {
     "Data2VecTextForSequenceClassification": {
         "head.dense.weight": "classifier.dense.weight", "head.out.weight": "classifier.out_proj.weight",
     },
+    "DistilBertForCausalLM": {
+        "model.embeddings.positions.weight": "distilbert.embeddings.position_embeddings.weight",
+        "head.dense.weight": "vocab_transform.weight", "head.norm.weight": "vocab_layer_norm.weight",
+        "head.bias": "vocab_projector.bias", "head.projection.weight": "vocab_projector.weight",
+    },
 }  # fmt: skip
 
 
@@ -145,6 +177,20 @@ def test_every_tensor_has_its_published_name(name):
         assert {key for key in found if key.startswith(f"{ours}.")} == {
             key for key in expected if key.startswith(f"{ours}.")
         }
+
+
+@pytest.mark.parametrize(
+    ("config", "heads"),
+    [
+        (RobertaConfig(13, WIDTH, 2, 4, 6), ("classifier", "classifier.dense", "classifier.out_proj", "qa_outputs")),
+        (DistilBertConfig(13, 17, False, 2, 4, WIDTH, 6), ("classifier", "pre_classifier", "qa_outputs")),
+    ],
+    ids=lambda given: getattr(given, "model_type", ""),
+)
+def test_a_family_knows_its_published_other_heads_too(config, heads):
+    table = names.table(config)
+    assert all(table.knows(f"{head}.{leaf}") for head in heads for leaf in ("weight", "bias"))
+    assert not table.knows("classifier.other.weight")
 
 
 @pytest.mark.parametrize("name", CONFIGS)

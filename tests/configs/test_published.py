@@ -9,7 +9,10 @@ from multimodal.configs.base import PUBLISHED_EXTRAS
 
 PLAIN = [model_type for model_type in registry.FAMILIES if not registry.config_class_of(model_type).halves]
 
-RATES = {"gpt2": "embd_pdrop", "align_vision_model": "drop_connect_rate", "data2vec-audio": "hidden_dropout"}
+RATES = {
+    "gpt2": "embd_pdrop", "align_vision_model": "drop_connect_rate", "data2vec-audio": "hidden_dropout",
+    "distilbert": "dropout",
+}  # fmt: skip
 """What a rate is called where that is not as usual."""
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
+from multimodal.processors.distilbert import DistilBertTokenizer, DistilBertTokenizerFast
 from multimodal.processors.gpt2 import GPT2Tokenizer, GPT2TokenizerFast
 from multimodal.processors.lxmert import LxmertTokenizer, LxmertTokenizerFast
 from multimodal.processors.roberta import RobertaTokenizer, RobertaTokenizerFast
@@ -15,15 +16,28 @@ KINDS = {
     "lxmert-fast": (LxmertTokenizerFast, {}),
     "lxmert-cased": (LxmertTokenizerFast, CASED),
     "bert": (BertTokenizerFast, {}),
+    "distilbert": (DistilBertTokenizerFast, {}),
     "gpt2": (GPT2TokenizerFast, {}),
     "roberta": (RobertaTokenizerFast, {}),
 }
 PAIRS = [
     (BertTokenizer, BertTokenizerFast),
+    (DistilBertTokenizer, DistilBertTokenizerFast),
     (LxmertTokenizer, LxmertTokenizerFast),
     (GPT2Tokenizer, GPT2TokenizerFast),
     (RobertaTokenizer, RobertaTokenizerFast),
 ]
+
+
+def answers(kind, published):
+    """DistilBERT's are BERT's without what it says nothing of: types of tokens."""
+    for case in published["answers"]:
+        if case["tokenizer"] == kind:
+            yield case
+        elif kind == "distilbert" and case["tokenizer"] == "bert":
+            out = case["out"]
+            types = isinstance(out, dict) and not case["call"].get("return_token_type_ids")
+            yield {**case, "out": {k: v for k, v in out.items() if k != "token_type_ids"}} if types else case
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -34,7 +48,7 @@ def test_published_outputs_are_met_exactly(kind, published, make):
         "single": (published["texts"],),
         "pair": ([a for a, _ in published["pairs"]], [b for _, b in published["pairs"]]),
     }
-    cases = [case for case in published["answers"] if case["tokenizer"] == kind]
+    cases = list(answers(kind, published))
     assert len(cases) >= 16
     for case in cases:
         if case["kind"].startswith("decode"):

@@ -30,6 +30,8 @@ ELSEWHERE = {"tvlt": {"image_patch_size": [4, 4]}}
 """Fields without which the reference's models cannot be made: it takes patches of frames for squares."""
 SEED = 7
 DECODER = {"is_decoder": True, "add_cross_attention": False}
+ENCODERS = ("distilbert",)
+"""Architectures that the reference has as encoders alone: nothing there tells what our decoders say."""
 FORMATS = {"tf": "tf-h5", "flax": "flax-msgpack"}
 """Each framework's own file, so that neither library has to translate."""
 NEEDED = (
@@ -52,7 +54,7 @@ def variants(name: str) -> Iterator[tuple[str, Any]]:
     if is_of_any(spec.model_type):
         yield from of_any(spec, tiny)
         return
-    may_decode = "past_key_values" in spec.names()
+    may_decode = "past_key_values" in spec.names() and spec.model_type not in ENCODERS
     if not may_decode or not spec.head or spec.model_type == "gpt2":
         yield name, tiny(spec.model_type, is_decoder=False, add_cross_attention=False)
     if may_decode and spec.model_type != "gpt2":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,8 @@ class Row:
     deviation: float = 1.0
     initial: float | None = None
     """What a fresh tensor is filled with, where that is not what its kind says: a layer scale of 0.1, a temperature."""
+    computed: Callable[[tuple[int, ...]], np.ndarray] | None = None
+    """What makes a fresh tensor of its published shape, where there is nothing to draw: sinusoids of positions."""
 
     @property
     def filling(self) -> float | None:

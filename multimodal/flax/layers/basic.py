@@ -59,19 +59,23 @@ class LayerNorm(nn.Module):
 
 
 class Embedding(nn.Module):
-    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up; where the table
+    does not learn (`learns`), none does."""
 
     entries: int
     width: int
     _: KW_ONLY
     dtype: Types = Types()
     padding_id: int | None = None
+    learns: bool = True
 
     def setup(self):
         self.weight = self.param("weight", nn.initializers.zeros, (self.entries, self.width), self.dtype.parameters)
 
     def __call__(self, ids):
         x = jnp.asarray(self.weight[ids], self.dtype.computation)
+        if not self.learns:
+            return jax.lax.stop_gradient(x)
         if self.padding_id is None:
             return x
         return jnp.where((jnp.asarray(ids) == self.padding_id)[..., None], jax.lax.stop_gradient(x), x)

@@ -16,12 +16,13 @@ class TextEmbeddings(nn.Module):
 
     With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    Without a `types_count` there are no types: Sanh et al., DistilBERT (2019). `places_learn` is false for sinusoids.
     """
 
     vocab_size: int
     _: KW_ONLY
     positions_count: int
-    types_count: int
+    types_count: int | None
     hidden_size: int
     absolute: bool
     epsilon: float
@@ -29,12 +30,17 @@ class TextEmbeddings(nn.Module):
     dtype: Types = Types()
     padding_id: int | None = None
     padding_ids: tuple[int | None, int | None, int | None] = (None, None, None)
+    places_learn: bool = True
 
     def setup(self):
         token, place, kind = self.padding_ids
         self.tokens = Embedding(self.vocab_size, self.hidden_size, dtype=self.dtype, padding_id=token)
-        self.positions = Embedding(self.positions_count, self.hidden_size, dtype=self.dtype, padding_id=place)
-        self.types = Embedding(self.types_count, self.hidden_size, dtype=self.dtype, padding_id=kind)
+        self.positions = Embedding(
+            self.positions_count, self.hidden_size, dtype=self.dtype, padding_id=place, learns=self.places_learn
+        )
+        self.types = None
+        if self.types_count is not None:
+            self.types = Embedding(self.types_count, self.hidden_size, dtype=self.dtype, padding_id=kind)
         self.norm = LayerNorm(self.hidden_size, self.epsilon, dtype=self.dtype)
         self.dropout = Dropout(self.dropout_rate)
 
@@ -42,9 +48,10 @@ class TextEmbeddings(nn.Module):
         self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, train: bool = False
     ):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else jnp.asarray(inputs_embeds, self.dtype.computation)
-        if token_type_ids is None:
-            token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
-        x = x + self.types(token_type_ids)
+        if self.types is not None:
+            if token_type_ids is None:
+                token_type_ids = jnp.zeros(x.shape[:2], jnp.int32)
+            x = x + self.types(token_type_ids)
         if self.absolute:
             x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), train)

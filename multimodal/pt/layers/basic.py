@@ -28,10 +28,12 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Embedding(nn.Embedding):
-    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up; where the table
+    does not learn (`learns`), none does."""
 
-    def __init__(self, entries: int, width: int, *, dtype=None, padding_id: int | None = None):
+    def __init__(self, entries: int, width: int, *, dtype=None, padding_id: int | None = None, learns: bool = True):
         super().__init__(entries, width, padding_idx=padding_id, dtype=dtype)
+        self.weight.requires_grad_(learns)
 
 
 class Conv1D(nn.Conv1d):

@@ -13,25 +13,27 @@ class TextEmbeddings(nn.Module):
 
     With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    Without a `types_count` there are no types: Sanh et al., DistilBERT (2019). `places_learn` is false for sinusoids.
     """
 
-    def __init__(self, vocab_size: int, *, positions_count: int, types_count: int, hidden_size: int, absolute: bool,
-                 epsilon: float, dropout_rate: float, dtype=None, padding_id: int | None = None,
-                 padding_ids=(None, None, None)):  # fmt: skip
+    def __init__(self, vocab_size: int, *, positions_count: int, types_count: int | None, hidden_size: int,
+                 absolute: bool, epsilon: float, dropout_rate: float, dtype=None, padding_id: int | None = None,
+                 padding_ids=(None, None, None), places_learn: bool = True):  # fmt: skip
         super().__init__()
         self.absolute, self.padding_id = absolute, padding_id
         token, place, kind = padding_ids
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, padding_id=token)
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, padding_id=place)
-        self.types = Embedding(types_count, hidden_size, dtype=dtype, padding_id=kind)
+        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, padding_id=place, learns=places_learn)
+        self.types = None if types_count is None else Embedding(types_count, hidden_size, dtype=dtype, padding_id=kind)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype)
         self.dropout = Dropout(dropout_rate)
 
     def forward(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        if token_type_ids is None:
-            token_type_ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
-        x = x + self.types(token_type_ids)
+        if self.types is not None:
+            if token_type_ids is None:
+                token_type_ids = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device)
+            x = x + self.types(token_type_ids)
         if self.absolute:
             x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x))

@@ -69,15 +69,21 @@ class LayerNorm(layers.LayerNormalization):
 
 
 class Embedding(layers.Embedding):
-    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up."""
+    """A table of vectors, looked up by id. The vector of `padding_id` gets no gradient from being looked up; where the table
+    does not learn (`learns`), none does."""
 
-    def __init__(self, entries: int, width: int, *, dtype=None, name=None, padding_id: int | None = None):
+    def __init__(
+        self, entries: int, width: int, *, dtype=None, name=None, padding_id: int | None = None, learns: bool = True
+    ):
         super().__init__(entries, width, embeddings_initializer=unset, dtype=dtype, name=name)
-        self.padding_id = padding_id
+        self.padding_id, self.learns = padding_id, learns
         self.build()
+        self.embeddings.trainable = learns
 
     def call(self, ids):
         x = super().call(ids)
+        if not self.learns:
+            return tf.stop_gradient(x)
         if self.padding_id is None:
             return x
         return tf.where(tf.equal(ids, self.padding_id)[..., None], tf.stop_gradient(x), x)

@@ -12,6 +12,7 @@ class TextEmbeddings(Layer):
 
     With a `padding_id`, positions count from behind it on and padding takes none: Liu et al., RoBERTa (2019), as published.
     `padding_ids` are those of tokens, positions and types whose vectors get no gradient, where there are such.
+    Without a `types_count` there are no types: Sanh et al., DistilBERT (2019). `places_learn` is false for sinusoids.
     """
 
     def __init__(
@@ -19,7 +20,7 @@ class TextEmbeddings(Layer):
         vocab_size: int,
         *,
         positions_count: int,
-        types_count: int,
+        types_count: int | None,
         hidden_size: int,
         absolute: bool,
         epsilon: float,
@@ -28,21 +29,27 @@ class TextEmbeddings(Layer):
         name="embeddings",
         padding_id: int | None = None,
         padding_ids=(None, None, None),
+        places_learn: bool = True,
     ):
         super().__init__(dtype=dtype, name=name)
         self.absolute, self.padding_id = absolute, padding_id
         token, place, kind = padding_ids
         self.tokens = Embedding(vocab_size, hidden_size, dtype=dtype, name="tokens", padding_id=token)
-        self.positions = Embedding(positions_count, hidden_size, dtype=dtype, name="positions", padding_id=place)
-        self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types", padding_id=kind)
+        self.positions = Embedding(
+            positions_count, hidden_size, dtype=dtype, name="positions", padding_id=place, learns=places_learn
+        )
+        self.types = None
+        if types_count is not None:
+            self.types = Embedding(types_count, hidden_size, dtype=dtype, name="types", padding_id=kind)
         self.norm = LayerNorm(hidden_size, epsilon, dtype=dtype, name="norm")
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def call(self, input_ids, token_type_ids, position_ids, inputs_embeds, position=0, training=False):  # -> b s d
         x = self.tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        if token_type_ids is None:
-            token_type_ids = tf.zeros(sizes(x)[:2], tf.int32)
-        x = x + self.types(token_type_ids)
+        if self.types is not None:
+            if token_type_ids is None:
+                token_type_ids = tf.zeros(sizes(x)[:2], tf.int32)
+            x = x + self.types(token_type_ids)
         if self.absolute:
             x = x + self.positions(self.count(input_ids, x, position) if position_ids is None else position_ids)
         return self.dropout(self.norm(x), training)

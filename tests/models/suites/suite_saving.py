@@ -294,6 +294,7 @@ class TestBadCheckpoints:
                     "attn.c_proj.weight",
                     "project_conv.weight",
                     "attention.out_proj.weight",
+                    "attention.out_lin.weight",
                 )
             )
         )

@@ -131,7 +131,11 @@ def shallow(name: str, **changes: Any) -> Any:
 
 def _few(model_type: str) -> dict[str, int]:
     fields = {field.name for field in dataclasses.fields(registry.config_class_of(model_type))}
-    return {name: 1 for name in ("num_hidden_layers", "n_layer", "l_layers", "r_layers", "x_layers") if name in fields}
+    return {
+        name: 1
+        for name in ("num_hidden_layers", "n_layer", "n_layers", "l_layers", "r_layers", "x_layers")
+        if name in fields
+    }
 
 
 def changes(name: str) -> Iterator[Callable[[Any], None]]:
