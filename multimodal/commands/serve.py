@@ -12,12 +12,15 @@ from multimodal.commands import console
 
 def command(
     checkpoint: Annotated[
-        str, typer.Argument(help="Folder or name of an image-to-text checkpoint; left out, the embedded reader of digits.")
+        str,
+        typer.Argument(help="Folder or name of an image-to-text checkpoint; left out, the embedded reader of digits."),
     ] = "digit-lines",
     backend: Annotated[
         str | None, typer.Option(help="pt, tf, flax: loaded first; left out, the first that is installed.")
     ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen at; others than this one can be reached by others.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; others than this one can be reached by others.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name that the page is reached by, beside localhost; may be repeated.")

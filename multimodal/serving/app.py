@@ -2,7 +2,8 @@
 
 Lines of `/read`, each an object whose `event` is
 
-- `seen`: `before`, how many pictures are read first, and `picture`, what the model sees of it, a data: address;
+- `seen`: `before`, how many pictures are read first, `loads`, whether the backend's model has to be loaded, and `picture`,
+  what the model sees of it, a data: address;
 - `token`: `piece`, `text` so far, `chance`, `grid` [rows, columns] and `heat` (see `heat.Heat.to_json`), or null for both;
 - `done`: `text`, `seconds`;
 - `error`: `message`. What is wrong with a request before it is read is a status and {"error": message} in its place.
@@ -107,7 +108,7 @@ class Doors:
         except Full as error:
             raise HTTPException(503, str(error), {"Retry-After": "1"}) from error
         picture = "data:image/jpeg;base64," + base64.b64encode(seen.shown).decode()
-        first = {"event": "seen", "before": before, "picture": picture}
+        first = {"event": "seen", "before": before, "loads": settings.backend not in service.loaded, "picture": picture}
         return StreamingResponse(_lines(first, job, service.limits.seconds), media_type="application/x-ndjson")
 
     async def _received(self, request: Request) -> bytes | None:

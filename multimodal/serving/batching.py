@@ -78,7 +78,9 @@ class Batcher:
             if self._closed:
                 raise Full("the server is stopping")
             if len(self.waiting) >= self.limits.waiting:
-                raise Full(f"{len(self.waiting)} pictures are waiting, which is all that the server takes on: try again soon")
+                raise Full(
+                    f"{len(self.waiting)} pictures are waiting, which is all that the server takes on: try again soon"
+                )
             self.waiting.append(job)
             self._changed.notify()
             return len(self.waiting) - 1 + len(self.running)
@@ -151,7 +153,7 @@ class Batcher:
             left: Any = Finished()
         except (ValueError, OSError, ImportError) as error:
             left = ValueError(str(error))
-        except Exception:  # noqa: BLE001 - whatever one batch runs into, the next has to be read
+        except Exception:  # whatever one batch runs into, the next has to be read
             logger.exception("a batch of %d could not be read", len(batch))
             left = ValueError("the server could not read the picture; its log says why")
         finally:

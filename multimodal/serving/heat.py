@@ -48,6 +48,8 @@ def grid_of(config: Any, pixels: tuple[int, int], positions: int) -> tuple[int, 
 def heats(crossed: Sequence[np.ndarray], grid: tuple[int, int]) -> list[Heat]:
     """Of each row of a batch, from a step's cross-attentions, (rows, heads, new, positions) for each layer."""
     of_layers = np.stack([np.asarray(layer, np.float32)[:, :, -1].mean(axis=1) for layer in crossed])
-    every = np.concatenate([of_layers.mean(axis=0, keepdims=True), of_layers])  # 1 + layers, rows of the batch, positions
+    every = np.concatenate(
+        [of_layers.mean(axis=0, keepdims=True), of_layers]
+    )  # 1 + layers, rows of the batch, positions
     before = every.shape[-1] - grid[0] * grid[1]
     return [Heat(row[:, before:].reshape(-1, *grid), row[:, :before].sum(axis=1)) for row in every.swapaxes(0, 1)]

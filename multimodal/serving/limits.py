@@ -60,7 +60,7 @@ class Settings:
         return self.temperature is not None
 
     def generation(self) -> dict[str, Any]:
-        """The settings as `stream` takes them. A checkpoint's beams and contrastive search give way: they cannot be streamed row by row."""
+        """The settings as `stream` takes them. A checkpoint's own beams and contrastive search give way to it."""
         given: dict[str, Any] = {"num_beams": 1, "num_beam_groups": 1, "num_return_sequences": 1}
         given |= {"diversity_penalty": 0.0, "penalty_alpha": 0.0}
         given |= {"do_sample": self.temperature is not None, "max_new_tokens": self.max_new_tokens}
@@ -91,7 +91,9 @@ def _number(query: Mapping[str, str], name: str, kind: type, least: float, most:
     text = query.get(name) or None
     if text is None:
         return None
-    wanted = f"{name}: expected {'a whole number' if kind is int else 'a number'} from {least} to {most}, got {shown(text)}"
+    wanted = (
+        f"{name}: expected {'a whole number' if kind is int else 'a number'} from {least} to {most}, got {shown(text)}"
+    )
     try:
         value = kind(text)
     except ValueError as error:

@@ -49,7 +49,9 @@ def bound(host: str, port: int) -> socket.socket:
         listening.listen(128)  # who comes before the server is up waits
     except OSError as error:
         listening.close()
-        raise OSError(f"--host, --port: expected an address that is free, got {host}:{port} ({error.strerror})") from error
+        raise OSError(
+            f"--host, --port: expected an address that is free, got {host}:{port} ({error.strerror})"
+        ) from error
     return listening
 
 

@@ -32,7 +32,9 @@ async def received(request: Request, limits: Limits) -> bytes:
 async def _received(request: Request, most: int) -> bytes:
     told = request.headers.get("content-length", "")
     too_large = HTTPException(413, f"expected a file of at most {most / 1e6:g} MB, got a larger one", _CLOSE)
-    if told.isdigit() and int(told) > most and "expect" in request.headers:  # the client waits for a word before it sends
+    if (
+        told.isdigit() and int(told) > most and "expect" in request.headers
+    ):  # the client waits for a word before it sends
         raise too_large
     parts, size = [], 0
     async for part in request.stream():

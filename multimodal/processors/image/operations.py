@@ -117,9 +117,7 @@ def load_image(
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but that is a folder") from error
     except UnidentifiedImageError as error:
         known = "Pillow reads" if formats is None else f"is one of {', '.join(formats)}"
-        raise ValueError(
-            f"{place}: expected a whole picture in {source_shown}, got no format that {known}"
-        ) from error
+        raise ValueError(f"{place}: expected a whole picture in {source_shown}, got no format that {known}") from error
     except (*_DAMAGED, MemoryError) as error:
         told = "not enough memory" if isinstance(error, MemoryError) else reason(error)
         raise ValueError(

@@ -45,7 +45,8 @@ class Result {
     if (line.event === "seen") {
       this.image.src = line.picture;
       this.image.alt = "What the model sees of " + this.name;
-      this.say(line.before ? line.before + (line.before === 1 ? " picture is" : " pictures are") + " before this one" : "reading");
+      const before = line.before + (line.before === 1 ? " picture is" : " pictures are") + " read before this one";
+      this.say(line.before ? before : line.loads ? "loading the model in " + this.title : "reading");
     } else if (line.event === "token") {
       this.add(line);
     } else if (line.event === "done") {
