@@ -55,17 +55,10 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(
-    service: Service, host: str, port: int, hosts: frozenset[str] = frozenset(), told: Callable[[str], None] = print
-) -> None:
-    """Serve until Ctrl-C. `hosts`: names beside the local ones that requests may be to; `told` gets the page's address.
-
-    Errors: OSError where the address is taken.
-    """
-    listening = bound(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    config = uvicorn.Config(
-        create(service, LOCAL | hosts | {shown}),
+def configured(service: Service, host: str, hosts: frozenset[str] = frozenset()) -> uvicorn.Config:
+    """How a service is served at an address, reached under its own names and `hosts`."""
+    return uvicorn.Config(
+        create(service, LOCAL | hosts | {_named(host)}),
         http=Protocol,
         ws="none",
         loop="asyncio",
@@ -76,7 +69,23 @@ def serve(
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
-    told(f"http://{shown}:{listening.getsockname()[1]}/")
+
+
+def serve(
+    service: Service, host: str, port: int, hosts: frozenset[str] = frozenset(), told: Callable[[str], None] = print
+) -> None:
+    """Serve until Ctrl-C. `hosts`: names beside the local ones that requests may be to; `told` gets the page's address.
+
+    Errors: OSError where the address is taken.
+    """
+    listening = bound(host, port)
+    server = Server(configured(service, host, hosts), service)
+    told(f"http://{_named(host)}:{listening.getsockname()[1]}/")
     with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended
-        Server(config, service).run(sockets=[listening])
+        server.run(sockets=[listening])
     service.batcher.join(LAST_STEP)
+
+
+def _named(host: str) -> str:
+    """An address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
