@@ -35,10 +35,11 @@ def command(
         try:
             from multimodal.serving import server
         except ModuleNotFoundError as error:
-            if error.name not in ("starlette", "uvicorn", "h11"):
+            package = (error.name or "").partition(".")[0]
+            if package not in ("starlette", "uvicorn", "h11"):
                 raise
             raise ImportError(
-                f'serve needs {error.name}, which is not installed: pip install "multimodal-parity[serve]"'
+                f'serve needs {package}, which is not installed: pip install "multimodal-parity[serve]"'
             ) from error
         from multimodal.serving.limits import Limits
         from multimodal.serving.service import Service

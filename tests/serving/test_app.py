@@ -110,7 +110,9 @@ def test_the_page_is_whole_and_asks_nobody_else(serving):
     assert client.ask("GET", "/../../etc/passwd")[0] == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", ""]
+)
 def test_requests_under_another_name_are_refused(serving, host):
     """DNS rebinding: a name of elsewhere that resolves to this machine."""
     status, message = serving().refused("GET", "/about", Host=host)
@@ -125,7 +127,12 @@ def test_requests_under_this_machine_s_names_are_not(serving, host):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:1"}, {"Sec_Fetch_Site": "cross-site"}],
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
     ids=str,
 )
 def test_pages_from_elsewhere_cannot_have_pictures_read(serving, headers):
