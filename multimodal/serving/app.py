@@ -11,6 +11,7 @@ Lines of `/read`, each an object whose `event` is
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -29,7 +30,7 @@ from starlette.routing import Route
 from multimodal.serving.batching import Finished, Full, Job
 from multimodal.serving.guard import LOCAL, Guard
 from multimodal.serving.limits import settings_of
-from multimodal.serving.reader import Token
+from multimodal.serving.reader import Seen, Token
 from multimodal.serving.service import Service
 from multimodal.serving.uploads import received
 
@@ -96,10 +97,9 @@ class Doors:
         service = self.service
         try:
             settings = settings_of(request.query_params, service.backends)
-            data = await self._received(request)
-            if data is None:
-                return Response(status_code=400)  # to nobody: the upload broke off
-            seen = await service.prepared(data)
+            seen = await self._seen(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody: the upload broke off
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         job = Job(seen.pixels, settings, service.limits.seconds)
@@ -111,16 +111,14 @@ class Doors:
         first = {"event": "seen", "before": before, "loads": settings.backend not in service.loaded, "picture": picture}
         return StreamingResponse(_lines(first, job, service.limits.seconds), media_type="application/x-ndjson")
 
-    async def _received(self, request: Request) -> bytes | None:
-        """The body; None where it broke off. Errors: HTTPException."""
+    async def _seen(self, request: Request) -> Seen:
+        """The picture, received and decoded. Errors: HTTPException, ValueError, ClientDisconnect."""
         service = self.service
         if service.batcher.is_full or service.uploads >= service.limits.uploads:
             raise HTTPException(503, "the server has all the pictures that it takes on: try again soon", _BUSY)
         service.uploads += 1
         try:
-            return await received(request, service.limits)
-        except ClientDisconnect:
-            return None
+            return await service.prepared(await received(request, service.limits))
         finally:
             service.uploads -= 1
 
@@ -138,6 +136,7 @@ async def _lines(first: dict[str, Any], job: Job, seconds: float) -> AsyncIterat
                 yield _line({"event": "error", "message": str(item)})
                 return
             text = item.text
+            await asyncio.sleep(0)  # tokens that are all there must not keep the loop from others, or from hearing of the end
             yield _line({"event": "token", **_of_token(item)})
         yield _line({"event": "done", "text": text.strip(), "seconds": round(time.monotonic() - started, 3)})
     except TimeoutError:

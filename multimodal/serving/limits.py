@@ -25,7 +25,7 @@ class Limits:
     waiting: int = 32
     """Pictures that wait to be read; beyond it a request is refused (503)."""
     uploads: int = 32
-    """Pictures that are on their way at the same time; beyond it a request is refused (503)."""
+    """Pictures that are on their way, or wait to be decoded, at the same time; beyond it a request is refused (503)."""
     upload_bytes: int = 10_000_000
     """Of a picture's file (413)."""
     pixels: int = 40_000_000

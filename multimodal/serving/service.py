@@ -38,7 +38,7 @@ class Service:
         self.backends = [first.backend, *(name for name in installed_backends() if name != first.backend)]
         self.batcher = Batcher(self._read, self.limits)
         self.uploads = 0
-        """How many pictures are on their way."""
+        """How many pictures are on their way, or wait to be decoded."""
         folder = hub.find_folder(checkpoint, ["config.json"]) / "images"
         self.examples = sorted(folder.glob("*.png"))[:MOST_EXAMPLES]
         self._processor, self._decoding = first.image_processor, ThreadPoolExecutor(1, "decoding")

@@ -265,6 +265,19 @@ def test_a_head_that_does_not_end_is_not_waited_for(serving, monkeypatch, number
         assert time.monotonic() - started < 3
 
 
+def test_a_request_that_takes_longer_than_a_head_may_is_not_cut_off(serving, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    client = serving()
+    with client.connect() as connection:
+        connection.sendall(head(len(DATA)))
+        time.sleep(0.4)
+        connection.sendall(DATA)
+        answer = b""
+        while b'"done"' not in answer:
+            answer += (part := connection.recv(65536))
+            assert part
+
+
 def test_who_does_not_take_what_is_sent_is_hung_up_on(serving, monkeypatch, until):
     monkeypatch.setattr(protocol, "STALLED_SECONDS", 0.5)
     much = "x" * 3_000_000

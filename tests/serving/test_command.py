@@ -1,5 +1,7 @@
 """`multimodal serve`: it says where the page is, ends with Ctrl-C, and says what is wrong."""
 
+import base64
+import json
 import os
 import re
 import signal
@@ -9,11 +11,13 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from multimodal.cli import app
 from multimodal.parity.workers import ONE_THREAD
+from multimodal.registry import BACKENDS
 from multimodal.tasks.reading import EMBEDDED
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +48,27 @@ def test_ctrl_c_ends_it_cleanly_whatever_is_going_on():
         out, err = process.communicate(timeout=20)
     assert b'"done"' in lines[-1]
     assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.nightly
+def test_one_process_serves_the_three_frameworks_and_they_look_at_the_same_places():
+    process, address = started("--timeout", "300")
+    found = {}
+    for backend in BACKENDS:
+        request = urllib.request.Request(f"{address}read?backend={backend}", DATA)
+        with urllib.request.urlopen(request) as response:
+            found[backend] = [json.loads(line) for line in response.read().splitlines()]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    truth = found.pop("pt")
+    assert truth[-1]["text"] == "626185"
+    for lines in found.values():
+        assert [line.get("text") for line in lines] == [line.get("text") for line in truth]
+        for line, wanted in zip(lines[1:-1], truth[1:-1]):
+            np.testing.assert_allclose(line["heat"]["peaks"], wanted["heat"]["peaks"], atol=2e-5)
+            maps = [np.frombuffer(base64.b64decode(one["heat"]["maps"]), np.uint8) for one in (line, wanted)]
+            np.testing.assert_allclose(*(one.astype(int) for one in maps), atol=1)
 
 
 def test_an_address_that_is_taken_is_a_message(loaded, monkeypatch):

@@ -107,6 +107,13 @@ def test_maps_are_laid_out_by_the_grid_and_the_rest_is_told_apart():
     assert second.to_json()["peaks"] == [0, 0, 0], "nothing is divided by zero"
 
 
+def test_the_newest_position_of_a_step_counts():
+    crossed = np.zeros((1, 1, 3, 2), np.float32)
+    crossed[0, 0] = [[1, 0], [1, 0], [0, 1]]
+    (found,) = heat.heats([crossed], (1, 2))
+    assert found.maps[0].tolist() == [[0, 1]]
+
+
 def test_the_grid_is_the_encoder_s_or_follows_from_the_picture():
     config = ViTConfig(image_size=(24, 128), patch_size=(24, 4))
     assert heat.grid_of(config, (24, 128), 33) == (1, 32)
