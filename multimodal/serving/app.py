@@ -136,7 +136,9 @@ async def _lines(first: dict[str, Any], job: Job, seconds: float) -> AsyncIterat
                 yield _line({"event": "error", "message": str(item)})
                 return
             text = item.text
-            await asyncio.sleep(0)  # tokens that are all there must not keep the loop from others, or from hearing of the end
+            await asyncio.sleep(
+                0
+            )  # tokens that are all there must not keep the loop from others, or from hearing of the end
             yield _line({"event": "token", **_of_token(item)})
         yield _line({"event": "done", "text": text.strip(), "seconds": round(time.monotonic() - started, 3)})
     except TimeoutError:

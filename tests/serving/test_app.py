@@ -111,7 +111,7 @@ def test_the_page_is_whole_and_asks_nobody_else(serving):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", ""]
+    "host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "evillocalhost", ""]
 )
 def test_requests_under_another_name_are_refused(serving, host):
     """DNS rebinding: a name of elsewhere that resolves to this machine."""
