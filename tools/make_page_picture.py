@@ -45,7 +45,7 @@ def main(out: Annotated[Path, typer.Option(help="The picture to write.")] = PICT
     finally:
         server.should_exit = True
         thread.join()
-    shown.quantize(128).save(out, optimize=True)
+    shown.save(out, optimize=True)
     typer.echo(f"{out}: {out.stat().st_size:,} bytes")
 
 

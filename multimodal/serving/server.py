@@ -18,7 +18,7 @@ CONNECTIONS = 256
 """At most; more are told to come again."""
 LAST_WORDS = 1.0
 """Seconds for those who are connected at the end to get their last line."""
-LAST_STEP = 10.0
+LAST_STEP = 5.0
 """Seconds for the reading thread to end with the step that it is at."""
 
 
@@ -83,7 +83,8 @@ def serve(
     told(f"http://{_named(host)}:{listening.getsockname()[1]}/")
     with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended
         server.run(sockets=[listening])
-    service.batcher.join(LAST_STEP)
+    with contextlib.suppress(KeyboardInterrupt):  # once more: at once
+        service.batcher.join(LAST_STEP)
 
 
 def _named(host: str) -> str:

@@ -8,9 +8,11 @@ import threading
 import time
 
 import pytest
+from starlette.datastructures import Headers
 
 from multimodal.serving import protocol
 from multimodal.serving.app import PAGE
+from multimodal.serving.guard import LOCAL, Guard
 from multimodal.serving.service import Service
 from multimodal.tasks.reading import EMBEDDED
 
@@ -123,6 +125,13 @@ def test_requests_under_another_name_are_refused(serving, host):
 @pytest.mark.parametrize("host", ["localhost:9", "LOCALHOST", "127.0.0.1", "[::1]:8000"])
 def test_requests_under_this_machine_s_names_are_not(serving, host):
     assert serving().ask("GET", "/about", Host=host)[0] == 200
+
+
+def test_other_names_are_the_owner_s_to_allow():
+    guard = Guard(None, LOCAL | {"Pictures.lan"})
+    assert guard.reason(Headers({"host": "pictures.lan:8000"})) is None
+    assert guard.reason(Headers({"host": "photos.lan"})) is not None
+    assert Guard(None).reason(Headers({"host": "pictures.lan"})) is not None
 
 
 @pytest.mark.parametrize(
