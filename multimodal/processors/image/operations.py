@@ -96,13 +96,15 @@ def read_image(image: Any, data_format: str | None = None, convert_rgb: bool = F
 
 
 def load_image(
-    source: Any, place: str = "images", *, formats: Sequence[str] | None = None, most: int = MAX_PIXELS
+    source: Any, place: str = "images", *, formats: Sequence[str] | None = None, most: int | None = None
 ) -> Image.Image:
     """A Pillow image, wholly read and turned as its EXIF orientation says, from a path, an open file or an image.
 
-    `formats`: Pillow's names of those that a file may have, `most`: how many pixels; both are looked at before it is decoded.
-    Errors: ValueError for a file that is missing, cut off, no picture, or larger than `most`, MAX_BYTES or MAX_SIDE.
+    `formats`: Pillow's names of those that a file may have, `most`: how many pixels, MAX_PIXELS unless fewer are asked for;
+    both are looked at before it is decoded. Errors: ValueError for a file that is missing, cut off, no picture, or larger than
+    `most`, MAX_BYTES or MAX_SIDE.
     """
+    most = MAX_PIXELS if most is None else most
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     source_shown = str(getattr(source, "name", type(source).__name__) if path is None else path)[:300]
     try:
@@ -126,7 +128,7 @@ def load_image(
         ) from error
 
 
-def _upright(image: Image.Image, most: int = MAX_PIXELS) -> Image.Image:
+def _upright(image: Image.Image, most: int) -> Image.Image:
     width, height = image.size
     bytes_each = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     size = width * height * bytes_each
