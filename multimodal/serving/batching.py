@@ -64,7 +64,6 @@ class Batcher:
         self.read, self.limits = read, limits
         self.waiting: deque[Job] = deque()
         self.running: list[Job] = []
-        self.batches = itertools.count()
         self._changed, self._closed = threading.Condition(), False
         self._thread = threading.Thread(target=self._work, name="reading", daemon=True)
 
