@@ -187,6 +187,17 @@ def test_settings_go_with_the_picture(browser, page):
     assert titles == ["PyTorch", "TensorFlow", "Flax"]
 
 
+def test_the_framework_is_switched_and_loaded_when_it_is_first_asked_for(browser, page):
+    opened(browser, page)
+    evaluate(browser, "document.querySelector('[name=backend][value=flax]').click()")
+    give(browser, LINES[0])
+    status = "return document.querySelector('.card .status')?.textContent"
+    wait_for(browser, f"{status} === 'loading the model in Flax'")
+    assert wait_for(browser, DONE, seconds=90) == "done"
+    assert evaluate(browser, SHOWN) == TEXT
+    assert ", Flax, " in evaluate(browser, status)
+
+
 def test_nothing_is_fetched_from_elsewhere_and_nothing_is_logged(browser, page):
     import json
 
