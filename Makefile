@@ -29,6 +29,7 @@ nightly: check
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
 	$(BIN)/python tools/fuzz_files.py --files 20000 --seed $$(date +%Y%m%d)
 	$(BIN)/python tools/check_core.py
+	$(BIN)/python tools/soak_page.py --seconds 600
 	$(BIN)/python training/eval_digits.py
 	$(BIN)/python training/eval_segments.py
 	$(BIN)/python training/eval_search.py

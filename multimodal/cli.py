@@ -18,6 +18,7 @@ from multimodal.commands import (
     run,
     search,
     segment,
+    serve,
     speakers,
     spectrogram,
     transcribe,
@@ -37,6 +38,7 @@ app.command("search")(search.command)
 app.command("transcribe", cls=console.ManyWords)(transcribe.command)
 app.command("speakers")(speakers.command)
 app.command("spectrogram")(spectrogram.command)
+app.command("serve")(serve.command)
 
 
 def _version(wanted: bool) -> None:

@@ -13,6 +13,7 @@ from multimodal.processors.shown import shown
 
 PREFIXES = {"pt": "", "tf": "TF", "flax": "Flax"}
 BACKENDS = tuple(PREFIXES)
+TITLES = {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax"}
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ def test_a_difference_is_exit_code_1_in_json_too():
 
 def test_every_command_is_listed_once():
     assert sorted(command.name for command in app.registered_commands) == [
-        "classify", "convert", "inspect", "parity", "read", "run", "search", "segment", "speakers", "spectrogram",
-        "transcribe", "verify",
+        "classify", "convert", "inspect", "parity", "read", "run", "search", "segment", "serve", "speakers",
+        "spectrogram", "transcribe", "verify",
     ]  # fmt: skip
 
 

@@ -7,11 +7,13 @@ Needs Debian's chromium and chromium-driver for the report's page.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +21,12 @@ import typer
 from PIL import Image, ImageDraw, ImageFont
 from selenium import webdriver
 
-from multimodal.registry import BACKENDS
+from multimodal.registry import BACKENDS, TITLES
 from multimodal.tasks.reading import EMBEDDED
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "overview.png"
 SIZE, MARGIN, COLUMN = (1480, 690), 40, 520
 INK, FAINT, PAPER, RULE = "#1f2328", "#656d76", "#ffffff", "#d0d7de"
-NAMES = {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax"}
 
 
 def main(
@@ -49,7 +50,7 @@ def main(
     draw.rectangle((MARGIN, top, MARGIN + COLUMN, top + handwriting.height), outline=RULE, width=2)
     top += handwriting.height + 36
     for backend, text in texts.items():
-        draw.text((MARGIN, top + 6), NAMES[backend], FAINT, ImageFont.load_default(28))
+        draw.text((MARGIN, top + 6), TITLES[backend], FAINT, ImageFont.load_default(28))
         draw.text((MARGIN + 230, top), text, INK, ImageFont.load_default(40))
         top += 66
     left = 2 * MARGIN + COLUMN
@@ -69,24 +70,31 @@ def read(image: Path, backend: str) -> str:
 
 def photograph(page: Path, size: tuple[int, int]) -> Image.Image:
     """The top of a page as Chromium shows it, at twice the density."""
-    options = webdriver.ChromeOptions()
     width, height = (round(side * 1.25) for side in size)
+    with chromium(width, height + 200) as driver:
+        driver.get(page.resolve().as_uri())
+        shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    return shown.crop((0, 0, width, height)).resize(size, Image.Resampling.LANCZOS)
+
+
+@contextlib.contextmanager
+def chromium(width: int, height: int) -> Iterator[webdriver.Chrome]:
+    """Chromium with a window of that size, which nobody sees."""
+    options = webdriver.ChromeOptions()
     for switch in (
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
         "--hide-scrollbars",
-        f"--window-size={width},{height + 200}",
+        f"--window-size={width},{height}",
     ):
         options.add_argument(switch)
     options.binary_location = shutil.which("chromium") or ""
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver") or ""))
     try:
-        driver.get(page.resolve().as_uri())
-        shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+        yield driver
     finally:
         driver.quit()
-    return shown.crop((0, 0, width, height)).resize(size, Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ class GenerationMixin:
           True where a row stops, both of NumPy arrays;
         - `prefix_allowed_tokens_fn`: (row, tokens) -> the tokens that may follow, or a `Trie` or `Pattern`;
         - `assistant_model`, a smaller model of the same vocabulary that guesses tokens; `streamer`, which gets each token;
+          `watcher`, called with each step (`generation.search.Step`: logits and attentions, arrays) before its token is there;
           `tokenizer`, which `stop_strings` are read with;
         - for images `decoder_input_ids` as a prompt (the start token is put in front where no row begins with it), their
           `decoder_attention_mask`, `encoder_outputs`, and arguments of the encoder; for text the prompt's `attention_mask`

@@ -59,6 +59,8 @@ def _expect_extras(settings: GenerationConfig, extras: Extras) -> None:
     streamer = extras.streamer
     if streamer is not None and not (hasattr(streamer, "put") and hasattr(streamer, "end")):
         raise ValueError(f"streamer: expected an object with put(tokens) and end(), got {streamer!r}")
+    if extras.watcher is not None and not callable(extras.watcher):
+        raise ValueError(f"watcher: expected a function of a step, got {extras.watcher!r}")
 
 
 def main_input(model: Any, inputs: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

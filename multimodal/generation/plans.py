@@ -32,6 +32,7 @@ class Extras(NamedTuple):
     prefix_allowed_tokens_fn: Any = None
     assistant_model: Any = None
     streamer: Any = None
+    watcher: Callable[[Any], None] | None = None
     tokenizer: Any = None
     seed: int | None = None
 
@@ -48,6 +49,8 @@ class Plan:
     selection: Selection = field(default_factory=Largest)
     criteria: list[Criterion] = field(default_factory=list)
     streamer: Any = None
+    watcher: Callable[[Any], None] | None = None
+    """Called with each `search.Step`, attentions included, before its token is given."""
 
     @property
     def copies(self) -> int:
@@ -88,7 +91,7 @@ class Plan:
         s = self.settings
         asked = s.return_dict_in_generate
         return {
-            "weights": asked and s.output_attentions,
+            "weights": self.watcher is not None or (asked and s.output_attentions),
             "states": bool(s.penalty_alpha) or (asked and s.output_hidden_states),
         }
 
@@ -107,7 +110,7 @@ class Plan:
             names += ["logits_processor"] * any(isinstance(rule, Given) for rule in self.rules)
             names += ["prefix_allowed_tokens_fn"] * any(isinstance(rule, Prefix) for rule in self.rules)
         names += ["stopping_criteria, stop_strings or max_time"] * bool(self.criteria)
-        names += ["streamer"] * (self.streamer is not None)
+        names += ["streamer"] * (self.streamer is not None) + ["watcher"] * (self.watcher is not None)
         return [f"{name}={getattr(s, name)!r}" if hasattr(s, name) else name for name in names]
 
     def chunk(self, at: int, vocabulary: int) -> tuple[int, np.ndarray | None]:
@@ -162,6 +165,7 @@ def make(settings: GenerationConfig, extras: Extras, batch: int, start: int, len
         Drawn(extras.seed or 0) if settings.do_sample else Largest(),
         criteria,
         extras.streamer,
+        extras.watcher,
     )
     _expect_possible(plan, extras)
     return plan
@@ -193,6 +197,8 @@ def _expect_possible(plan: Plan, extras: Extras) -> None:
         if plan.records:
             raise ValueError("assistant_model: expected none of output_scores, output_logits, output_attentions and "
                              "output_hidden_states, got them")  # fmt: skip
+        if extras.watcher is not None:
+            raise ValueError("assistant_model: expected no watcher (several tokens come of a step), got one")
 
 
 def functions(name: str, given: Any) -> Sequence[Callable]:

@@ -57,9 +57,12 @@ class Record:
             "attentions": s.output_attentions, "cross_attentions": s.output_attentions,
         }  # fmt: skip
         self.found: dict[str, list] = {name: [] for name, wanted in self.wanted.items() if wanted and asked}
+        self.watcher = plan.watcher
 
     def note(self, step: Step, scores: np.ndarray) -> None:
-        """Note one step with the scores that a token was taken by."""
+        """Note one step with the scores that a token was taken by; a watcher sees it."""
+        if self.watcher is not None:
+            self.watcher(step)
         for name, noted in self.found.items():
             value = scores if name == "scores" else getattr(step, name)
             if value is not None:

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,9 +25,9 @@ class Prepared(NamedTuple):
     size: tuple[int, int]
 
 
-def open_picture(source: str | Path | Image.Image, place: str = "image") -> Image.Image:
-    """A file or a Pillow image as an upright RGB picture of 8 bits: 16-bit grey is scaled, transparent parts become white
-    paper.
+def open_picture(source: str | Path | IO[bytes] | Image.Image, place: str = "image", **bounds: Any) -> Image.Image:
+    """A file, by its path or open, or a Pillow image as an upright RGB picture of 8 bits: 16-bit grey is scaled, transparent
+    parts become white paper. `bounds` of what may be read are those of `load_image`.
 
     Errors: ValueError that names the file, for one that is missing, damaged, no picture, too large, or of a kind whose
     brightness cannot be known (32-bit and floating values).
@@ -35,9 +35,9 @@ def open_picture(source: str | Path | Image.Image, place: str = "image") -> Imag
     with warnings.catch_warnings():
         # Pillow warns from half the size at which it, and `load_image`, refuse.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        picture = ops.load_image(source, place)
+        picture = ops.load_image(source, place, **bounds)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
-        picture = _eight_bits(picture, place if isinstance(source, Image.Image) else source)
+        picture = _eight_bits(picture, str(source) if isinstance(source, str | os.PathLike) else place)
     if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
@@ -45,7 +45,7 @@ def open_picture(source: str | Path | Image.Image, place: str = "image") -> Imag
     return picture.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image, path: str | Path) -> Image.Image:
+def _eight_bits(picture: Image.Image, path: str) -> Image.Image:
     """A grey picture of 16 bits as one of 8. Pillow gives some 16-bit formats as 32-bit integers."""
     values = np.asarray(picture)
     wide = picture.mode == "I" and values.min() >= 0 and 2**8 <= values.max() < 2**16

@@ -1,10 +1,10 @@
 """The parity report in a real browser: wide and phone, light and dark, by hand and by keyboard."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 
 import pytest
+from looking import CONTRAST, PHONE, WIDE, evaluate, show
 
 from multimodal.parity.cells import ERROR, FAILED
 from multimodal.parity.report import page as report
@@ -15,34 +15,6 @@ pytestmark = pytest.mark.nightly
 _spec = importlib.util.spec_from_file_location("dashboard", Path(__file__).parents[1] / "parity" / "dashboard.py")
 dashboard = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(dashboard)
-
-SWITCHES = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-WIDE, PHONE = (1280, 900), (390, 844)
-CONTRAST = """
-const light = (c) => { const v = c / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-const paint = (...colors) => {
-  canvas.clearRect(0, 0, 1, 1);
-  for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
-  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-};
-const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-const behind = (element) => {
-  const found = [];
-  for (let e = element; e; e = e.parentElement) found.unshift(getComputedStyle(e).backgroundColor);
-  return found;
-};
-return [...document.querySelectorAll("main *, header *, footer")].filter((e) =>
-  e.checkVisibility() && !e.closest("svg") && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())
-).map((e) => {
-  const ground = behind(e), style = getComputedStyle(e);
-  const [a, b] = [luminance(paint(...ground)), luminance(paint(...ground, style.color))].sort((x, y) => y - x);
-  return [(a + 0.05) / (b + 0.05), e.tagName + " " + e.textContent.trim().slice(0, 40)];
-}).filter(([ratio]) => ratio < 4.5);
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,34 +27,6 @@ def page(tmp_path_factory):
     store.date_failures(run, older)
     report.write(path, run, older)
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as running:
-        yield running
-
-
-def show(browser, page, size, scheme):
-    width, height = size
-    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    media = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
-    browser.get(page)
-
-
-def evaluate(browser, script):
-    return browser.execute_script(script)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -411,6 +411,7 @@ def test_what_a_call_takes_beside_settings_is_no_argument_of_the_model():
         ({"seed": -1, "do_sample": True}, "seed: expected an integer from 0"),
         ({"seed": 3}, "seed: expected it with do_sample=True, got 3"),
         ({"streamer": print}, r"streamer: expected an object with put\(tokens\) and end\(\)"),
+        ({"watcher": 3}, "watcher: expected a function of a step, got 3"),
     ):
         with pytest.raises(ValueError, match=message):
             arguments.split(model, None, wrong)

@@ -179,3 +179,25 @@ def test_logits_that_are_no_numbers_are_named_unless_they_are_to_be_removed():
 def test_settings_that_the_vocabulary_or_the_length_does_not_allow_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         planned(plans.Extras(), **values)
+
+
+def test_a_watcher_sees_each_step_with_its_attentions_before_the_token_is_there():
+    order = []
+    plan = planned(plans.Extras(watcher=lambda step: order.append(step.logits.argmax())))
+    assert plan.shown["weights"], "the step is asked for attentions"
+    assert not planned(plans.Extras()).shown["weights"]
+    for chosen in tokens(saying(5, 8, END), np.array([[2]]), plan):
+        order.append(("token", chosen[0]))
+    assert order == [5, ("token", 5), 8, ("token", 8), END, ("token", END)]
+
+
+def test_a_watcher_sees_the_steps_of_beams():
+    seen = []
+    run(saying(5, 8, 9), np.array([[2]]), planned(plans.Extras(watcher=seen.append), length=4, num_beams=2))
+    assert [step.logits.argmax(1).tolist() for step in seen] == [[5, 5], [8, 8], [9, 9]]
+
+
+def test_who_watches_asks_for_the_search_and_for_no_assistant():
+    assert planned(plans.Extras(watcher=print)).reasons() == ["watcher"]
+    with pytest.raises(ValueError, match="assistant_model: expected no watcher"):
+        planned(plans.Extras(watcher=print, assistant_model=object()))

@@ -15,8 +15,8 @@ from multimodal.parity.cells import CHECKS, ERROR, FAILED, NOT_APPLICABLE, PASSE
 from multimodal.parity.checks import FORWARD
 from multimodal.parity.report.plot import DESKTOP, PHONE, Plot, plot
 from multimodal.parity.report.store import Document
+from multimodal.registry import TITLES
 
-TITLES = {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax"}
 SIGNS = {PASSED: "✓", FAILED: "✗", ERROR: "!", NOT_APPLICABLE: "–"}
 CLASSES = {PASSED: "passed", FAILED: "failed", ERROR: "error", NOT_APPLICABLE: "absent"}
 """What the states are called in the style sheet."""

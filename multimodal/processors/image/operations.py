@@ -95,41 +95,44 @@ def read_image(image: Any, data_format: str | None = None, convert_rgb: bool = F
     return Picture(array if data_format == LAST else array.transpose(1, 2, 0), data_format, place)
 
 
-def load_image(source: Any, place: str = "images") -> Image.Image:
+def load_image(
+    source: Any, place: str = "images", *, formats: Sequence[str] | None = None, most: int | None = None
+) -> Image.Image:
     """A Pillow image, wholly read and turned as its EXIF orientation says, from a path, an open file or an image.
 
-    Errors: ValueError for a file that is missing, cut off, no picture, or larger than MAX_PIXELS, MAX_BYTES or MAX_SIDE.
+    `formats`: Pillow's names of those that a file may have, `most`: how many pixels, MAX_PIXELS unless fewer are asked for;
+    both are looked at before it is decoded. Errors: ValueError for a file that is missing, cut off, no picture, or larger than
+    `most`, MAX_BYTES or MAX_SIDE.
     """
+    most = MAX_PIXELS if most is None else most
     path = Path(source) if isinstance(source, str | os.PathLike) else None
+    source_shown = str(getattr(source, "name", type(source).__name__) if path is None else path)[:300]
     try:
         if isinstance(source, Image.Image):
-            return _upright(source)
-        with Image.open(source) as image:
-            return _upright(image)
+            return _upright(source, most)
+        with Image.open(source, formats=formats) as image:
+            return _upright(image, most)
     except (FileNotFoundError, NotADirectoryError) as error:
         there = f"the file does not exist ({error.strerror})"
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but {there}") from error
     except IsADirectoryError as error:
         raise ValueError(f"{place}: expected a whole picture in {str(path)[:300]}, but that is a folder") from error
     except UnidentifiedImageError as error:
-        source_shown = type(source).__name__ if path is None else str(path)[:300]
-        raise ValueError(
-            f"{place}: expected a whole picture in {source_shown}, got no format that Pillow reads"
-        ) from error
+        known = "Pillow reads" if formats is None else f"is one of {', '.join(formats)}"
+        raise ValueError(f"{place}: expected a whole picture in {source_shown}, got no format that {known}") from error
     except (*_DAMAGED, MemoryError) as error:
-        source_shown = type(source).__name__ if path is None else str(path)[:300]
         told = "not enough memory" if isinstance(error, MemoryError) else reason(error)
         raise ValueError(
-            f"{place}: expected a whole picture of at most {MAX_PIXELS} pixels ({MAX_BYTES} bytes, {MAX_SIDE} pixels on "
+            f"{place}: expected a whole picture of at most {most} pixels ({MAX_BYTES} bytes, {MAX_SIDE} pixels on "
             f"a side) in {source_shown}, got {told}"
         ) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, most: int) -> Image.Image:
     width, height = image.size
     bytes_each = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     size = width * height * bytes_each
-    if width * height > MAX_PIXELS or size > MAX_BYTES or max(width, height) > MAX_SIDE:
+    if width * height > most or size > MAX_BYTES or max(width, height) > MAX_SIDE:
         raise ValueError(f"{width} x {height} pixels ({size} bytes)")
     image.load()
     if image.getexif().get(_ORIENTATION, 1) == 1:

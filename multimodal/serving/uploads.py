@@ -1,0 +1,59 @@
+"""A picture that a request brings: bounded in size, in time, and in what it may become when it is decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from multimodal.serving.limits import FORMATS, Limits
+from multimodal.tasks.pictures import open_picture
+
+_CLOSE = {"Connection": "close"}
+"""The rest of a body that nobody reads must not be taken for the next request."""
+_DISCARDED = 4
+"""How many times the largest file is read and thrown away, so that a client that sends before it listens gets its message."""
+
+
+async def received(request: Request, limits: Limits) -> bytes:
+    """The body of a request. Errors: HTTPException 413 where it is too large, 408 where it takes too long, 400 where it is
+    empty; `ClientDisconnect` where it breaks off."""
+    try:
+        async with asyncio.timeout(limits.upload_seconds):
+            return await _received(request, limits.upload_bytes)
+    except TimeoutError as error:
+        message = f"expected the picture within {limits.upload_seconds:g} seconds, got a part of it"
+        raise HTTPException(408, message, _CLOSE) from error
+
+
+async def _received(request: Request, most: int) -> bytes:
+    told = request.headers.get("content-length", "")
+    too_large = HTTPException(413, f"expected a file of at most {most / 1e6:g} MB, got a larger one", _CLOSE)
+    if (
+        told.isdigit() and int(told) > most and "expect" in request.headers
+    ):  # the client waits for a word before it sends
+        raise too_large
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            parts.clear()
+            if size > _DISCARDED * most:
+                raise too_large
+            continue
+        parts.append(part)
+    if size > most:
+        raise too_large
+    if not size:
+        raise HTTPException(400, "expected the bytes of a picture, got none")
+    return b"".join(parts)
+
+
+def opened(data: bytes, limits: Limits) -> Image.Image:
+    """The picture in a file's bytes, upright RGB. Errors: ValueError that says what was expected."""
+    file = io.BytesIO(data)
+    file.name = "the upload"  # what messages call it
+    return open_picture(file, formats=FORMATS, most=limits.pixels)
