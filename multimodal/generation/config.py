@@ -100,7 +100,7 @@ class GenerationConfig(Publishable):
         defaults = GenerationConfig()
         changes = {}
         for name, value in self._settings().items():
-            own = vars(config).get(name)
+            own = _carried(config, name)
             untouched = value == (self._made[name] if self.from_model_config else getattr(defaults, name))
             if untouched and own not in (None, getattr(defaults, name)):
                 changes[name] = own
@@ -135,9 +135,10 @@ class GenerationConfig(Publishable):
 
     @classmethod
     def from_model_config_values(cls, config: Any) -> Self:
-        """The settings that a model's configuration carries."""
+        """The settings that a model's configuration carries, a composite's also those of its decoder's (`_carried`)."""
         names = {f.name for f in dataclasses.fields(cls)} - {"extras", "from_model_config", "use_cache"}
-        values = {n: vars(config)[n] for n in names if vars(config).get(n) is not None}
+        found = {n: _carried(config, n) if n in _OF_A_CONFIGURATION else vars(config).get(n) for n in names}
+        values = {name: value for name, value in found.items() if value is not None}
         return cls.from_dict({**values, "_from_model_config": True})
 
     @classmethod
@@ -181,6 +182,14 @@ _OF_A_CONFIGURATION = frozenset(
     )
 )
 """Settings that a model's configuration may carry too."""
+
+
+def _carried(config: Any, name: str) -> Any:
+    """What a configuration says of a setting, or where that is the default what the decoder's inside of it says."""
+    own, inside = (vars(c).get(name) if c is not None else None for c in (config, getattr(config, "decoder", None)))
+    return inside if own in (None, getattr(GenerationConfig, name)) and inside is not None else own
+
+
 SPECIAL_TOKENS = ("bos_token_id", "pad_token_id", "eos_token_id", "decoder_start_token_id")
 
 

@@ -209,4 +209,4 @@ def embedding(name: str, published: str, entries: int, width: int, axis: str) ->
 
 def kept_heads(config, layer: int) -> int:
     """Attention heads of a layer after pruning."""
-    return config.num_attention_heads - len(config.pruned_heads.get(layer, ()))
+    return config.layers_and_heads[1] - len(config.pruned_heads.get(layer, ()))
