@@ -184,6 +184,11 @@ _OF_A_CONFIGURATION = frozenset(
 """Settings that a model's configuration may carry too."""
 
 
+def _may_be_none(name: str) -> bool:
+    """Whether None is a value of a setting: it is the default, and no token is missing where it stands."""
+    return name not in SPECIAL_TOKENS and getattr(GenerationConfig, name) is None
+
+
 def _carried(config: Any, name: str) -> Any:
     """What a configuration says of a setting, or where that is the default what the decoder's inside of it says."""
     own, inside = (vars(c).get(name) if c is not None else None for c in (config, getattr(config, "decoder", None)))
@@ -198,6 +203,7 @@ def resolve(
 ) -> GenerationConfig:
     """The settings of one call: argument > generation config > config > config.decoder > bos (pad: > eos).
 
+    An argument of None is as good as none, except where None switches a setting off (`forced_eos_token_id`), as published.
     Raises ValueError for settings that are unknown, not available or at odds, and where no start token is left that is needed.
     """
     given = dict(given)
@@ -208,7 +214,7 @@ def resolve(
         raise ValueError(
             f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}"
         )
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None or _may_be_none(name)}
     settings = dataclasses.replace(base, **given)
     validation.expect_used(settings, given)
     decoder = getattr(model_config, "decoder", None)

@@ -24,9 +24,6 @@ EPSILON = 1e-5
 class LearnedPositions(Embedding):
     """A table of positions, which count from the entry OFFSET on; every token takes one."""
 
-    def __init__(self, config, *, dtype=None):
-        super().__init__(config.max_position_embeddings + OFFSET, config.d_model, dtype=dtype)
-
     def forward(self, position_ids):  # b s or 1 s -> b s d or 1 s d
         return super().forward(position_ids + OFFSET)
 
@@ -38,11 +35,10 @@ class LearnedPositions(Embedding):
 class SinusoidalPositions(nn.Module):
     """Sinusoids, which count from behind the padding token's id on; padding takes no position and adds zeros."""
 
-    def __init__(self, config, *, dtype=None):
+    def __init__(self, entries: int, width: int, *, padding_id: int, dtype=None):
         super().__init__()
-        self.padding_id = config.pad_token_id
-        count = self.padding_id + 1 + config.max_position_embeddings
-        table = torch.from_numpy(sinusoids(count, config.d_model, self.padding_id)).to(dtype or torch.float32)
+        self.padding_id = padding_id
+        table = torch.from_numpy(sinusoids(entries, width, padding_id)).to(dtype)
         self.register_buffer("table", table, persistent=False)
 
     def forward(self, position_ids):  # b s or 1 s -> b s d or 1 s d
@@ -68,8 +64,7 @@ class DecoderEmbeddings(nn.Module):
         super().__init__()
         self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
         self.tokens = Embedding(config.vocab_size, config.d_model, dtype=dtype, padding_id=config.pad_token_id)
-        positions = LearnedPositions if config.use_learned_position_embeddings else SinusoidalPositions
-        self.positions = positions(config, dtype=dtype)
+        self.positions = positions(config, dtype)
         self.norm = LayerNorm(config.d_model, EPSILON, dtype=dtype) if config.layernorm_embedding else None
         self.dropout = Dropout(config.dropout)
 
@@ -126,6 +121,15 @@ class DecoderLanguageNetwork(nn.Module):
     def forward(self, *args, **kwargs) -> NetworkOutput:
         output = self.model(*args, **kwargs)
         return output._replace(logits=self.head(output.x, self.model.embeddings.tokens.weight))
+
+
+def positions(config, dtype) -> LearnedPositions | SinusoidalPositions:
+    """Those that the configuration asks for."""
+    if config.use_learned_position_embeddings:
+        return LearnedPositions(config.max_position_embeddings + OFFSET, config.d_model, dtype=dtype)
+    padding_id = config.pad_token_id
+    entries = padding_id + 1 + config.max_position_embeddings
+    return SinusoidalPositions(entries, config.d_model, padding_id=padding_id, dtype=dtype)
 
 
 def decoder_block(config, layer: int, dtype) -> PostNormBlock:
