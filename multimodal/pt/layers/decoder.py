@@ -35,6 +35,8 @@ class LearnedPositions(Embedding):
 class SinusoidalPositions(nn.Module):
     """Sinusoids, which count from behind the padding token's id on; padding takes no position and adds zeros."""
 
+    table: torch.Tensor
+
     def __init__(self, entries: int, width: int, *, padding_id: int, dtype=None):
         super().__init__()
         self.padding_id = padding_id
