@@ -28,7 +28,8 @@ def block(config, layer: int) -> list[Row]:
     """One layer."""
     width, inner = config.d_model, config.decoder_ffn_dim
     ours, theirs = f"transformer.blocks.{layer}", f"decoder.layers.{layer}"
-    rows = attention(config, f"{ours}.attention", f"{theirs}.self_attn", kept_heads(config, layer), width)
+    kept = kept_heads(config, layer, config.decoder_attention_heads)
+    rows = attention(config, f"{ours}.attention", f"{theirs}.self_attn", kept, width)
     rows += norm(f"{ours}.attention_norm", f"{theirs}.self_attn_layer_norm", width)
     rows += attention(
         config, f"{ours}.cross_attention", f"{theirs}.encoder_attn", config.decoder_attention_heads,

@@ -138,7 +138,7 @@ def decoder_block(config, layer: int, dtype) -> PostNormBlock:
     """One layer of the decoder."""
     width, heads = config.d_model, config.decoder_attention_heads
     options = {"head_size": width // heads, "dropout_rate": config.attention_dropout, "dtype": dtype}
-    attention = SelfAttention(width, num_heads=kept_heads(config, layer), **options)
+    attention = SelfAttention(width, num_heads=kept_heads(config, layer, heads), **options)
     cross_attention = CrossAttention(width, num_heads=heads, context_size=config.cross_attention_hidden_size, **options)
     mlp = MLP(
         width, inner_size=config.decoder_ffn_dim, activation=config.activation_function,
