@@ -20,6 +20,7 @@ class BartConfig(DecoderConfig):
     model_type: ClassVar[str] = "bart"
     aliases: ClassVar[dict[str, str]] = {
         "hidden_size": "d_model",
+        "initializer_range": "init_std",
         "num_attention_heads": "encoder_attention_heads",
         "num_hidden_layers": "encoder_layers",
     }

@@ -40,8 +40,3 @@ class DecoderConfig(PretrainedConfig):
     @property
     def layers_and_heads(self) -> tuple[int, int]:
         return self.decoder_layers, self.decoder_attention_heads  # pyright: ignore - fields of both families
-
-    @property
-    def initializer_range(self) -> float:
-        """`init_std` under the name that other architectures have for it."""
-        return self.init_std  # pyright: ignore - a field of both families

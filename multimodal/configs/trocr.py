@@ -18,6 +18,7 @@ class TrOCRConfig(DecoderConfig):
     model_type: ClassVar[str] = "trocr"
     aliases: ClassVar[dict[str, str]] = {
         "hidden_size": "d_model",
+        "initializer_range": "init_std",
         "num_attention_heads": "decoder_attention_heads",
         "num_hidden_layers": "decoder_layers",
     }

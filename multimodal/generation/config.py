@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,9 +119,7 @@ class GenerationConfig(Publishable):
     @property
     def eos_token_ids(self) -> list[int]:
         """Every token that ends a sequence."""
-        if self.eos_token_id is None:
-            return []
-        return [self.eos_token_id] if isinstance(self.eos_token_id, int) else list(self.eos_token_id)
+        return [] if self.eos_token_id is None else _as_list(self.eos_token_id)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -153,6 +152,17 @@ class GenerationConfig(Publishable):
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
+    def unlike(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """{special token: what a `config.json` (`values`) and these settings, read beside it, say of it} where the two do
+        not say the same."""
+        found = {}
+        for name in SPECIAL_TOKENS:
+            own, here = values.get(name), getattr(self, name)
+            if own is not None and here is not None and _as_list(own) != _as_list(here):
+                counts = "config.json" if self.from_model_config else CONFIG_NAME
+                found[name] = f"{own!r} in config.json, {here!r} in {CONFIG_NAME}: that of {counts} counts"
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """What is written: the settings that differ from the defaults, and what was unknown."""
         defaults = GenerationConfig()
@@ -182,6 +192,10 @@ _OF_A_CONFIGURATION = frozenset(
     )
 )
 """Settings that a model's configuration may carry too."""
+
+
+def _as_list(tokens: int | list[int]) -> list[int]:
+    return [tokens] if isinstance(tokens, int) else list(tokens)
 
 
 def _may_be_none(name: str) -> bool:

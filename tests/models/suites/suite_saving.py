@@ -294,6 +294,7 @@ class TestBadCheckpoints:
                     "attn.c_proj.weight",
                     "project_conv.weight",
                     "attention.out_proj.weight",
+                    "self_attn.out_proj.weight",
                 )
             )
         )
