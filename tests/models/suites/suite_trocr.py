@@ -34,12 +34,13 @@ def test_padding_takes_no_sinusoidal_position(public, kit):
 def test_a_generation_with_sinusoidal_positions_is_that_without_a_cache(public, kit):
     model = made(public, "TrOCRForCausalLM", **SINUSOIDAL)
     mask = (TOKENS != 3).astype(np.int32)
-    found = kit.generate(model, TOKENS, attention_mask=mask, max_new_tokens=4, eos_token_id=98)
-    tokens, seen = TOKENS, mask
-    for _ in range(4):
-        new = logits(kit, model, input_ids=tokens, attention_mask=seen)[:, -1].argmax(-1)[:, None]
-        tokens, seen = np.concatenate([tokens, new.astype(np.int32)], 1), np.pad(seen, ((0, 0), (0, 1)), constant_values=1)
-    np.testing.assert_array_equal(found, tokens)
+    given = {"input_ids": kit.array(TOKENS), "attention_mask": kit.array(mask)}
+    settings = {"max_length": 9, "eos_token_id": 98, "return_dict_in_generate": True}
+    tokens = kit.numpy(model.generate(**given, **settings).sequences).astype(np.int32)
+    assert tokens.shape == (2, 9)
+    seen = np.pad(mask, ((0, 0), (0, 4)), constant_values=1)
+    expected = logits(kit, model, input_ids=tokens, attention_mask=seen).argmax(-1)
+    np.testing.assert_array_equal(tokens[:, 5:], expected[:, 4:-1])
 
 
 @pytest.mark.parametrize("name", NAMES)
