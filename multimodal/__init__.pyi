@@ -12,6 +12,7 @@ from multimodal.auto import AutoTokenizer as AutoTokenizer
 from multimodal.configs.align import AlignConfig as AlignConfig
 from multimodal.configs.align import AlignTextConfig as AlignTextConfig
 from multimodal.configs.align import AlignVisionConfig as AlignVisionConfig
+from multimodal.configs.bart import BartConfig as BartConfig
 from multimodal.configs.base import PretrainedConfig as PretrainedConfig
 from multimodal.configs.beit import BeitConfig as BeitConfig
 from multimodal.configs.bert import BertConfig as BertConfig
@@ -23,6 +24,7 @@ from multimodal.configs.distilbert import DistilBertConfig as DistilBertConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
 from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.roberta import RobertaConfig as RobertaConfig
+from multimodal.configs.trocr import TrOCRConfig as TrOCRConfig
 from multimodal.configs.tvlt import TvltConfig as TvltConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
 from multimodal.configs.vit import ViTConfig as ViTConfig
@@ -45,6 +47,7 @@ from multimodal.flax.auto import FlaxAutoModelForZeroShotImageClassification as 
 from multimodal.flax.models.align import FlaxAlignModel as FlaxAlignModel
 from multimodal.flax.models.align import FlaxAlignTextModel as FlaxAlignTextModel
 from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVisionModel
+from multimodal.flax.models.bart import FlaxBartForCausalLM as FlaxBartForCausalLM
 from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
@@ -73,6 +76,7 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
 from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
+from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel
@@ -84,6 +88,8 @@ from multimodal.generation.constraints import Trie as Trie
 from multimodal.generation.patterns import Pattern as Pattern
 from multimodal.generation.streaming import TextStreamer as TextStreamer
 from multimodal.processors.align import AlignProcessor as AlignProcessor
+from multimodal.processors.bart import BartTokenizer as BartTokenizer
+from multimodal.processors.bart import BartTokenizerFast as BartTokenizerFast
 from multimodal.processors.batch import BatchEncoding as BatchEncoding
 from multimodal.processors.batch import BatchFeature as BatchFeature
 from multimodal.processors.beit import BeitFeatureExtractor as BeitFeatureExtractor
@@ -102,6 +108,7 @@ from multimodal.processors.roberta import RobertaTokenizer as RobertaTokenizer
 from multimodal.processors.roberta import RobertaTokenizerFast as RobertaTokenizerFast
 from multimodal.processors.text.tokenization import PreTrainedTokenizer as PreTrainedTokenizer
 from multimodal.processors.text.tokenization import PreTrainedTokenizerFast as PreTrainedTokenizerFast
+from multimodal.processors.trocr import TrOCRProcessor as TrOCRProcessor
 from multimodal.processors.tvlt import TvltFeatureExtractor as TvltFeatureExtractor
 from multimodal.processors.tvlt import TvltImageProcessor as TvltImageProcessor
 from multimodal.processors.tvlt import TvltProcessor as TvltProcessor
@@ -129,6 +136,7 @@ from multimodal.pt.auto import AutoModelForZeroShotImageClassification as AutoMo
 from multimodal.pt.models.align import AlignModel as AlignModel
 from multimodal.pt.models.align import AlignTextModel as AlignTextModel
 from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
+from multimodal.pt.models.bart import BartForCausalLM as BartForCausalLM
 from multimodal.pt.models.beit import BeitModel as BeitModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
@@ -157,6 +165,7 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.roberta import RobertaForCausalLM as RobertaForCausalLM
 from multimodal.pt.models.roberta import RobertaModel as RobertaModel
+from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel
@@ -183,6 +192,7 @@ from multimodal.tf.auto import TFAutoModelForZeroShotImageClassification as TFAu
 from multimodal.tf.models.align import TFAlignModel as TFAlignModel
 from multimodal.tf.models.align import TFAlignTextModel as TFAlignTextModel
 from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
+from multimodal.tf.models.bart import TFBartForCausalLM as TFBartForCausalLM
 from multimodal.tf.models.beit import TFBeitModel as TFBeitModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
@@ -211,6 +221,7 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
 from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
+from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

@@ -70,10 +70,14 @@ class _AutoProcessorBase:
         from multimodal import hub
 
         hub_options, _ = hub.split_options(kwargs)
-        name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options, kwargs)
-        name = cls._variant(name, kwargs.get("use_fast", True))
-        kwargs.pop("use_fast", None)
-        return _processor_class(name).from_pretrained(name_or_path, **kwargs)
+        found = cls.class_for(name_or_path, kwargs.pop("use_fast", True), **hub_options)
+        return found.from_pretrained(name_or_path, **kwargs)
+
+    @classmethod
+    def class_for(cls, name_or_path: str | Path, use_fast: Any = True, **hub_options: Any) -> Any:
+        """The class that fits the checkpoint."""
+        name = cls._named(name_or_path, hub_options) or cls._by_model_type(name_or_path, hub_options)
+        return _processor_class(cls._variant(name, use_fast))
 
     @classmethod
     def _named(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str | None:
@@ -102,7 +106,7 @@ class _AutoProcessorBase:
         return name
 
     @classmethod
-    def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any], kwargs: dict[str, Any]) -> str:
+    def _by_model_type(cls, name_or_path: Any, hub_options: dict[str, Any]) -> str:
         model_type = own = _model_type(name_or_path, hub_options)
         if model_type not in PROCESSORS and cls.kind in family(model_type).halves:
             config = AutoConfig.from_pretrained(name_or_path, **hub_options)

@@ -181,7 +181,9 @@ def against_specifications(package: Path) -> Iterator[str]:
             wanted, found = ["self", *spec.signature(backend)], parameters(call)
             if [n for n in found if n != "**kwargs"] != wanted:
                 yield f"{where} takes {found}, its specification says {wanted}"
-            yield from (f"{where}: {difference}" for difference in about_inputs(call, array_arguments(spec)))
+            added = {argument.name for argument in spec.extra.get(backend, ())}
+            found = about_inputs(call, array_arguments(spec), added)
+            yield from (f"{where}: {difference}" for difference in found)
 
 
 def array_arguments(spec: specs.Specification) -> set[str]:
@@ -191,8 +193,11 @@ def array_arguments(spec: specs.Specification) -> set[str]:
     return {a.name for a in spec.arguments if a.kind not in ("flag", "structure") and a.name not in labels}
 
 
-def about_inputs(call: ast.FunctionDef, wanted: set[str]) -> Iterator[str]:
-    """What is wrong with each `inputs = {...}` of a call, which must have every array argument under its own name."""
+def about_inputs(call: ast.FunctionDef, wanted: set[str], added: set[str]) -> Iterator[str]:
+    """What is wrong with each `inputs = {...}` of a call, which must have every array argument under its own name.
+
+    `added` are arguments that the backend alone has, which it may have too.
+    """
     dictionaries = [
         statement.value
         for statement in ast.walk(call)
@@ -209,7 +214,7 @@ def about_inputs(call: ast.FunctionDef, wanted: set[str]) -> Iterator[str]:
         ]
         found = {key for key, _ in pairs}
         yield from (f"`inputs` has no {name}" for name in sorted(wanted - found))
-        yield from (f"`inputs` has {name}, which is no array argument" for name in sorted(found - wanted))
+        yield from (f"`inputs` has {name}, which is no array argument" for name in sorted(found - wanted - added))
         yield from (f"`inputs` has {value} as {key}" for key, value in pairs if key != value)
 
 

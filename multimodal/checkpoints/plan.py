@@ -21,6 +21,9 @@ class LoadReport:
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     """{published name: (shape in the checkpoint, shape here)} of tensors drawn fresh with `ignore_mismatched_sizes`."""
 
+    settings: dict[str, str] = field(default_factory=dict)
+    """{special token: what config.json and generation_config.json say of it} where they do not say the same."""
+
     def lines(self) -> list[tuple[str, str]]:
         """(key, what became of it) for everything worth a look; keys ignored by rule are not."""
         return [
@@ -30,6 +33,7 @@ class LoadReport:
                 for name, (got, expected) in self.mismatched.items()
             ),
             *((name, "not used: this class does not have it") for name in self.unused),
+            *self.settings.items(),
         ]
 
     def __str__(self) -> str:
@@ -41,6 +45,7 @@ class LoadReport:
         self.unused += [prefix + name for name in other.unused]
         self.ignored |= {prefix + name: reason for name, reason in other.ignored.items()}
         self.mismatched |= {prefix + name: shapes for name, shapes in other.mismatched.items()}
+        self.settings |= {prefix + name: what for name, what in other.settings.items()}
 
 
 @dataclass

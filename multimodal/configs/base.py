@@ -79,6 +79,8 @@ class PretrainedConfig(Publishable):
     skips_padding: ClassVar[bool] = False
     """Whether positions count from behind `pad_token_id`, and padding takes none."""
 
+    labels_count: ClassVar[int] = 2
+    """How many labels there are where nothing says so."""
     numbers_visible: ClassVar[bool] = False
     """Whether what is generated behind padding is numbered as if it stood alone: positions count what the mask shows."""
 
@@ -119,8 +121,8 @@ class PretrainedConfig(Publishable):
         num_labels = values.pop("num_labels", None)
         for name, value in values.items():
             setattr(self, name, value)
-        if num_labels is not None and not ({"id2label", "label2id"} & kwargs.keys()):
-            self.num_labels = num_labels
+        if not {"id2label", "label2id"} & kwargs.keys():
+            self.num_labels = self.labels_count if num_labels is None else num_labels
         expect_types(self, OTHER_TYPES)
         self._normalise()
         if num_labels is not None and self.num_labels != num_labels:
@@ -138,7 +140,7 @@ class PretrainedConfig(Publishable):
     def _normalise(self) -> None:
         """JSON knows only string keys and no tuples: bring such values back to what the fields say."""
         if self.id2label is None:
-            self.num_labels = 2
+            self.num_labels = self.labels_count
         self.id2label = {int(k): v for k, v in self.id2label.items()}
         if self.label2id is None or len(self.label2id) != len(self.id2label):
             self.label2id = {v: k for k, v in self.id2label.items()}
@@ -164,6 +166,16 @@ class PretrainedConfig(Publishable):
     def decodes(self) -> bool:
         """Whether nothing sees what comes later, so that keys and values can be cached."""
         return self.is_decoder
+
+    @property
+    def attends(self) -> bool:
+        """Whether a decoder has cross-attention."""
+        return self.add_cross_attention or self.is_encoder_decoder
+
+    @property
+    def layers_and_heads(self) -> tuple[Any, Any]:
+        """(layers, attention heads of each) as `pruned_heads` counts them; None where there is no such field."""
+        return getattr(self, "num_hidden_layers", None), getattr(self, "num_attention_heads", None)
 
     @property
     def use_return_dict(self) -> bool:
@@ -296,6 +308,8 @@ class PretrainedConfig(Publishable):
     def to_dict(self) -> dict[str, Any]:
         """The content of `config.json`: every field of the architecture, and the common ones that were changed."""
         common = {f.name: _default(f) for f in dataclasses.fields(PretrainedConfig)}
+        labels = numbered_labels(self.labels_count)
+        common |= {"id2label": labels, "label2id": {name: i for i, name in labels.items()}}
         values = {}
         for name, value in vars(self).items():
             if name.startswith("_") or name == "name_or_path":

@@ -33,6 +33,6 @@ def settle_pruned_heads(config: Any) -> None:
     What a configuration of several encoders, which numbers no layers, makes of pruned heads is its own.
     """
     given = {int(layer): sorted(int(h) for h in heads) for layer, heads in (config.pruned_heads or {}).items()}
-    layers, heads = (getattr(config, name, None) for name in ("num_hidden_layers", "num_attention_heads"))
+    layers, heads = config.layers_and_heads
     numbered = isinstance(layers, int) and isinstance(heads, int)
     config.pruned_heads = expect_pruned("pruned_heads", given, layers, heads) if numbered else given

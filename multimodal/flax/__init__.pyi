@@ -19,6 +19,7 @@ from multimodal.flax.auto import FlaxAutoModelForZeroShotImageClassification as 
 from multimodal.flax.models.align import FlaxAlignModel as FlaxAlignModel
 from multimodal.flax.models.align import FlaxAlignTextModel as FlaxAlignTextModel
 from multimodal.flax.models.align import FlaxAlignVisionModel as FlaxAlignVisionModel
+from multimodal.flax.models.bart import FlaxBartForCausalLM as FlaxBartForCausalLM
 from multimodal.flax.models.beit import FlaxBeitModel as FlaxBeitModel
 from multimodal.flax.models.bert import FlaxBertLMHeadModel as FlaxBertLMHeadModel
 from multimodal.flax.models.bert import FlaxBertModel as FlaxBertModel
@@ -47,6 +48,7 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
 from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
+from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,7 +101,7 @@ class GenerationConfig(Publishable):
         defaults = GenerationConfig()
         changes = {}
         for name, value in self._settings().items():
-            own = vars(config).get(name)
+            own = _carried(config, name)
             untouched = value == (self._made[name] if self.from_model_config else getattr(defaults, name))
             if untouched and own not in (None, getattr(defaults, name)):
                 changes[name] = own
@@ -118,9 +119,7 @@ class GenerationConfig(Publishable):
     @property
     def eos_token_ids(self) -> list[int]:
         """Every token that ends a sequence."""
-        if self.eos_token_id is None:
-            return []
-        return [self.eos_token_id] if isinstance(self.eos_token_id, int) else list(self.eos_token_id)
+        return [] if self.eos_token_id is None else _as_list(self.eos_token_id)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -135,9 +134,10 @@ class GenerationConfig(Publishable):
 
     @classmethod
     def from_model_config_values(cls, config: Any) -> Self:
-        """The settings that a model's configuration carries."""
+        """The settings that a model's configuration carries, a composite's also those of its decoder's (`_carried`)."""
         names = {f.name for f in dataclasses.fields(cls)} - {"extras", "from_model_config", "use_cache"}
-        values = {n: vars(config)[n] for n in names if vars(config).get(n) is not None}
+        found = {n: _carried(config, n) if n in _OF_A_CONFIGURATION else vars(config).get(n) for n in names}
+        values = {name: value for name, value in found.items() if value is not None}
         return cls.from_dict({**values, "_from_model_config": True})
 
     @classmethod
@@ -151,6 +151,17 @@ class GenerationConfig(Publishable):
             return cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+    def unlike(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """{special token: what a `config.json` (`values`) and these settings, read beside it, say of it} where the two do
+        not say the same."""
+        found = {}
+        for name in SPECIAL_TOKENS:
+            own, here = values.get(name), getattr(self, name)
+            if own is not None and here is not None and _as_list(own) != _as_list(here):
+                counts = "config.json" if self.from_model_config else CONFIG_NAME
+                found[name] = f"{own!r} in config.json, {here!r} in {CONFIG_NAME}: that of {counts} counts"
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """What is written: the settings that differ from the defaults, and what was unknown."""
@@ -181,6 +192,23 @@ _OF_A_CONFIGURATION = frozenset(
     )
 )
 """Settings that a model's configuration may carry too."""
+
+
+def _as_list(tokens: int | list[int]) -> list[int]:
+    return [tokens] if isinstance(tokens, int) else list(tokens)
+
+
+def _may_be_none(name: str) -> bool:
+    """Whether None is a value of a setting: it is the default, and no token is missing where it stands."""
+    return name not in SPECIAL_TOKENS and getattr(GenerationConfig, name) is None
+
+
+def _carried(config: Any, name: str) -> Any:
+    """What a configuration says of a setting, or where that is the default what the decoder's inside of it says."""
+    own, inside = (vars(c).get(name) if c is not None else None for c in (config, getattr(config, "decoder", None)))
+    return inside if own in (None, getattr(GenerationConfig, name)) and inside is not None else own
+
+
 SPECIAL_TOKENS = ("bos_token_id", "pad_token_id", "eos_token_id", "decoder_start_token_id")
 
 
@@ -189,6 +217,7 @@ def resolve(
 ) -> GenerationConfig:
     """The settings of one call: argument > generation config > config > config.decoder > bos (pad: > eos).
 
+    An argument of None is as good as none, except where None switches a setting off (`forced_eos_token_id`), as published.
     Raises ValueError for settings that are unknown, not available or at odds, and where no start token is left that is needed.
     """
     given = dict(given)
@@ -199,7 +228,7 @@ def resolve(
         raise ValueError(
             f"generate: unknown settings {', '.join(unknown)}, expected some of {', '.join(sorted(known))}"
         )
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None or _may_be_none(name)}
     settings = dataclasses.replace(base, **given)
     validation.expect_used(settings, given)
     decoder = getattr(model_config, "decoder", None)

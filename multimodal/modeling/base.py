@@ -179,11 +179,19 @@ class ModelBase(Changeable, PublishedNames, Parts, Publishable):
         if checkpoint is not None:
             if (checkpoint.folder / GENERATION_CONFIG_NAME).is_file():
                 model.generation_config = GenerationConfig.from_pretrained(checkpoint.folder)
+                model._compare_settings(checkpoint.config or {})
             config.name_or_path = str(name_or_path)
         model._run_as(attn_implementation, device_map)
         model._ready()
         made: Any = (model, loading_info(model.load_report)) if output_loading_info else model
         return made
+
+    def _compare_settings(self, values: Mapping[str, Any]) -> None:
+        """Report special tokens of which the content of `config.json` says something else than `generation_config`."""
+        found = self.load_report.settings = self.generation_config.unlike(values)
+        if found:
+            shown = "\n".join(f"{name:<30} {what}" for name, what in found.items())
+            logger.warning("%s: special tokens that two files say otherwise:\n%s", type(self).__name__, shown)
 
     def _run_as(self, attn_implementation: str | None, device_map: Any) -> None:
         """Heed two keywords of `from_pretrained`. ValueError for what the framework does not have."""

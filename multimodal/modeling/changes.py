@@ -86,7 +86,7 @@ class Changeable:
             raise ValueError(
                 f"prune_heads: expected a model with attention heads, got {self.spec.name}, which has none"
             )
-        layers, count = self.config.num_hidden_layers, self.config.num_attention_heads
+        layers, count = self.config.layers_and_heads
         if not isinstance(layers, int):
             raise ValueError(
                 f"prune_heads: expected a model of one encoder, got {self.spec.name}, which has {', '.join(layers)}"

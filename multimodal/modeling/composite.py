@@ -15,7 +15,7 @@ from multimodal.checkpoints.source import FreshSource
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
 from multimodal.modeling.base import NOT_NEEDED
 from multimodal.modeling.structures import NetworkOutput
-from multimodal.specs.base import RETURNS
+from multimodal.specs.base import RETURNS, Specification
 from multimodal.suggestions import reject_unknown
 
 _NOT_ROUTED = {a.name for a in RETURNS} | {"labels", "use_cache", "past_key_values"}
@@ -106,13 +106,18 @@ class EncoderDecoderBase:
         encoder = {k: v for k, v in kwargs.items() if not k.startswith("decoder_")}
         decoder = {k.removeprefix("decoder_"): v for k, v in kwargs.items() if k.startswith("decoder_")}
         sides = ((encoder, self.encoder.spec, ""), (decoder, self.decoder.spec, "decoder_"))
-        known = [prefix + name for _, spec, prefix in sides for name in spec.names() if name not in _NOT_ROUTED]
+        known = [prefix + name for _, spec, prefix in sides for name in self._routed(spec)]
         for given, _, prefix in sides:
             for name in given:
                 if prefix + name not in known and f"decoder_{name}" in known:
                     raise ValueError(f"{self.spec.name}: unknown argument {name!r}; did you mean 'decoder_{name}'?")
             reject_unknown(self.spec.name, (prefix + name for name in given), known)
         return encoder, decoder
+
+    def _routed(self, spec: Specification) -> list[str]:
+        """The arguments of a half that a call of ours may have, what this backend adds to them included."""
+        added = (argument.name for argument in spec.extra.get(self.backend, ()) if argument.kind != "flag")
+        return [name for name in (*spec.names(), *added) if name not in _NOT_ROUTED]
 
     def _check_halves(self, encoder: dict[str, Any], decoder: dict[str, Any]) -> None:
         """Check what was routed to the halves; the composite's own arguments are checked by its own specification."""

@@ -112,6 +112,10 @@ class Parts:
         """The network without a head, as a public model that shares its tensors with this one; itself, of one without."""
         if not self.spec.head:
             return self
+        if "AutoModel" not in registry.family(self.spec.model_type).models:
+            raise ValueError(
+                f"base_model: expected a class whose network without a head has a class too, got {self.spec.name}"
+            )
         part = self._public_part("AutoModel", self.config, self.spec.head)
         heads = {row.part for row in names.table(self.config).heads}
         part.parts = tuple(name for name in self.parts if name not in heads)

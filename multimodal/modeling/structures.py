@@ -67,7 +67,7 @@ def checked_past_length(past_key_values: Any, expected: list[tuple[int, int, boo
     """
     if past_key_values is None:
         return 0
-    layers, size = len(expected), 4 if any(crosses for _, _, crosses in expected) else 2
+    layers, crosses = len(expected), any(crosses for _, _, crosses in expected)
     if isinstance(past_key_values, Cache):
         found = [tuple(layer.self_attention.key.shape[i] for i in (1, 3)) for layer in past_key_values.layers]
         shapes = [(heads, head_size) for heads, head_size, _ in expected]
@@ -76,14 +76,16 @@ def checked_past_length(past_key_values: Any, expected: list[tuple[int, int, boo
                 f"past_key_values: expected a cache of {layers} layers of {shapes} (heads, head size), got {found}"
             )
         return past_length(past_key_values)
-    wanted = f"{layers} layers of {size} tensors (batch, heads, positions, head size) each"
+    sizes, counts = ((4, 2), "4 tensors (or 2 without a context)") if crosses else ((2,), "2 tensors")
+    wanted = f"{layers} layers of {counts} (batch, heads, positions, head size) each"
     if not isinstance(past_key_values, list | tuple) or not all(isinstance(x, list | tuple) for x in past_key_values):
         raise ValueError(
             f"past_key_values: expected {wanted}, as a tuple of tuples, got {type(past_key_values).__name__}"
         )
     found = [[len(getattr(tensor, "shape", ())) for tensor in layer] for layer in past_key_values]
-    if len(found) != layers or any(len(ranks) != size for ranks in found):
-        counts = ", ".join(str(count) for count in sorted({len(ranks) for ranks in found})) or "no"
+    lengths = {len(ranks) for ranks in found}
+    if len(found) != layers or len(lengths) > 1 or not lengths <= {*sizes}:
+        counts = ", ".join(map(str, sorted(lengths))) or "no"
         raise ValueError(f"past_key_values: expected {wanted}, got {len(found)} layers of {counts} tensors")
     if any(rank != 4 for ranks in found for rank in ranks):
         raise ValueError(f"past_key_values: expected {wanted}, got tensors of rank {found[0][0]}")

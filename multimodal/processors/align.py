@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 from multimodal.processors.arrays import is_tensor
 from multimodal.processors.batch import BatchEncoding
 from multimodal.processors.bert import BertTokenizer, BertTokenizerFast
-from multimodal.processors.combined import Combined
+from multimodal.processors.combined import Combined, merged, options_of
 from multimodal.processors.efficientnet import EfficientNetImageProcessor
 from multimodal.processors.shown import shown
 from multimodal.suggestions import reject_unknown
@@ -20,12 +19,8 @@ from multimodal.suggestions import reject_unknown
 LENGTH = 64
 """Tokens to which texts are padded."""
 
-_TO_TEXTS = tuple(
-    n for n in inspect.signature(BertTokenizerFast.__call__).parameters if n not in ("self", "text", "kwargs")
-)
-_TO_IMAGES = tuple(
-    n for n in inspect.signature(EfficientNetImageProcessor.preprocess).parameters if n not in ("self", "images")
-)
+_TO_TEXTS = options_of(BertTokenizerFast.__call__, "text")
+_TO_IMAGES = options_of(EfficientNetImageProcessor.preprocess, "images")
 
 
 class AlignProcessor(Combined):
@@ -80,9 +75,9 @@ class AlignProcessor(Combined):
         data: BatchEncoding = BatchEncoding()
         if text is not None:
             _expect_texts(text)
-            data = self.tokenizer(text, **_with_length(_merged(_TO_TEXTS, call, common, of_texts)))
+            data = self.tokenizer(text, **_with_length(merged(_TO_TEXTS, call, common, of_texts)))
         if images is not None:
-            data.update(self.image_processor(images, **_merged(_TO_IMAGES, call, common, of_images)))
+            data.update(self.image_processor(images, **merged(_TO_IMAGES, call, common, of_images)))
         return data
 
     @property
@@ -110,11 +105,6 @@ def _mapping(name: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if not isinstance(given, Mapping | None):
         raise ValueError(f"{name}: expected a dictionary of options, got {shown(given)}")
     return given or {}
-
-
-def _merged(accepted: Iterable[str], *sources: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are accepted, later sources over earlier ones."""
-    return {name: value for source in sources for name, value in source.items() if name in accepted}
 
 
 def _with_length(options: dict[str, Any]) -> dict[str, Any]:

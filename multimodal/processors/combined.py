@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -41,6 +43,11 @@ class Combined(Publishable):
         )
 
     @classmethod
+    def _class_for(cls, name: str, name_or_path: hub.Name, use_fast: bool, hub_options: dict[str, Any]) -> Any:
+        """The class that a part of a checkpoint is loaded as."""
+        return cls._classes_of(name)[-1 if use_fast else 0]
+
+    @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, *, use_fast: bool = True, **kwargs: Any) -> Self:
         """Every part from a folder, or a name under MULTIMODAL_CHECKPOINTS or on the hub.
 
@@ -51,7 +58,7 @@ class Combined(Publishable):
         if not isinstance(use_fast, bool):
             raise ValueError(f"use_fast: expected True or False, got {shown(use_fast)}")
         options, given = hub.split_options(kwargs)
-        classes = {name: cls._classes_of(name)[-1 if use_fast else 0] for name in cls.parts}
+        classes = {name: cls._class_for(name, pretrained_model_name_or_path, use_fast, options) for name in cls.parts}
         accepted = {name: _arguments(part) for name, part in classes.items()}
         reject_unknown(cls.__name__, given, sorted({a for names in accepted.values() for a in names}))
         made = {
@@ -98,6 +105,16 @@ class Combined(Publishable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}:\n" + "\n".join(f"- {name}: {getattr(self, name)!r}" for name in self.parts)
+
+
+def options_of(call: Any, *first: str) -> tuple[str, ...]:
+    """The keywords that a part's call takes, without what it is called with (`first`)."""
+    return tuple(name for name in inspect.signature(call).parameters if name not in ("self", "kwargs", *first))
+
+
+def merged(accepted: Iterable[str], *sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are accepted, later sources over earlier ones."""
+    return {name: value for source in sources for name, value in source.items() if name in accepted}
 
 
 def _arguments(part: Any) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from multimodal.pt.auto import AutoModelForZeroShotImageClassification as AutoMo
 from multimodal.pt.models.align import AlignModel as AlignModel
 from multimodal.pt.models.align import AlignTextModel as AlignTextModel
 from multimodal.pt.models.align import AlignVisionModel as AlignVisionModel
+from multimodal.pt.models.bart import BartForCausalLM as BartForCausalLM
 from multimodal.pt.models.beit import BeitModel as BeitModel
 from multimodal.pt.models.bert import BertLMHeadModel as BertLMHeadModel
 from multimodal.pt.models.bert import BertModel as BertModel
@@ -47,6 +48,7 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.roberta import RobertaForCausalLM as RobertaForCausalLM
 from multimodal.pt.models.roberta import RobertaModel as RobertaModel
+from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel

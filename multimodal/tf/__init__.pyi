@@ -19,6 +19,7 @@ from multimodal.tf.auto import TFAutoModelForZeroShotImageClassification as TFAu
 from multimodal.tf.models.align import TFAlignModel as TFAlignModel
 from multimodal.tf.models.align import TFAlignTextModel as TFAlignTextModel
 from multimodal.tf.models.align import TFAlignVisionModel as TFAlignVisionModel
+from multimodal.tf.models.bart import TFBartForCausalLM as TFBartForCausalLM
 from multimodal.tf.models.beit import TFBeitModel as TFBeitModel
 from multimodal.tf.models.bert import TFBertLMHeadModel as TFBertLMHeadModel
 from multimodal.tf.models.bert import TFBertModel as TFBertModel
@@ -47,6 +48,7 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
 from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
+from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

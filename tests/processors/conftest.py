@@ -20,10 +20,11 @@ CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
 
 
 def _folder(cls):
-    """The golden vocabulary that a class reads: the one of its own name, else the one with its files."""
+    """The golden vocabulary that a class reads: the one of its name or of what it derives from, else one with its files."""
     files = cls.vocab_files_names.values()
     found = [f for f in sorted((GOLDEN / "vocab").iterdir()) if all((f / name).is_file() for name in files)]
-    return next((f for f in found if cls.__name__.lower().startswith(f.name)), found[0])
+    names = [base.__name__.lower() for base in cls.__mro__]
+    return next((f for name in names for f in found if name.startswith(f.name)), found[0])
 
 
 def _make(cls, **options):

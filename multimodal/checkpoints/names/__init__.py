@@ -22,7 +22,7 @@ def rows(config, spec: specs.Specification, parts: tuple[str, ...] | None = None
 def present_parts(config, spec: specs.Specification, parts: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """The class's parts, or `parts`, without those that the configuration does not ask for."""
     absent = {part for part, switches in spec.switches.items() if not all(getattr(config, s) for s in switches)}
-    if not (config.add_cross_attention or config.is_encoder_decoder):
+    if not config.attends:
         absent.add("cross_attention")
     return tuple(part for part in parts or spec.parts if part not in absent)
 

@@ -209,6 +209,7 @@ def embedding(name: str, published: str, entries: int, width: int, axis: str) ->
     return Row(f"{name}.weight", f"{published}.weight", (entries, width), Kind.EMBEDDING, (axis, "embed"))
 
 
-def kept_heads(config, layer: int) -> int:
-    """Attention heads of a layer after pruning."""
-    return config.num_attention_heads - len(config.pruned_heads.get(layer, ()))
+def kept_heads(config, layer: int, count: int | None = None) -> int:
+    """Attention heads of a layer after pruning, of `count` or of as many as the configuration's usual field says."""
+    count = config.num_attention_heads if count is None else count
+    return count - len(config.pruned_heads.get(layer, ()))

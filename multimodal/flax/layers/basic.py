@@ -277,3 +277,22 @@ class StochasticDepth(nn.Module):
         examples = (x.shape[0], *(1,) * (x.ndim - 1))
         kept = jax.random.bernoulli(dropout_rng, 1.0 - self.rate, examples)
         return jnp.where(kept, x / (1.0 - self.rate), jnp.zeros_like(x))
+
+
+class LayerDrop(nn.Module):
+    """In training, with probability `rate`, a layer is skipped: Fan et al. (2020). Where dropout is its mean, none is.
+
+    Random numbers are those of the stream "dropout".
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, output, x, train: bool = False):
+        """`output` (states, attention weights or None, ...) of a layer; of a skipped one its input `x`, and zeros."""
+        if not train or self.rate == 0.0 or is_replaced():
+            return output
+        kept = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate)
+        new, *others = output
+        zeroed = (None if other is None else jnp.where(kept, other, jnp.zeros_like(other)) for other in others)
+        return jnp.where(kept, new, x), *zeroed

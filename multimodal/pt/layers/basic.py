@@ -186,3 +186,20 @@ class StochasticDepth(nn.Module):
         examples = (x.shape[0], *(1,) * (x.ndim - 1))
         kept = torch.rand(examples, device=x.device) >= self.rate
         return torch.where(kept, x / (1.0 - self.rate), torch.zeros_like(x))
+
+
+class LayerDrop(nn.Module):
+    """In training, with probability `rate`, a layer is skipped: Fan et al. (2020). Where dropout is its mean, none is."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, output, x):
+        """`output` (states, attention weights or None, ...) of a layer; of a skipped one its input `x`, and zeros."""
+        if not self.training or self.rate == 0.0 or is_replaced():
+            return output
+        kept = torch.rand((), device=x.device) >= self.rate
+        new, *others = output
+        zeroed = (None if other is None else torch.where(kept, other, torch.zeros_like(other)) for other in others)
+        return torch.where(kept, new, x), *zeroed

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from multimodal.modeling.recomputation import again
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
-from multimodal.pt.layers.basic import Dropout, LayerNorm
+from multimodal.pt.layers.basic import Dropout, LayerDrop, LayerNorm
 from multimodal.pt.layers.masks import per_layer, shared
 
 
@@ -30,21 +30,28 @@ class PreNormBlock(nn.Module):
         self.dropout = Dropout(dropout_rate)
 
     def forward(
-        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-        weights=False,
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cross_head_mask=None,
+        cache=None, position=0, weights=False,
     ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        options = {"head_mask": head_mask, "weights": weights}
+        options = {"weights": weights}
         change, self_weights, own = self.attention(
-            self.attention_norm(x), visible=visible, bias=bias, cache=own, position=position, **options
+            self.attention_norm(x),
+            visible=visible,
+            bias=bias,
+            head_mask=head_mask,
+            cache=own,
+            position=position,
+            **options,
         )
         x = x + self.dropout(change)
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
-            )
+                self.cross_attention_norm(x), context, visible=context_visible, head_mask=cross_head_mask, cache=crossed,
+                **options,
+            )  # fmt: skip
             x = x + self.dropout(change)
         x = x + self.dropout(self.mlp(self.mlp_norm(x)))
         return x, self_weights, cross_weights, LayerCache(own, crossed)
@@ -67,20 +74,20 @@ class PostNormBlock(nn.Module):
         self.dropout = Dropout(dropout_rate)
 
     def forward(
-        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-        weights=False,
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cross_head_mask=None,
+        cache=None, position=0, weights=False,
     ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        options = {"head_mask": head_mask, "weights": weights}
+        options = {"weights": weights}
         change, self_weights, own = self.attention(
-            x, visible=visible, bias=bias, cache=own, position=position, **options
+            x, visible=visible, bias=bias, head_mask=head_mask, cache=own, position=position, **options
         )
         x = self.attention_norm(x + self.dropout(change))
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                x, context, visible=context_visible, cache=crossed, **options
+                x, context, visible=context_visible, head_mask=cross_head_mask, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change))
         x = self.mlp_norm(x + self.dropout(self.mlp(x)))
@@ -130,21 +137,35 @@ def first_and_again() -> tuple[contextlib.AbstractContextManager, contextlib.Abs
 
 
 class DecoderStack(Stack):
-    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence."""
+    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence.
+
+    In training each is skipped with probability `drop_rate`: Fan et al. (2020), layer drop.
+    """
+
+    def __init__(self, blocks, *, drop_rate: float = 0.0):
+        super().__init__(blocks)
+        self.drop = LayerDrop(drop_rate)
+
+    def own(self, bias, head_mask) -> list[dict]:
+        """As an encoder's. `head_mask` is of both attentions, or a pair: of self-attention, of cross-attention."""
+        own, crossed = head_mask if isinstance(head_mask, tuple) else (head_mask, head_mask)
+        pairs = zip(super().own(bias, own), per_layer(crossed, len(self.blocks)), strict=True)
+        return [{**given, "cross_head_mask": mask} for given, mask in pairs]
 
     def forward(
         self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None,
         weights=False, states=False,
     ) -> NetworkOutput:  # fmt: skip
-        """`bias` as an encoder's."""
+        """`bias` as an encoder's, `head_mask` as `own` has it."""
         position = 0 if cache is None else cache.position
         layers = [None] * len(self.blocks) if cache is None else cache.layers
         shown = {"visible": visible, "context": context, "context_visible": context_visible}
         hidden, self_weights, cross_weights, filled = [x], [], [], []
         for block, own, layer in zip(self.blocks, self.own(bias, head_mask), layers):
-            x, own_weights, context_weights, layer = self.run(
+            new, own_weights, context_weights, layer = self.run(
                 block, x, **shown, **own, cache=layer, position=position, weights=weights
             )
+            x, own_weights, context_weights = self.drop((new, own_weights, context_weights), x)
             hidden.append(x)
             self_weights.append(own_weights)
             cross_weights.append(context_weights)

@@ -253,6 +253,24 @@ class StochasticDepth(Layer):
         return tf.where(kept, x / (1.0 - self.rate), tf.zeros_like(x))
 
 
+class LayerDrop(Layer):
+    """In training, with probability `rate`, a layer is skipped: Fan et al. (2020). Where dropout is its mean, none is."""
+
+    def __init__(self, rate: float, dtype=None, name=None):
+        super().__init__(dtype=dtype, name=name)
+        self.rate = rate
+        self.seeds = keras.random.SeedGenerator() if rate else None
+
+    def call(self, output, x, training=False):
+        """`output` (states, attention weights or None, ...) of a layer; of a skipped one its input `x`, and zeros."""
+        if not training or not self.rate or is_replaced():
+            return output
+        kept = tf.random.stateless_uniform((), seed=next_seed(self.seeds)) >= self.rate
+        new, *others = output
+        zeroed = (None if other is None else tf.where(kept, other, tf.zeros_like(other)) for other in others)
+        return tf.where(kept, new, x), *zeroed
+
+
 _FIXED: list[list] = []  # [seed, how many were taken from it] of the innermost `fixed_seed`
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from multimodal.modeling.recomputation import again
 from multimodal.modeling.structures import Cache, LayerCache, NetworkOutput
-from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, fixed_seed, next_seed, sizes
+from multimodal.tf.layers.basic import Dropout, Layer, LayerDrop, LayerNorm, fixed_seed, next_seed, sizes
 from multimodal.tf.layers.masks import per_layer, shared
 
 
@@ -29,21 +29,28 @@ class PreNormBlock(Layer):
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def call(
-        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-        weights=False, training=False,
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cross_head_mask=None,
+        cache=None, position=0, weights=False, training=False,
     ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        options = {"head_mask": head_mask, "weights": weights, "training": training}
+        options = {"weights": weights, "training": training}
         change, self_weights, own = self.attention(
-            self.attention_norm(x), visible=visible, bias=bias, cache=own, position=position, **options
+            self.attention_norm(x),
+            visible=visible,
+            bias=bias,
+            head_mask=head_mask,
+            cache=own,
+            position=position,
+            **options,
         )
         x = x + self.dropout(change, training)
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                self.cross_attention_norm(x), context, visible=context_visible, cache=crossed, **options
-            )
+                self.cross_attention_norm(x), context, visible=context_visible, head_mask=cross_head_mask, cache=crossed,
+                **options,
+            )  # fmt: skip
             x = x + self.dropout(change, training)
         x = x + self.dropout(self.mlp(self.mlp_norm(x), training), training)
         return x, self_weights, cross_weights, LayerCache(own, crossed)
@@ -67,20 +74,20 @@ class PostNormBlock(Layer):
         self.dropout = Dropout(dropout_rate, dtype=dtype, name="dropout")
 
     def call(
-        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None, position=0,
-        weights=False, training=False,
+        self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cross_head_mask=None,
+        cache=None, position=0, weights=False, training=False,
     ):  # fmt: skip
         # -> x, self weights, cross weights, cache
         own, crossed = cache or (None, None)
-        options = {"head_mask": head_mask, "weights": weights, "training": training}
+        options = {"weights": weights, "training": training}
         change, self_weights, own = self.attention(
-            x, visible=visible, bias=bias, cache=own, position=position, **options
+            x, visible=visible, bias=bias, head_mask=head_mask, cache=own, position=position, **options
         )
         x = self.attention_norm(x + self.dropout(change, training))
         cross_weights = None
         if self.cross_attention is not None and (context is not None or crossed is not None):
             change, cross_weights, crossed = self.cross_attention(
-                x, context, visible=context_visible, cache=crossed, **options
+                x, context, visible=context_visible, head_mask=cross_head_mask, cache=crossed, **options
             )
             x = self.cross_attention_norm(x + self.dropout(change, training))
         x = self.mlp_norm(x + self.dropout(self.mlp(x, training), training))
@@ -129,20 +136,34 @@ class Stack(Layer):
 
 
 class DecoderStack(Stack):
-    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence."""
+    """Blocks one after the other that attend to a context, and to what a cache holds before the sequence.
+
+    In training each is skipped with probability `drop_rate`: Fan et al. (2020), layer drop.
+    """
+
+    def __init__(self, blocks, *, drop_rate: float = 0.0, dtype=None, name="transformer"):
+        super().__init__(blocks, dtype=dtype, name=name)
+        self.drop = LayerDrop(drop_rate, dtype=dtype, name="drop")
+
+    def own(self, bias, head_mask) -> list[dict]:
+        """As an encoder's. `head_mask` is of both attentions, or a pair: of self-attention, of cross-attention."""
+        own, crossed = head_mask if isinstance(head_mask, tuple) else (head_mask, head_mask)
+        pairs = zip(super().own(bias, own), per_layer(crossed, len(self.blocks)), strict=True)
+        return [{**given, "cross_head_mask": mask} for given, mask in pairs]
 
     def call(
         self, x, *, visible=None, bias=None, context=None, context_visible=None, head_mask=None, cache=None,
         weights=False, states=False, training=False,
     ) -> NetworkOutput:  # fmt: skip
-        """`bias` as an encoder's."""
+        """`bias` as an encoder's, `head_mask` as `own` has it."""
         position = 0 if cache is None else cache.position
         entries = [None] * len(self.blocks) if cache is None else cache.layers
         shown = {"visible": visible, "context": context, "context_visible": context_visible}
         options = {"position": position, "weights": weights, "training": training}
         hidden, self_weights, cross_weights, filled = [x], [], [], []
         for block, own, entry in zip(self.blocks, self.own(bias, head_mask), entries):
-            x, own_weights, context_weights, entry = self.run(block, x, **shown, **own, cache=entry, **options)
+            new, own_weights, context_weights, entry = self.run(block, x, **shown, **own, cache=entry, **options)
+            x, own_weights, context_weights = self.drop((new, own_weights, context_weights), x, training)
             hidden.append(x)
             self_weights.append(own_weights)
             cross_weights.append(context_weights)

@@ -58,11 +58,23 @@ def beamed(left, kit):
     assert isinstance(left["captions"][0], str)
 
 
+def read(left, kit):
+    """Handwriting: a decoder with an end token for a start, of another width than the encoder, without a projection."""
+    trained(left, kit)
+    model, end = left["model"], left["processor"].tokenizer.eos_token_id
+    assert type(left["processor"]).__name__ == "TrOCRProcessor"
+    assert model.config.vocab_size == model.config.decoder.vocab_size
+    assert "projection.weight" not in kit.fetch(model)
+    assert kit.numpy(left["generated_ids"])[0, 0] == end == model.config.decoder_start_token_id
+    assert isinstance(left["generated_text"], str)
+
+
 PROPERTIES = {
     "from-configs": configured,
     "configuration": configured,
     "captioning": captioned,
     "training": trained,
+    "handwriting": read,
     "two-checkpoints": warm_started,
     "forward-and-generate": generated,
     "generate": beamed,

@@ -133,14 +133,16 @@ def test_an_output_is_a_mapping_with_attributes_and_indices(loaded, kit, class_n
 
 
 @pytest.mark.parametrize("name", zoo.HEADS)
-def test_a_language_model_shifts_its_labels_once(loaded, kit, name):
+def test_a_language_model_shifts_its_labels_once_or_takes_them_shifted(loaded, kit, name):
     model = loaded(name)
     given = zoo.inputs(name, model.config)
     labels = given["input_ids"].copy()
     labels[0, 2] = -100
     out = kit.call(model, **given, labels=labels)
-    logits = kit.numpy(out.logits).astype(np.float64)[:, :-1]
-    assert float(out.loss) == pytest.approx(cross_entropy(logits, labels[:, 1:]), rel=1e-5)
+    logits = kit.numpy(out.logits).astype(np.float64)
+    if "Bart" not in name and "TrOCR" not in name:  # theirs are compared at their own place, as published
+        logits, labels = logits[:, :-1], labels[:, 1:]
+    assert float(out.loss) == pytest.approx(cross_entropy(logits, labels), rel=1e-5)
 
 
 def cross_entropy(logits, labels):

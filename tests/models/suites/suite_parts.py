@@ -9,6 +9,8 @@ from multimodal import registry, specs
 SCORES = tuple(name for name in zoo.CLASSES if specs.of(name).scores_tokens)
 UNTIED = tuple(name for name in SCORES if name not in (zoo.COMPOSITE, "LxmertForPreTraining"))
 WITH_HEAD = tuple(name for name in zoo.CLASSES if specs.of(name).head)
+BARE = {family for family, row in registry.FAMILIES.items() if "AutoModel" in row.models}
+"""Architectures whose network without a head has a public class."""
 ANSWERS = tuple(name for name in zoo.CLASSES if "answer_head" in specs.of(name).parts)
 
 
@@ -65,7 +67,13 @@ def test_what_scores_the_tokens_can_be_another(public, kit, class_name):
         model.set_output_embeddings(bigger._layer(path))
 
 
-@pytest.mark.parametrize("class_name", WITH_HEAD)
+@pytest.mark.parametrize("class_name", [name for name in WITH_HEAD if specs.of(name).model_type not in BARE])
+def test_a_network_without_a_class_of_its_own_is_no_base_model(load, class_name):
+    with pytest.raises(ValueError, match=f"base_model: .*got {class_name}"):
+        _ = load(class_name).base_model
+
+
+@pytest.mark.parametrize("class_name", [name for name in WITH_HEAD if specs.of(name).model_type in BARE])
 def test_the_base_model_is_the_public_network_and_shares_its_tensors(load, public, kit, class_name):
     model = load(class_name)
     base, spec = model.base_model, specs.of(class_name)

@@ -295,6 +295,7 @@ class TestBadCheckpoints:
                     "project_conv.weight",
                     "attention.out_proj.weight",
                     "attention.out_lin.weight",
+                    "self_attn.out_proj.weight",
                 )
             )
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 import zoo
 
 from multimodal.processors.beit import BeitImageProcessor
+from multimodal.processors.roberta import RobertaTokenizerFast
+from multimodal.processors.trocr import TrOCRProcessor
 from multimodal.processors.vit import ViTImageProcessor
 
 VOCABULARIES = Path(__file__).parents[2] / "golden" / "processors" / "vocab"
@@ -16,7 +18,7 @@ SIZE = {"height": zoo.IMAGE, "width": zoo.IMAGE}
 
 
 def vision_encoder_decoder(root: Path) -> Path:
-    """A ViT, a BERT and a GPT-2 as they are published (no cross-attention), and a captioner of ViT and GPT-2."""
+    """A ViT, a BERT and a GPT-2 as they are published (no cross-attention), a captioner of ViT and GPT-2, and a TrOCR."""
     vit = zoo.half("vit")
     zoo.write(root / "google/vit-base-patch16-224-in21k", "ViTModel", vit, seed=1)
     ViTImageProcessor(size=SIZE).save_pretrained(root / "google/vit-base-patch16-224-in21k")
@@ -34,6 +36,12 @@ def vision_encoder_decoder(root: Path) -> Path:
     tokens = {"decoder_start_token_id": end, "pad_token_id": end, "eos_token_id": end}
     same_width = zoo.half("gpt2", **fields, n_embd=vit.hidden_size)  # so without a projection, as the published one is
     zoo.write(captioner, zoo.COMPOSITE, zoo.config(zoo.COMPOSITE, same_width, **tokens), seed=4)
+    reader = root / "microsoft/trocr-base-handwritten"
+    ids = vocabulary(reader, "roberta")
+    fields = {"vocab_size": len(ids), "max_position_embeddings": 64, "cross_attention_hidden_size": vit.hidden_size}
+    start = {"decoder_start_token_id": ids["</s>"], "pad_token_id": ids["<pad>"], "eos_token_id": ids["</s>"]}
+    zoo.write(reader, zoo.COMPOSITE, zoo.config(zoo.COMPOSITE, zoo.half("trocr", **fields), **start), seed=5)
+    TrOCRProcessor(ViTImageProcessor(size=SIZE), RobertaTokenizerFast.from_pretrained(reader)).save_pretrained(reader)
     return root
 
 

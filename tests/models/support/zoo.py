@@ -88,6 +88,11 @@ def half(model_type: str, **changes: Any) -> Any:
     return cases.tiny(model_type, SIZES, **{**(DECODER if decodes else {}), **changes})
 
 
+def attends(name: str) -> bool:
+    """Whether a class has cross-attention whatever its configuration says."""
+    return config(name, add_cross_attention=False).attends
+
+
 def drops(model_type: str) -> dict[str, Any]:
     """Fields that switch every dropout of an architecture on; of a composite those of its halves."""
     if model_type == specs.of(COMPOSITE).model_type:

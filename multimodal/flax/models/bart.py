@@ -1,0 +1,65 @@
+"""BART's decoder as a causal language model: Lewis et al. (2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multimodal.flax.annotations import Past, Tensor
+from multimodal.flax.generation import CacheMixin, TextGenerationMixin
+from multimodal.flax.layers.decoder import DecoderLanguageNetwork
+from multimodal.flax.losses import cross_entropy
+from multimodal.flax.pretrained import FlaxPretrainedModel, grow
+from multimodal.modeling.outputs import CausalLMOutputWithCrossAttentions, Values
+from multimodal.specs import bart as specs
+
+
+class FlaxBartForCausalLM(CacheMixin, TextGenerationMixin, FlaxPretrainedModel):
+    """The decoder alone, which attends to what it is given."""
+
+    spec = specs.BartForCausalLM
+
+    def _build(self):
+        return DecoderLanguageNetwork(self._frozen, dtype=self._types, recompute=self.recompute)
+
+    def __call__(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        train: bool = False,
+        params: dict[str, Any] | None = None,
+        past_key_values: Past | None = None,
+        dropout_rng: Tensor | None = None,
+        *,
+        head_mask: Tensor | None = None,
+        cross_attn_head_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+    ) -> CausalLMOutputWithCrossAttentions | Values:
+        """Arguments and outputs: `specs.bart.BartForCausalLM`."""
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "encoder_hidden_states": encoder_hidden_states,
+            "encoder_attention_mask": encoder_attention_mask,
+            "head_mask": head_mask,
+            "cross_attn_head_mask": cross_attn_head_mask,
+            "inputs_embeds": inputs_embeds,
+        }
+        self._check({**inputs, "labels": labels}, past_key_values)
+        cache = grow(past_key_values, self.config, input_ids, inputs_embeds)
+        options = self._options(output_attentions, output_hidden_states, train=train)
+        output = self._apply(params, dropout_rng, **inputs, cache=cache, **options)
+        return self._output(
+            return_dict,
+            output,
+            loss=None if labels is None else cross_entropy(output.logits, labels),
+            past_key_values=self._remembered(past_key_values, output.cache, use_cache),
+        )
