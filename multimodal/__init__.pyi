@@ -21,6 +21,7 @@ from multimodal.configs.data2vec_vision import Data2VecVisionConfig as Data2VecV
 from multimodal.configs.deit import DeiTConfig as DeiTConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
 from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
+from multimodal.configs.swin import SwinConfig as SwinConfig
 from multimodal.configs.tvlt import TvltConfig as TvltConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
 from multimodal.configs.vit import ViTConfig as ViTConfig
@@ -67,6 +68,7 @@ from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
 from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.swin import FlaxSwinModel as FlaxSwinModel
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel
@@ -145,6 +147,7 @@ from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
 from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQuestionAnswering
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
+from multimodal.pt.models.swin import SwinModel as SwinModel
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel
@@ -195,6 +198,7 @@ from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
 from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmertForQuestionAnswering
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
+from multimodal.tf.models.swin import TFSwinModel as TFSwinModel
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

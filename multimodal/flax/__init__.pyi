@@ -43,6 +43,7 @@ from multimodal.flax.models.gpt2 import FlaxGPT2Model as FlaxGPT2Model
 from multimodal.flax.models.lxmert import FlaxLxmertForPreTraining as FlaxLxmertForPreTraining
 from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as FlaxLxmertForQuestionAnswering
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
+from multimodal.flax.models.swin import FlaxSwinModel as FlaxSwinModel
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel

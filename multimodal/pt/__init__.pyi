@@ -43,6 +43,7 @@ from multimodal.pt.models.gpt2 import GPT2Model as GPT2Model
 from multimodal.pt.models.lxmert import LxmertForPreTraining as LxmertForPreTraining
 from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQuestionAnswering
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
+from multimodal.pt.models.swin import SwinModel as SwinModel
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel

@@ -43,6 +43,7 @@ from multimodal.tf.models.gpt2 import TFGPT2Model as TFGPT2Model
 from multimodal.tf.models.lxmert import TFLxmertForPreTraining as TFLxmertForPreTraining
 from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmertForQuestionAnswering
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
+from multimodal.tf.models.swin import TFSwinModel as TFSwinModel
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

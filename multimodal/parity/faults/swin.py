@@ -1,0 +1,5 @@
+"""Deliberate faults that show in Swin."""
+
+from __future__ import annotations
+
+FAULTS = ()
