@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from multimodal.modeling.outputs import Seq2SeqLMOutput
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification, flag
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Sizes, Specification, flag
 from multimodal.specs.call import Call
 
 
@@ -32,6 +34,25 @@ def halves_keep_their_rules(call: Call) -> None:
             rule(part)
 
 
+def _of_encoder(field: Field) -> Field:
+    """A field of the output; the encoder's own states and attentions, whose sizes it may have otherwise in each stage."""
+    name = field.name.removeprefix("encoder_")
+    if name not in ("hidden_states", "attentions") or name == field.name:
+        return field
+
+    def stage(config, sizes: Sizes, index: int) -> Sizes:
+        spec = half(config, "encoder")
+        own = next(one for one in spec.fields if one.name == name)
+        inside = spec.complete(config.encoder, {symbol: sizes[symbol] for symbol in SEEN if symbol in sizes})
+        return {str(symbol): size for symbol, size in zip(field.shape, own.shape_at(config.encoder, inside, index))}
+
+    return replace(field, stage=stage)
+
+
+SEEN = ("batch", "height", "width")
+"""What an encoder's sizes follow from."""
+FIELDS = tuple(_of_encoder(field) for field in Seq2SeqLMOutput.declared.values())
+
 VisionEncoderDecoderModel = Specification(
     name="VisionEncoderDecoderModel",
     model_type="vision-encoder-decoder",
@@ -47,6 +68,7 @@ VisionEncoderDecoderModel = Specification(
         *RETURNS,
     ),
     output=Seq2SeqLMOutput,
+    fields=FIELDS,
     dimensions=dimensions,
     parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
     towers=("encoder_", "decoder_"),

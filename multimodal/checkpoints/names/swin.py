@@ -56,7 +56,7 @@ def block(config, stage: int, layer: int) -> list[Row]:
             Kind.TABLE,
             ("none", "heads"),
             initial=0.0,
-        )  # fmt: skip
+        )
     )
     rows += linear(f"{ours}.attention.out", f"{theirs}.attention.output.dense", width, width, ("embed", "heads"))
     rows += norm(f"{ours}.mlp_norm", f"{theirs}.layernorm_after", width)

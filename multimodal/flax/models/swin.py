@@ -137,9 +137,9 @@ def shown(rows: int, columns: int, window: int, shift: int) -> np.ndarray:
     return shifted_visible(rows, columns, window, shift)
 
 
-def filled(x, sizes):  # b y x d -> b y x d
-    """A map with zeros below and to the right, so that its height and width are multiples of `sizes`."""
-    below, right = (-length % size for length, size in zip(x.shape[1:3], sizes))
+def filled(x, lengths):  # b y x d -> b y x d
+    """A map with zeros below and to the right, so that its height and width are multiples of `lengths`."""
+    below, right = (-length % each for length, each in zip(x.shape[1:3], lengths))
     return jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0))) if below or right else x
 
 

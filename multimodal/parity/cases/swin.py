@@ -12,7 +12,7 @@ SWIN = {
     "model_type": "swin", "image_size": [24, 40], "patch_size": [4, 8], "num_channels": 3, "embed_dim": 12,
     "depths": [2, 2], "num_heads": [3, 4], "window_size": 3, "mlp_ratio": 1.5, **RATES,
 }  # fmt: skip
-TINY = {"window_size": 3}
+TINY = {"num_heads": [3, 4]}
 IMAGE = {"height": 26, "width": 39}
 CASES = (
     Case("swin", "SwinModel", SWIN, ("pixel_values", "head_mask"), IMAGE),

@@ -110,7 +110,8 @@ def prunes(name: str) -> tuple[str, ...]:
 
 
 def _has_heads(of: Any) -> bool:
-    return hasattr(of, "num_attention_heads") and isinstance(of.num_hidden_layers, int)
+    counts = (getattr(of, name, None) for name in ("num_attention_heads", "num_hidden_layers"))
+    return all(isinstance(count, int) for count in counts)
 
 
 def text(of: Any) -> Any:
