@@ -19,14 +19,21 @@ from multimodal.specs.rules import images_are_numbers
 
 
 def dimensions(config) -> dict[str, int]:
-    """Sizes that the configuration fixes."""
+    """Sizes that the configuration fixes; those of patches are of an image of the configured size.
+
+    `tokens` and `layers` are what a composite calls those of its encoder.
+    """
     return {
         "channels": config.num_channels,
         "image_height": config.image_shape[0],
         "image_width": config.image_shape[1],
         "patch_height": config.patch_shape[0],
         "patch_width": config.patch_shape[1],
+        "patches": patches(config, *config.image_shape),
+        "merged": merged(config, *config.image_shape),
+        "tokens": merged(config, *config.image_shape),
         "hidden": config.hidden_size,
+        "stages": len(config.depths),
         "layers": len(config.depths),
         "heads": max(config.num_heads),
     }
@@ -38,7 +45,7 @@ def patches(config, height: int, width: int) -> int:
     return rows * columns
 
 
-def tokens(config, height: int, width: int) -> int:
+def merged(config, height: int, width: int) -> int:
     """Patches that are left behind the last stage."""
     rows, columns = config.grids(height, width)[-1]
     return rows * columns
@@ -48,7 +55,7 @@ def state(config, sizes: Sizes, index: int) -> dict[str, int]:
     """Width, rows and columns of a state: of the embeddings, or behind the stage of that number."""
     last = len(config.depths) - 1
     rows, columns = config.grids(sizes["height"], sizes["width"])[index]
-    return {"hidden": config.widths[min(index, last)], "rows": rows, "columns": columns, "tokens": rows * columns}
+    return {"hidden": config.widths[min(index, last)], "rows": rows, "columns": columns, "merged": rows * columns}
 
 
 def attention(config, sizes: Sizes, index: int) -> dict[str, int]:
@@ -56,7 +63,7 @@ def attention(config, sizes: Sizes, index: int) -> dict[str, int]:
     rows, columns = config.grids(sizes["height"], sizes["width"])[index]
     window, _ = fitted_window(rows, columns, config.window_size, 0)
     windows = -(-rows // window) * -(-columns // window)
-    return {"batch": sizes["batch"] * windows, "heads": config.num_heads[index], "tokens": window * window}
+    return {"windows": sizes["batch"] * windows, "heads": config.num_heads[index], "places": window * window}
 
 
 class SwinModelOutput(ModelOutput):
@@ -67,27 +74,27 @@ class SwinModelOutput(ModelOutput):
         "batch", "hidden", when="the model has a pooling layer", meaning="the mean of the last states"
     )
     hidden_states: Tensors | MaybeNone = tensors(
-        "batch", "tokens", "hidden", each=("layers", 1), when=ASKED_STATES, stage=state,
+        "batch", "merged", "hidden", each=("stages", 1), when=ASKED_STATES, stage=state,
         meaning="the embeddings, and the states behind each stage, its merging of patches included",
     )  # fmt: skip
     attentions: Tensors | MaybeNone = tensors(
-        "batch", "heads", "tokens", "tokens", each=("layers",), when=ASKED_ATTENTIONS, stage=attention,
+        "windows", "heads", "places", "places", each=("stages",), when=ASKED_ATTENTIONS, stage=attention,
         meaning="probabilities of the attention in the last layer of each stage: the first axis counts the windows, image by "
         "image and row by row, the last two the patches of a window",
     )  # fmt: skip
     reshaped_hidden_states: Tensors | MaybeNone = tensors(
-        "batch", "hidden", "rows", "columns", each=("layers", 1), when=ASKED_STATES, stage=state,
-        meaning="hidden_states as maps",
+        "batch", "hidden", "rows", "columns", each=("stages", 1), when=ASKED_STATES, stage=state,
     )  # fmt: skip
 
 
 MEANINGS = {
-    "tokens": "patches that are left behind the last stage",
-    "patches": "patches of an image, padded to whole ones",
-    "layers": "stages, len(config.depths)",
-    "heads": "the most attention heads of a stage",
+    "merged": "patches that are left behind the last stage; in hidden_states those of the state",
+    "stages": "stages of the model, len(config.depths)",
+    "windows": "windows of all images",
+    "places": "patches of a window",
     "rows": "rows of a map of patches",
     "columns": "columns of a map of patches",
+    "reshaped_hidden_states": "hidden_states as maps",
 }
 HEAD_MASK = (
     "1 keeps an attention head of a stage, 0 silences it in all its layers; a stage of fewer heads takes the first"
@@ -122,7 +129,7 @@ SwinModel = Specification(
     arguments=(
         Argument("pixel_values", "float", ("batch", "channels", "height", "width")),
         Argument("bool_masked_pos", "bool", ("batch", "patches"), needs=("mask_token", "use_mask_token=True")),
-        Argument("head_mask", "float", ("layers", "heads"), other_shape=("heads",), meaning=HEAD_MASK),
+        Argument("head_mask", "float", ("stages", "heads"), other_shape=("heads",), meaning=HEAD_MASK),
         flag("output_attentions"),
         flag("output_hidden_states"),
         flag("return_dict"),
@@ -130,7 +137,7 @@ SwinModel = Specification(
     output=SwinModelOutput,
     dimensions=dimensions,
     parts=("base", "pooler"),
-    derived=(Derived("patches", ("height", "width"), patches), Derived("tokens", ("height", "width"), tokens)),
+    derived=(Derived("patches", ("height", "width"), patches), Derived("merged", ("height", "width"), merged)),
     rules=(images_are_numbers, image_has_pixels, image_fits_positions),
     exactly_one=(("pixel_values",),),
     meanings=MEANINGS,
