@@ -68,7 +68,7 @@ def attention(config, sizes: Sizes, index: int) -> dict[str, int]:
 
 class SwinModelOutput(ModelOutput):
     last_hidden_state: Tensor = tensor(
-        "batch", "tokens", "hidden", meaning="the normalised states behind the last stage"
+        "batch", "merged", "hidden", meaning="the normalised states behind the last stage"
     )
     pooler_output: Tensor | MaybeNone = tensor(
         "batch", "hidden", when="the model has a pooling layer", meaning="the mean of the last states"
