@@ -5,43 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from multimodal import registry, specs
+from multimodal import registry
 from multimodal.parity import cases
 from multimodal.parity.cases import Case
 from multimodal.parity.cases.vision_encoder_decoder import composite
+from multimodal.specs.vision_encoder_decoder import decoders, encoders
 
 COMPOSITE = "VisionEncoderDecoderModel"
 LENGTH = 5
-IMAGES = ("batch", "channels", "height", "width")
-STATES = ("batch", "length", "hidden")
-
-
-def encoders() -> tuple[str, ...]:
-    """Architectures whose model makes a sequence of states of images alone."""
-    return tuple(model_type for model_type in registry.FAMILIES if _encodes(model_type))
-
-
-def decoders() -> tuple[str, ...]:
-    """Architectures whose causal language model may attend to an encoder, and has a cache."""
-    return tuple(model_type for model_type in registry.FAMILIES if _decodes(model_type))
-
-
-def _encodes(model_type: str) -> bool:
-    spec = _specification(model_type, "AutoModel")
-    if spec is None or spec.exactly_one != (("pixel_values",),) or spec.argument("pixel_values").shape != IMAGES:
-        return False
-    states = next(field for field in spec.fields if field.name == "last_hidden_state")
-    return len(states.shape) == len(STATES)
-
-
-def _decodes(model_type: str) -> bool:
-    spec = _specification(model_type, "AutoModelForCausalLM")
-    return spec is not None and {"encoder_hidden_states", "past_key_values"}.issubset(spec.names())
-
-
-def _specification(model_type: str, auto_class: str) -> specs.Specification | None:
-    row = registry.FAMILIES[model_type]
-    return None if row.halves or auto_class not in row.models else specs.of(row.models[auto_class])
 
 
 def pairs() -> tuple[tuple[str, str], ...]:
