@@ -59,13 +59,12 @@ def test_what_a_shift_brings_around_the_edge_sees_and_shows_nothing(public, kit)
 
 def test_a_map_that_is_no_larger_than_a_window_is_one_window_and_does_not_shift(public, kit):
     """As a model whose windows are as large as the map, and whose table is the middle of ours."""
-    larger, exact = one_stage(public, 2, window=4), one_stage(public, 2, window=3)
-    table = {row.name: row for row in larger.rows() if row.name.endswith("table")}
-    middle = {name: np.arange(49).reshape(7, 7)[1:6, 1:6].ravel() for name in table}
-    published = larger.published_tensors()
-    cut = {row.published: np.asarray(published[row.published])[middle[name]] for name, row in table.items()}
-    exact = public(SWIN).from_pretrained(None, config=exact.config, state_dict={**published, **cut})
-    exact = exact.eval() if hasattr(exact, "eval") else exact
+    larger, exact = (zoo.config(SWIN, depths=[2], num_heads=[3], window_size=window) for window in (4, 3))
+    tensors = zoo.tensors(SWIN, larger)
+    middle = np.arange(49).reshape(7, 7)[1:6, 1:6].ravel()
+    cut = {name: tensor[middle] if name.endswith("_table") else tensor for name, tensor in tensors.items()}
+    larger = public(SWIN).from_pretrained(None, config=larger, state_dict=tensors)
+    exact = public(SWIN).from_pretrained(None, config=exact, state_dict=cut)
     pixels = image(larger.config, 24, 24)
     for mine, truth in zip(states(kit, larger, pixels), states(kit, exact, pixels), strict=True):
         np.testing.assert_allclose(mine, truth, rtol=1e-5, atol=1e-5)
