@@ -144,6 +144,7 @@ FAMILIES: dict[str, Family] = {
         image_processor="BeitImageProcessor",
     ),
     "beit": Family("BeitConfig", "beit", {"AutoModel": "BeitModel"}, image_processor="BeitImageProcessor"),
+    "swin": Family("SwinConfig", "swin", {"AutoModel": "SwinModel"}, image_processor="ViTImageProcessor"),
     "align": Family(
         "AlignConfig",
         "align",

@@ -20,6 +20,8 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         ("tf/layers/resampling.py", f"+ {name}(*)"): "only TensorFlow traces programs whose sizes are open"
         for name in ("are_known", "centres")
     },
+    ("tf/layers/relative.py", "+ distances_between(*)"): "only TensorFlow traces programs whose sizes are open",
+    ("tf/models/swin.py", "+ fitted(*)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/models/tvlt.py", "+ counted(of, count, most)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",

@@ -26,6 +26,14 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
         for side in self.halves:
             setattr(self, side, _half(getattr(self, side), side))
 
+    def validate(self) -> None:
+        super().validate()
+        from multimodal.specs.vision_encoder_decoder import encoders
+
+        if self.encoder.model_type not in encoders():
+            expected = f"a model that makes a sequence of states of images ({', '.join(encoders())})"
+            raise ValueError(f"encoder: expected {expected}, got one of model_type {self.encoder.model_type!r}")
+
     @classmethod
     def from_encoder_decoder_configs(
         cls, encoder_config: PretrainedConfig, decoder_config: PretrainedConfig, **kwargs: Any

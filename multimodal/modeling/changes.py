@@ -91,6 +91,10 @@ class Changeable:
             raise ValueError(
                 f"prune_heads: expected a model of one encoder, got {self.spec.name}, which has {', '.join(layers)}"
             )
+        if not isinstance(count, int):
+            raise ValueError(
+                f"prune_heads: expected a model with as many heads in every layer, got {self.spec.name}, whose stages have {count}"
+            )
         gone = self.config.pruned_heads
         asked = expect_pruned("heads_to_prune", heads_to_prune, layers, count)
         both = {layer: {*gone.get(layer, ()), *asked.get(layer, ())} for layer in {*gone, *asked}}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from multimodal import registry
 from multimodal.modeling.outputs import Seq2SeqLMOutput
-from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification, flag
+from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Field, Sizes, Specification, flag
 from multimodal.specs.call import Call
 
 
@@ -15,9 +18,44 @@ def dimensions(config) -> dict[str, int]:
 
 def half(config, side: str) -> Specification:
     """What the class takes and gives that one half is built as."""
-    from multimodal import registry, specs
+    from multimodal import specs
 
     return specs.of(registry.model_name(config.halves[side], getattr(config, side)))
+
+
+IMAGES = ("batch", "channels", "height", "width")
+STATES = ("batch", "positions", "width")
+
+
+def encoders() -> tuple[str, ...]:
+    """Architectures that may be the encoder: their model makes a sequence of states of images alone."""
+    return tuple(model_type for model_type in registry.FAMILIES if _encodes(model_type))
+
+
+def decoders() -> tuple[str, ...]:
+    """Architectures that may be the decoder: their causal language model has a cache and may attend to an encoder."""
+    return tuple(model_type for model_type in registry.FAMILIES if _decodes(model_type))
+
+
+def _encodes(model_type: str) -> bool:
+    spec = _of_one(model_type, "AutoModel")
+    if spec is None or spec.exactly_one != (("pixel_values",),) or spec.argument("pixel_values").shape != IMAGES:
+        return False
+    states = next(field for field in spec.fields if field.name == "last_hidden_state")
+    return len(states.shape) == len(STATES)
+
+
+def _decodes(model_type: str) -> bool:
+    spec = _of_one(model_type, "AutoModelForCausalLM")
+    return spec is not None and {"encoder_hidden_states", "past_key_values"}.issubset(spec.names())
+
+
+def _of_one(model_type: str, auto_class: str) -> Specification | None:
+    """The specification of what an Auto class builds of an architecture that is no composite; None where it builds none."""
+    from multimodal import specs
+
+    row = registry.FAMILIES[model_type]
+    return None if row.halves or auto_class not in row.models else specs.of(row.models[auto_class])
 
 
 PREFIXES = {"encoder": "", "decoder": "decoder_"}
@@ -31,6 +69,25 @@ def halves_keep_their_rules(call: Call) -> None:
         for rule in part.spec.rules:
             rule(part)
 
+
+def _of_encoder(field: Field) -> Field:
+    """A field of the output; the encoder's own states and attentions, whose sizes it may have otherwise in each stage."""
+    name = field.name.removeprefix("encoder_")
+    if name not in ("hidden_states", "attentions") or name == field.name:
+        return field
+
+    def stage(config, sizes: Sizes, index: int) -> Sizes:
+        spec = half(config, "encoder")
+        own = next(one for one in spec.fields if one.name == name)
+        inside = spec.complete(config.encoder, {symbol: sizes[symbol] for symbol in SEEN if symbol in sizes})
+        return {str(symbol): size for symbol, size in zip(field.shape, own.shape_at(config.encoder, inside, index))}
+
+    return replace(field, stage=stage)
+
+
+SEEN = ("batch", "height", "width")
+"""What an encoder's sizes follow from."""
+FIELDS = tuple(_of_encoder(field) for field in Seq2SeqLMOutput.declared.values())
 
 VisionEncoderDecoderModel = Specification(
     name="VisionEncoderDecoderModel",
@@ -47,6 +104,7 @@ VisionEncoderDecoderModel = Specification(
         *RETURNS,
     ),
     output=Seq2SeqLMOutput,
+    fields=FIELDS,
     dimensions=dimensions,
     parts=("base", "pooler", "mask_token", "cross_attention", "lm_head", "projection"),
     towers=("encoder_", "decoder_"),

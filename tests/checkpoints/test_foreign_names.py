@@ -1,7 +1,8 @@
 """What is written for TensorFlow and for Flax has the names and shapes that the reference's own files have.
 
 `tests/golden/neutral/foreign_names.json` has those of a segmenter's `tf_model.h5`, whose lists of layers are written with
-points, of a composite's `flax_model.msgpack`, and of DistilBERT's and RoBERTa's files.
+points, of a composite's `flax_model.msgpack`, and of DistilBERT's and RoBERTa's files; `foreign_names_swin.json` those of a
+composite's `tf_model.h5`.
 """
 
 import json
@@ -16,7 +17,12 @@ from multimodal.checkpoints.proof import verify
 from multimodal.parity import draw
 from multimodal.parity.cases import Case
 
-FILES = json.loads((Path(__file__).parents[1] / "golden" / "neutral" / "foreign_names.json").read_text())
+NEUTRAL = Path(__file__).parents[1] / "golden" / "neutral"
+FILES = {
+    name: file
+    for path in sorted(NEUTRAL.glob("foreign_names*.json"))
+    for name, file in json.loads(path.read_text()).items()
+}
 NAMES = {"tf-h5": "tf_model.h5", "flax-msgpack": "flax_model.msgpack"}
 
 

@@ -18,7 +18,7 @@ from multimodal.registry import BACKENDS
 CLASSES = sorted(specs.all_specifications())
 DRAWS = ((1, 1.0, 2), (2, 0.25, 0), (3, 4.0, 4), (4, 1.0, 1), (5, 4.0, 3), (6, 1.0, 0))
 """Seed, scale and padding of the values in `make test`."""
-IN_GOLDENS = ("Lxmert", "Data2VecAudio", "Data2VecText", "Data2VecVision", "VisionEncoderDecoder")
+IN_GOLDENS = ("Lxmert", "Data2VecAudio", "Data2VecText", "Data2VecVision", "Swin", "VisionEncoderDecoder")
 """Families whose classes are in tests/golden/training, where they are held in training mode."""
 ROUNDED = (1, 3)
 """Draws of a class's first case that go through the precision gate too."""

@@ -32,7 +32,8 @@ def read(path):
 
 def case_of(meta, tensors):
     inputs = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(("in.", "noise."))}
-    case = Case("golden", meta["cls"], {**meta["config"], "architectures": [meta["cls"]]}, tuple(inputs))
+    config, options = {**meta["config"], "architectures": [meta["cls"]]}, meta.get("options", {})
+    case = Case("golden", meta["cls"], config, tuple(inputs), options=options)
     weights = {name: byname.parameter(meta["seed"], name, tuple(shape)) for name, shape in meta["weights"].items()}
     return case, weights, inputs
 

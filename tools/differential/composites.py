@@ -15,7 +15,8 @@ from multimodal.specs.base import Specification
 
 CROSS = {"is_decoder": True, "add_cross_attention": True}
 HALVES = {
-    "vision-encoder-decoder": (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2")),
+    "vision-encoder-decoder": (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2"),
+                               ("swin", "gpt2")),
 }  # fmt: skip
 """(encoder, decoder) that a composite of any two is made of; the first pair is asked everything."""
 

@@ -127,7 +127,7 @@ def loading_codes(spec: Specification, config: Any, framework: str) -> dict[str,
     own = str(composites.config_fields(type(config)))
     common = {name: code.replace("OWN", own) for name, code in EVERYWHERE.items()}
     codes = {**common, **OWN[framework], **auto_codes(spec)}
-    if spec.name.startswith(("ViT", "DeiT")):
+    if spec.name.startswith(("ViT", "DeiT", "Swin")):
         codes |= {
             "with a mask token": "shapes(load(use_mask_token=True)(**inputs, bool_masked_pos=tensor(np.eye(16)[:2] > 0)))"
         }

@@ -26,8 +26,9 @@ SIZES = {
     "max_position_embeddings": 20, "image_size": 32, "patch_size": 8,
 }  # fmt: skip
 CALL = {"batch": 2, "length": 6, "total": 6, "context": 5, "objects": 4, "choices": 3, "height": 32, "width": 32}
-ELSEWHERE = {"tvlt": {"image_patch_size": [4, 4]}}
-"""Fields without which the reference's models cannot be made: it takes patches of frames for squares."""
+ELSEWHERE = {"tvlt": {"image_patch_size": [4, 4]}, "swin": {"window_size": 2}}
+"""Fields without which the reference's models cannot be made or called: it takes patches of frames for squares, and no map
+that is smaller than a window."""
 SEED = 7
 DECODER = {"is_decoder": True, "add_cross_attention": False}
 ENCODERS = ("distilbert",)

@@ -12,7 +12,7 @@ from flax import linen as nn
 from multimodal.dtypes import Types
 from multimodal.flax.layers.basic import PRECISION
 from multimodal.flax.layers.resampling import bilinear
-from multimodal.numeric.windows import relative_index_with_token
+from multimodal.numeric.windows import relative_index, relative_index_with_token
 
 TOKENS = 3
 """Entries behind the distances: from the token, to the token, of the token to itself."""
@@ -46,6 +46,31 @@ class RelativePositionBias(nn.Module):
         distances = self.table[:-TOKENS].reshape(*before, self.num_heads)
         distances = jnp.einsum("ij,jkn,lk->iln", rows, distances, columns, precision=PRECISION)
         return jnp.concatenate([distances.reshape(-1, self.num_heads), self.table[-TOKENS:]])
+
+
+class WindowBias(nn.Module):
+    """A bias (1, heads, patches, patches) of scores in windows of patches, from a table with an entry for each distance.
+
+    A window that is smaller than `side` takes the table's middle.
+    """
+
+    side: int
+    _: KW_ONLY
+    num_heads: int
+    dtype: Types = Types()
+
+    def setup(self):
+        entries = (2 * self.side - 1) ** 2
+        self.table = self.param("table", nn.initializers.zeros, (entries, self.num_heads), self.dtype.parameters)
+
+    def __call__(self, window):  # -> 1 n q k
+        table = jnp.asarray(self.table, self.dtype.computation)
+        return jnp.transpose(table[window_index(window, self.side)], (2, 0, 1))[None]
+
+
+def window_index(window: int, side: int) -> np.ndarray:
+    """`relative_index` of a window in the table of one with that side."""
+    return relative_index(window, window, (side, side))
 
 
 def index(rows: int, columns: int) -> np.ndarray:

@@ -59,9 +59,10 @@ def _tiny(config: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _fields(config_class: Any) -> dict[str, str]:
-    """{published spelling: field}."""
+    """{published spelling: field}; what follows from other fields is none."""
     own = {field.name: field.name for field in dataclasses.fields(config_class)}
-    return own | config_class.aliases | {"num_labels": "num_labels"}
+    aliases = {alias: field for alias, field in config_class.aliases.items() if field in own}
+    return own | aliases | {"num_labels": "num_labels"}
 
 
 def usual_sizes(class_name: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.numeric.windows import relative_index_with_token
+from multimodal.numeric.windows import relative_index, relative_index_with_token
 from multimodal.pt.layers.resampling import bilinear
 
 TOKENS = 3
@@ -39,7 +39,28 @@ class RelativePositionBias(nn.Module):
         return torch.cat([distances, self.table[-TOKENS:]])
 
 
+class WindowBias(nn.Module):
+    """A bias (1, heads, patches, patches) of scores in windows of patches, from a table with an entry for each distance.
+
+    A window that is smaller than `side` takes the table's middle.
+    """
+
+    def __init__(self, side: int, *, num_heads: int, dtype=None):
+        super().__init__()
+        self.side = side
+        self.table = nn.Parameter(torch.empty((2 * side - 1) ** 2, num_heads, dtype=dtype))
+
+    def forward(self, window):  # -> 1 n q k
+        return self.table[window_index(window, self.side).to(self.table.device)].permute(2, 0, 1)[None]
+
+
 @torch.compiler.assume_constant_result  # torch.compile does not look into NumPy
+def window_index(window: int, side: int) -> torch.Tensor:
+    """`relative_index` of a window in the table of one with that side."""
+    return torch.from_numpy(relative_index(window, window, (side, side)))
+
+
+@torch.compiler.assume_constant_result
 def index(rows: int, columns: int) -> torch.Tensor:
     """`relative_index_with_token`."""
     return torch.from_numpy(relative_index_with_token(rows, columns))

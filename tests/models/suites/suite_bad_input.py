@@ -184,6 +184,12 @@ class TestComposite:
         with pytest.raises(ValueError, match=r"decoder: expected .*cross-attention"):
             public(zoo.COMPOSITE)(**live)
 
+    @pytest.mark.parametrize("model_type", ["align_vision_model", "bert", "tvlt"])
+    def test_an_encoder_without_a_sequence_of_states_of_images_is_refused(self, model_type):
+        expected = rf"encoder: expected a model that makes a sequence of states of images \(vit, .*got .*'{model_type}'"
+        with pytest.raises(ValueError, match=expected):
+            zoo.config(zoo.COMPOSITE, encoder=zoo.half(model_type))
+
     def test_a_model_needs_a_configuration_or_both_halves(self, public):
         with pytest.raises(ValueError, match=r"config: expected .*both encoder and decoder"):
             public(zoo.COMPOSITE)()

@@ -205,6 +205,18 @@ def test_a_saved_program_serves_every_size(cases, class_name, tmp_path):
         agree(saved.signatures["serving_default"](**dict(zip(names, map(tf.constant, values)))), expected)
 
 
+@pytest.mark.nightly
+def test_one_trace_serves_maps_that_are_larger_and_smaller_than_a_window(loaded):
+    model = loaded("SwinModel")
+    program = tf.function(
+        lambda pixels: model(pixels).last_hidden_state,
+        input_signature=[tf.TensorSpec((None, 3, None, None), tf.float32)],
+    )
+    for height, width in ((48, 40), (8, 8), (20, 47)):
+        pixels = np.random.default_rng(0).normal(size=(2, 3, height, width)).astype(np.float32)
+        np.testing.assert_allclose(program(pixels), model(pixels).last_hidden_state, rtol=1e-5, atol=1e-5)
+
+
 def test_an_exported_model_serves_every_size(loaded, tmp_path):
     model = loaded("Data2VecTextForMaskedLM")
     signature = {"input_ids": keras.InputSpec(shape=(None, None), dtype="int32", name="input_ids")}

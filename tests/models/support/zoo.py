@@ -115,7 +115,8 @@ def prunes(name: str) -> tuple[str, ...]:
 
 
 def _has_heads(of: Any) -> bool:
-    return hasattr(of, "num_attention_heads") and isinstance(of.num_hidden_layers, int)
+    counts = (getattr(of, name, None) for name in ("num_attention_heads", "num_hidden_layers"))
+    return all(isinstance(count, int) for count in counts)
 
 
 def text(of: Any) -> Any:
@@ -279,7 +280,7 @@ def bad_calls(name: str) -> Iterator[BadCall]:
             yield BadCall(name, f"both of {choice}", {k: good[k] for k in choice}, (*choice, "exactly one", "got both"))
     for choice in spec.at_least_one:
         yield BadCall(name, f"none of {choice}", dict.fromkeys(choice), (*choice, "at least one", "got none"))
-    if "pixel_values" in good and spec.sizes:
+    if "pixel_values" in good and (spec.sizes or images_are_numbers in spec.rules):
         yield from _with_bad_image(name, of, rng)
     for group in spec.together:
         alone = {group[0]: good[group[0]], **dict.fromkeys(group[1:])}
@@ -371,6 +372,7 @@ def _with_bad_image(name: str, of: Any, rng: np.random.Generator) -> Iterator[Ba
             name, "too small an image", {"pixel_values": small},
             ("pixel_values", f"at least {least} x {least}", f"got {IMAGE} x {least - 1}"),
         )  # fmt: skip
+    if not specs.of(name).sizes:
         return
     larger = rng.normal(size=(BATCH, count, IMAGE + 8, IMAGE)).astype(np.float32)
     yield BadCall(
