@@ -24,8 +24,8 @@ from multimodal.configs.distilbert import DistilBertConfig as DistilBertConfig
 from multimodal.configs.gpt2 import GPT2Config as GPT2Config
 from multimodal.configs.lxmert import LxmertConfig as LxmertConfig
 from multimodal.configs.roberta import RobertaConfig as RobertaConfig
-from multimodal.configs.trocr import TrOCRConfig as TrOCRConfig
 from multimodal.configs.swin import SwinConfig as SwinConfig
+from multimodal.configs.trocr import TrOCRConfig as TrOCRConfig
 from multimodal.configs.tvlt import TvltConfig as TvltConfig
 from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig as VisionEncoderDecoderConfig
 from multimodal.configs.vit import ViTConfig as ViTConfig
@@ -77,8 +77,8 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
 from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
-from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.swin import FlaxSwinModel as FlaxSwinModel
+from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel
@@ -167,8 +167,8 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.roberta import RobertaForCausalLM as RobertaForCausalLM
 from multimodal.pt.models.roberta import RobertaModel as RobertaModel
-from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.swin import SwinModel as SwinModel
+from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel
@@ -224,8 +224,8 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
 from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
-from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.swin import TFSwinModel as TFSwinModel
+from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel

@@ -48,8 +48,8 @@ from multimodal.flax.models.lxmert import FlaxLxmertForQuestionAnswering as Flax
 from multimodal.flax.models.lxmert import FlaxLxmertModel as FlaxLxmertModel
 from multimodal.flax.models.roberta import FlaxRobertaForCausalLM as FlaxRobertaForCausalLM
 from multimodal.flax.models.roberta import FlaxRobertaModel as FlaxRobertaModel
-from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.swin import FlaxSwinModel as FlaxSwinModel
+from multimodal.flax.models.trocr import FlaxTrOCRForCausalLM as FlaxTrOCRForCausalLM
 from multimodal.flax.models.tvlt import FlaxTvltForAudioVisualClassification as FlaxTvltForAudioVisualClassification
 from multimodal.flax.models.tvlt import FlaxTvltForPreTraining as FlaxTvltForPreTraining
 from multimodal.flax.models.tvlt import FlaxTvltModel as FlaxTvltModel

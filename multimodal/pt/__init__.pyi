@@ -48,8 +48,8 @@ from multimodal.pt.models.lxmert import LxmertForQuestionAnswering as LxmertForQ
 from multimodal.pt.models.lxmert import LxmertModel as LxmertModel
 from multimodal.pt.models.roberta import RobertaForCausalLM as RobertaForCausalLM
 from multimodal.pt.models.roberta import RobertaModel as RobertaModel
-from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.swin import SwinModel as SwinModel
+from multimodal.pt.models.trocr import TrOCRForCausalLM as TrOCRForCausalLM
 from multimodal.pt.models.tvlt import TvltForAudioVisualClassification as TvltForAudioVisualClassification
 from multimodal.pt.models.tvlt import TvltForPreTraining as TvltForPreTraining
 from multimodal.pt.models.tvlt import TvltModel as TvltModel

@@ -48,8 +48,8 @@ from multimodal.tf.models.lxmert import TFLxmertForQuestionAnswering as TFLxmert
 from multimodal.tf.models.lxmert import TFLxmertModel as TFLxmertModel
 from multimodal.tf.models.roberta import TFRobertaForCausalLM as TFRobertaForCausalLM
 from multimodal.tf.models.roberta import TFRobertaModel as TFRobertaModel
-from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.swin import TFSwinModel as TFSwinModel
+from multimodal.tf.models.trocr import TFTrOCRForCausalLM as TFTrOCRForCausalLM
 from multimodal.tf.models.tvlt import TFTvltForAudioVisualClassification as TFTvltForAudioVisualClassification
 from multimodal.tf.models.tvlt import TFTvltForPreTraining as TFTvltForPreTraining
 from multimodal.tf.models.tvlt import TFTvltModel as TFTvltModel
