@@ -36,7 +36,7 @@ def _direct(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) ->
 
 def _is_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> bool:
     """Whether nothing but numbers is asked for: no gradient, no program being made, no tensor that stands for others."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or torch.is_autocast_enabled("cpu"):
         return False
     tensors = [x, weight] if bias is None else [x, weight, bias]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
