@@ -91,6 +91,13 @@ def pytest_ignore_collect(collection_path, config):
     return name == "test_backends.py" or (other and not own) or None
 
 
+@pytest.hookimpl(tryfirst=True)  # before the tests of `make test` are chosen
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(name in item.name.partition("[")[2] for name in zoo.TWINS):
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.fixture(scope="session")
 def kit():
     """The adapter of the backend under test."""

@@ -53,7 +53,7 @@ def decoder_config(model):
     return getattr(model.config, "decoder", model.config)
 
 
-@pytest.fixture(scope="module", params=GENERATING)
+@pytest.fixture(scope="module", params=[*GENERATING, pytest.param("VED-distilbert", marks=pytest.mark.nightly)])
 def model(request, public):
     """A drawn model, its tensors wide enough for every token to count; it generates padding tokens, too."""
     return made(public, request.param)

@@ -38,6 +38,10 @@ ONE_OF_EACH = ("BertModel", "LxmertModel", "ViTModel", COMPOSITE)
 """A text model, two towers, a vision model, two halves."""
 
 
+TWINS = ("RobertaModel", "RobertaForCausalLM")
+"""Another family's code under names of its own: what all classes are asked they are asked in `make nightly`."""
+
+
 def seldom(names: Iterable[str], often: Collection[str] = ONE_OF_EACH) -> list:
     """Classes for `parametrize`, of which those that are not in `often` wait for `make nightly`."""
     return [name if name in often else pytest.param(name, marks=pytest.mark.nightly) for name in names]
