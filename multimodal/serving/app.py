@@ -32,7 +32,7 @@ from multimodal.serving.guard import LOCAL, Guard
 from multimodal.serving.limits import settings_of
 from multimodal.serving.reader import Seen, Token
 from multimodal.serving.service import Service
-from multimodal.serving.uploads import received
+from multimodal.serving.uploads import discarded, received
 
 PAGE = Path(__file__).with_name("page")
 
@@ -74,7 +74,9 @@ def _page(name: str, media_type: str) -> Any:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    # The rest of a body that nobody reads must not be taken for the next request.
+    headers = {**(error.headers or {}), "Connection": "close"}
+    return JSONResponse({"error": error.detail}, error.status_code, headers)
 
 
 class Doors:
@@ -96,8 +98,8 @@ class Doors:
         """A picture, the body of the request, as a stream of lines."""
         service = self.service
         try:
-            settings = settings_of(request.query_params, service.backends)
             seen = await self._seen(request)
+            settings = settings_of(request.query_params, service.backends)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody: the upload broke off
         except ValueError as error:
@@ -106,7 +108,7 @@ class Doors:
         try:
             before = service.batcher.submit(job)
         except Full as error:
-            raise HTTPException(503, str(error), {"Retry-After": "1"}) from error
+            raise HTTPException(503, str(error), _BUSY) from error
         picture = "data:image/jpeg;base64," + base64.b64encode(seen.shown).decode()
         first = {"event": "seen", "before": before, "loads": settings.backend not in service.loaded, "picture": picture}
         return StreamingResponse(_lines(first, job, service.limits.seconds), media_type="application/x-ndjson")
@@ -115,6 +117,7 @@ class Doors:
         """The picture, received and decoded. Errors: HTTPException, ValueError, ClientDisconnect."""
         service = self.service
         if service.batcher.is_full or service.uploads >= service.limits.uploads:
+            await discarded(request, service.limits)
             raise HTTPException(503, "the server has all the pictures that it takes on: try again soon", _BUSY)
         service.uploads += 1
         try:
@@ -123,7 +126,7 @@ class Doors:
             service.uploads -= 1
 
 
-_BUSY = {"Retry-After": "1", "Connection": "close"}
+_BUSY = {"Retry-After": "1"}
 
 
 async def _lines(first: dict[str, Any], job: Job, seconds: float) -> AsyncIterator[bytes]:
@@ -136,9 +139,8 @@ async def _lines(first: dict[str, Any], job: Job, seconds: float) -> AsyncIterat
                 yield _line({"event": "error", "message": str(item)})
                 return
             text = item.text
-            await asyncio.sleep(
-                0
-            )  # tokens that are all there must not keep the loop from others, or from hearing of the end
+            # Tokens that are all there must not keep the loop from others, or from hearing that the client has gone.
+            await asyncio.sleep(0)
             yield _line({"event": "token", **_of_token(item)})
         yield _line({"event": "done", "text": text.strip(), "seconds": round(time.monotonic() - started, 3)})
     except TimeoutError:

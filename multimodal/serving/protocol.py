@@ -9,7 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-"""For the head of a request to arrive."""
+"""For the head of a request to arrive, and for the rest of one that was answered before it ended."""
 STALLED_SECONDS = 20.0
 """For what was written to be taken by the other side's system."""
 
@@ -29,13 +29,18 @@ class Protocol(H11Protocol):
         super().data_received(data)
         self._watch_head()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_head()
+
     def _watch_head(self) -> None:
-        """Set the clock where a request has begun, or a new connection has none; stop it where its head is there."""
-        begun = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
-        if begun and self._head is None:
-            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-        elif not begun:
+        """Set the clock where a request is due, or the rest of one that has been answered; stop it where neither is."""
+        theirs, ours = self.conn.their_state, self.conn.our_state
+        due = theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE)
+        if not due or self.transport.is_closing():
             self._head = _stop(self._head)
+        elif self._head is None:
+            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 
 from PIL import Image
@@ -12,10 +13,9 @@ from starlette.requests import Request
 from multimodal.serving.limits import FORMATS, Limits
 from multimodal.tasks.pictures import open_picture
 
-_CLOSE = {"Connection": "close"}
-"""The rest of a body that nobody reads must not be taken for the next request."""
 _DISCARDED = 4
 """How many times the largest file is read and thrown away, so that a client that sends before it listens gets its message."""
+_DISCARD_SECONDS = 2.0
 
 
 async def received(request: Request, limits: Limits) -> bytes:
@@ -26,15 +26,14 @@ async def received(request: Request, limits: Limits) -> bytes:
             return await _received(request, limits.upload_bytes)
     except TimeoutError as error:
         message = f"expected the picture within {limits.upload_seconds:g} seconds, got a part of it"
-        raise HTTPException(408, message, _CLOSE) from error
+        raise HTTPException(408, message) from error
 
 
 async def _received(request: Request, most: int) -> bytes:
     told = request.headers.get("content-length", "")
-    too_large = HTTPException(413, f"expected a file of at most {most / 1e6:g} MB, got a larger one", _CLOSE)
-    if (
-        told.isdigit() and int(told) > most and "expect" in request.headers
-    ):  # the client waits for a word before it sends
+    too_large = HTTPException(413, f"expected a file of at most {most / 1e6:g} MB, got a larger one")
+    waits_for_a_word = "expect" in request.headers
+    if waits_for_a_word and told.isdigit() and int(told) > most:
         raise too_large
     parts, size = [], 0
     async for part in request.stream():
@@ -50,6 +49,19 @@ async def _received(request: Request, most: int) -> bytes:
     if not size:
         raise HTTPException(400, "expected the bytes of a picture, got none")
     return b"".join(parts)
+
+
+async def discarded(request: Request, limits: Limits) -> None:
+    """Read a body that is not wanted, for a moment, so that its sender comes to listen."""
+    if "expect" in request.headers:  # the sender waits for a word
+        return
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(min(_DISCARD_SECONDS, limits.upload_seconds)):
+            async for part in request.stream():
+                size += len(part)
+                if size > _DISCARDED * limits.upload_bytes:
+                    return
 
 
 def opened(data: bytes, limits: Limits) -> Image.Image:

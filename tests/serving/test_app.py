@@ -192,7 +192,7 @@ def test_more_than_may_wait_is_refused(serving, until):
     until(lambda: client.service.batches)
     more, waited = in_threads(client.read, [DATA] * 2)
     until(lambda: client.service.batcher.is_full)
-    status, headers, body = client.ask("POST", "/read", DATA)
+    status, headers, body = client.ask("POST", "/read", bytes(8_000_000))
     assert status == 503
     assert headers["Retry-After"] == "1"
     assert "try again soon" in json.loads(body)["error"]
@@ -271,6 +271,18 @@ def test_a_head_that_does_not_end_is_not_waited_for(serving, monkeypatch, number
             assert connection.recv(1) == b"H"
         connection.sendall(begun)
         to_the_end(connection)
+        assert time.monotonic() - started < 3
+
+
+def test_the_rest_of_a_request_that_has_its_answer_is_not_waited_for(serving, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with serving().connect() as connection:
+        started = time.monotonic()
+        connection.sendall(b"GET /about HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() - started < 3:
+                connection.sendall(b"x")
+                time.sleep(0.05)
         assert time.monotonic() - started < 3
 
 
