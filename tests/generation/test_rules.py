@@ -177,6 +177,24 @@ def test_settings_made_from_a_model_give_way_to_what_the_model_says_by_now():
     assert resolve(base, config(eos_token_id=3), {"eos_token_id": 1}).eos_token_id == 1
 
 
+def test_a_setting_that_none_switches_off_is_switched_off_by_it():
+    base = GenerationConfig(decoder_start_token_id=1, forced_eos_token_id=2, max_length=9)
+    assert resolve(base, config(), {}).forced_eos_token_id == 2
+    found = resolve(base, config(), {"forced_eos_token_id": None, "max_length": None})
+    assert (found.forced_eos_token_id, found.max_length) == (None, 9)
+
+
+def test_a_composite_generates_as_its_decoder_carries_it_where_it_says_nothing_itself():
+    inside = {"forced_eos_token_id": 2, "num_beams": 3, "max_length": 20}
+    made = GenerationConfig.from_model_config_values(
+        config(inside, num_beams=1, forced_eos_token_id=None, max_length=9)
+    )
+    assert (made.forced_eos_token_id, made.num_beams, made.max_length) == (2, 3, 9)
+    live = config({"no_repeat_ngram_size": 2}, num_beams=4)
+    found = GenerationConfig().beside(live)
+    assert (found.no_repeat_ngram_size, found.num_beams) == (2, 4)
+
+
 def test_zero_is_a_token_like_any_other():
     base = GenerationConfig(decoder_start_token_id=5, pad_token_id=5, eos_token_id=5)
     given = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 0}

@@ -1,5 +1,7 @@
 """What only decoders like BART's have: sinusoidal positions, two masks of heads, layers that training skips."""
 
+import itertools
+
 import numpy as np
 import pytest
 import zoo
@@ -65,3 +67,47 @@ def test_what_is_given_in_the_place_of_embeddings_is_not_scaled(public, kit, nam
     scaled = logits(kit, model, inputs_embeds=embeds * np.float32(model.config.d_model**0.5))
     np.testing.assert_allclose(scaled, expected, rtol=1e-4, atol=1e-4)
     assert np.abs(logits(kit, model, inputs_embeds=embeds) - expected).max() > 1e-2
+
+
+def test_training_skips_a_share_of_the_layers_and_evaluation_none(public, kit):
+    """A layer that is skipped leaves its input as it is, and zeros for its attention."""
+    rate, layers, calls = 0.25, 12, 8
+    still = {"dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0}
+    of = zoo.config("TrOCRForCausalLM", decoder_layers=layers, decoder_layerdrop=rate, **still)
+    model, tokens = public("TrOCRForCausalLM")(of, seed=1), np.array([[5, 7, 11]], np.int32)
+    skipped = 0
+    for turn in range(calls):
+        out = kit.drawn(model, turn, input_ids=tokens, output_hidden_states=True, output_attentions=True)
+        states, weights = (list(map(kit.numpy, out[field])) for field in ("hidden_states", "attentions"))
+        same = [np.array_equal(before, after) for before, after in itertools.pairwise(states)]
+        assert same == [not np.any(found) for found in weights]
+        skipped += sum(same)
+    expected = calls * layers * rate
+    assert abs(skipped - expected) < 4 * (expected * (1 - rate)) ** 0.5
+    model = model.eval() if hasattr(model, "eval") else model
+    states = kit.call(model, input_ids=tokens, output_hidden_states=True).hidden_states
+    assert not any(np.array_equal(kit.numpy(a), kit.numpy(b)) for a, b in itertools.pairwise(states))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_halves_of_checkpoints_are_joined_resized_and_saved_with_tied_scores(public, kit, name, checkpoints, tmp_path):
+    joined = public(zoo.COMPOSITE).from_encoder_decoder_pretrained(
+        checkpoints["ViTModel"], checkpoints[name], decoder_decoder_start_token_id=2
+    )
+    assert joined.load_report.fresh == []
+    assert not any("head.projection" in tensor for tensor in kit.fetch(joined))
+    assert joined.config.decoder.decoder_start_token_id == 2
+    before = kit.fetch(joined.decoder)["model.embeddings.tokens.weight"]
+    joined.decoder.resize_token_embeddings(zoo.VOCABULARY + 2)
+    joined.save_pretrained(tmp_path / "whole")
+    joined.decoder.save_pretrained(tmp_path / "decoder")
+    whole = public(zoo.COMPOSITE).from_pretrained(tmp_path / "whole")
+    half = public(name).from_pretrained(tmp_path / "decoder")
+    assert whole.load_report.lines() == half.load_report.lines() == []
+    tensors = kit.fetch(half)
+    np.testing.assert_array_equal(tensors["model.embeddings.tokens.weight"][: zoo.VOCABULARY], before)
+    for own, array in kit.fetch(whole.decoder).items():
+        np.testing.assert_array_equal(array, tensors[own])
+    scores = half.get_output_embeddings()
+    matrix = kit.numpy(next((getattr(scores, n) for n in ("weight", "embeddings") if hasattr(scores, n)), scores))
+    assert matrix.shape == (zoo.VOCABULARY + 2, half.config.d_model)
