@@ -49,8 +49,12 @@ def pytest_collection_modifyitems(items):
     """In `make test` a law over classes is about all of them in PyTorch, and in the other two about one of each architecture.
 
     The classes of an architecture take turns from law to law; `make nightly` has them all. Marked `every_class` is what
-    each class has code of its own for; what is compared between the backends is made in each.
+    each class has code of its own for; what is compared between the backends is made in each. Classes that are another's
+    under other names (`zoo.TWINS`) have their turn at night.
     """
+    for item in items:
+        if class_of(item) in zoo.TWINS:
+            item.add_marker(pytest.mark.nightly)
     if zoo.BACKEND in (None, "pt"):
         return
     groups = defaultdict(list)
@@ -89,13 +93,6 @@ def pytest_ignore_collect(collection_path, config):
     own = name.startswith((f"suite_in_{backend}.", f"suite_in_{backend}_")) or (backend == "pt" and name in IN_PYTORCH)
     other = name.startswith("suite_in_") or name in IN_PYTORCH
     return name == "test_backends.py" or (other and not own) or None
-
-
-@pytest.hookimpl(tryfirst=True)  # before the tests of `make test` are chosen
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if any(name in item.name.partition("[")[2] for name in zoo.TWINS):
-            item.add_marker(pytest.mark.nightly)
 
 
 @pytest.fixture(scope="session")
