@@ -11,7 +11,7 @@ DISTILBERT = {
     "model_type": "distilbert", "vocab_size": 39, "dim": 14, "n_layers": 2, "n_heads": 2, "hidden_dim": 25,
     "max_position_embeddings": 7, **RATES,
 }  # fmt: skip
-TINY = {"dim": 16, "hidden_dim": 24}
+TINY = {"hidden_dim": 24}
 CROSS_DISTILBERT = {**DISTILBERT, "is_decoder": True, "add_cross_attention": True}
 CASES = (
     Case("distilbert", "DistilBertModel", DISTILBERT, (*TOKENS, "head_mask"), TEXT),
