@@ -40,6 +40,15 @@ def warm_started(left, kit):
     assert any("cross" in name for name in kit.fetch(left["model"]))
 
 
+def joined(left, kit):
+    """A Swin in front of a BERT whose cross-attention is fresh."""
+    model = left["model"]
+    assert model.config.encoder.model_type == "swin"
+    assert set(model.load_report.fresh) >= {row.published for row in model.rows() if row.part == "cross_attention"}
+    given = zoo.inputs(zoo.COMPOSITE, model.config)
+    assert np.isfinite(kit.numpy(kit.call(model, **given).logits)).all()
+
+
 def generated(left, kit):
     trained(left, kit)
     ids = kit.numpy(left["generated"])
@@ -76,6 +85,7 @@ PROPERTIES = {
     "training": trained,
     "handwriting": read,
     "two-checkpoints": warm_started,
+    "any-checkpoints": joined,
     "forward-and-generate": generated,
     "generate": beamed,
 }

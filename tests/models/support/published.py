@@ -18,10 +18,11 @@ SIZE = {"height": zoo.IMAGE, "width": zoo.IMAGE}
 
 
 def vision_encoder_decoder(root: Path) -> Path:
-    """A ViT, a BERT and a GPT-2 as they are published (no cross-attention), a captioner of ViT and GPT-2, and a TrOCR."""
+    """A ViT, a Swin, a BERT and a GPT-2 as they are published (no cross-attention), a captioner of ViT and GPT-2, a TrOCR."""
     vit = zoo.half("vit")
     zoo.write(root / "google/vit-base-patch16-224-in21k", "ViTModel", vit, seed=1)
     ViTImageProcessor(size=SIZE).save_pretrained(root / "google/vit-base-patch16-224-in21k")
+    zoo.write(root / "microsoft/swin-base-patch4-window7-224-in22k", "SwinModel", zoo.half("swin"), seed=5)
     plain = {"is_decoder": False, "add_cross_attention": False}
     ids = vocabulary(root / "google-bert/bert-base-uncased", "bert")
     bert = zoo.half("bert", **plain, vocab_size=len(ids), max_position_embeddings=64)
