@@ -119,7 +119,7 @@ def test_special_tokens_that_two_files_say_otherwise_are_reported(tmp_path, capl
 @pytest.mark.parametrize("prefix", ["model.", ""], ids=["with a head", "the base model"])
 @pytest.mark.parametrize("twice", [True, False], ids=["also the decoder's own", "only the shared table"])
 def test_the_decoder_of_a_whole_bart_loads_and_the_rest_is_named(prefix, twice):
-    config = BartConfig(20, 12, 1, 6, 2, 1, 6, 2, d_model=8)
+    config = BartConfig(20, 12, 1, 6, 2, 2, 6, 2, d_model=8)
     own = BartForCausalLM(config, seed=1).published_state_dict()
     table = own["model.decoder.embed_tokens.weight"]
     whole = {name.removeprefix("model."): tensor for name, tensor in own.items() if twice or tensor is not table}

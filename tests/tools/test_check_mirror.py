@@ -23,8 +23,8 @@ BROKEN = {
     ),
     "a parameter of a call": (
         "flax/layers/encoder.py",
-        "context_visible=None, head_mask=None, cache=None, position=0,",
-        "context_visible=None, head_mask=None, cache=None,",
+        "cache=None, position=0, weights=False",
+        "cache=None, weights=False",
         "PreNormBlock.call(",
     ),
     "a submodule": (
