@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multimodal.numeric.sinusoids import sinusoids
+from multimodal.numeric.sinusoids import halved
 
 PUBLISHED = """
     0.0 0.0 0.0 0.0 1.0 1.0 1.0 1.0
@@ -17,12 +17,12 @@ PUBLISHED = """
 
 def test_they_are_the_published_ones_to_float32():
     expected = np.array(PUBLISHED.split(), np.float64).reshape(5, 8)
-    np.testing.assert_allclose(sinusoids(5, 8, 1), expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(halved(5, 8, 1), expected, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("width", [8, 9])
 def test_padding_and_what_an_odd_width_leaves_over_are_zero(width):
-    table = sinusoids(6, width, 2)
+    table = halved(6, width, 2)
     assert table.shape == (6, width)
     assert not table[2].any()
     assert table[5, :8].all()
@@ -30,6 +30,6 @@ def test_padding_and_what_an_odd_width_leaves_over_are_zero(width):
 
 
 def test_wavelengths_reach_from_two_pi_to_ten_thousand_of_it():
-    table = sinusoids(3, 12, 0)
+    table = halved(3, 12, 0)
     np.testing.assert_allclose(table[1, 0], np.sin(1.0), rtol=1e-15)
     np.testing.assert_allclose(table[1, 5], np.sin(1e-4), rtol=1e-12)
