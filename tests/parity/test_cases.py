@@ -5,7 +5,7 @@ import pytest
 from multimodal import registry
 from multimodal.parity import cases
 
-OF_HEADS = {"classifier_dropout", "summary_first_dropout"}
+OF_HEADS = {"classifier_dropout", "summary_first_dropout", "qa_dropout", "seq_classif_dropout"}
 """Rates of single heads, which are switched apart or which we do not have."""
 
 
