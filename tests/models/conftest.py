@@ -8,6 +8,7 @@
 import importlib
 import json
 import os
+import re
 import sys
 import time
 import zlib
@@ -44,6 +45,13 @@ def class_of(item):
     return max((name for name in zoo.CLASSES if name in inside), key=len, default="")
 
 
+def subject_of(item):
+    """(what a law is about by a test's parameters: a class, or a composite like "VED-bert"; its architecture), or None."""
+    if pair := re.search(r"VED-\w+", item.name):
+        return pair[0], specs.of(zoo.COMPOSITE).model_type
+    return (name, specs.of(name).model_type) if (name := class_of(item)) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items):
     """In `make test` a law over classes is about all of them in PyTorch, and in the other two about one of each architecture.
@@ -59,13 +67,10 @@ def pytest_collection_modifyitems(items):
         return
     groups = defaultdict(list)
     for item in items:
-        if (
-            (name := class_of(item))
-            and "artifacts" not in item.fixturenames
-            and not item.get_closest_marker("every_class")
-        ):
-            rest = item.name.replace(name, "", 1)
-            groups[item.path, item.originalname, rest, specs.of(name).model_type].append(item)
+        kept = "artifacts" in item.fixturenames or item.get_closest_marker("every_class")
+        if not kept and (found := subject_of(item)):
+            name, model_type = found
+            groups[item.path, item.originalname, item.name.replace(name, "", 1), model_type].append(item)
     for (_, law, *_), same in groups.items():
         turn = zlib.crc32(law.encode()) % len(same)
         for item in same[:turn] + same[turn + 1 :]:
