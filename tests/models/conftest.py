@@ -67,7 +67,8 @@ def pytest_collection_modifyitems(items):
         return
     groups = defaultdict(list)
     for item in items:
-        kept = "artifacts" in item.fixturenames or item.get_closest_marker("every_class")
+        marked = any(item.get_closest_marker(name) for name in ("every_class", "nightly"))
+        kept = marked or "artifacts" in item.fixturenames
         if not kept and (found := subject_of(item)):
             name, model_type = found
             groups[item.path, item.originalname, item.name.replace(name, "", 1), model_type].append(item)
