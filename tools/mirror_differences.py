@@ -65,6 +65,14 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/pretrained.py", "- *.dtype()"): "an attribute there",
     ("*/pretrained.py", "? *.gradient_checkpointing_enable(*)"): "torch.utils.checkpoint has options of its own",
     ("flax/pretrained.py", "? PretrainedModel(*)"): "documented otherwise (seed 003)",
+    (
+        "tf/pretrained.py",
+        "- PretrainedModel.__getattr__(name)",
+    ): "torch's modules hide what a property's AttributeError says",
+    (
+        "flax/pretrained.py",
+        "- PretrainedModel.__getattr__(name)",
+    ): "torch's modules hide what a property's AttributeError says",
     ("flax/pretrained.py", "+ PretrainedModel.module()"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.params()"): LINEN,
     (

@@ -17,6 +17,10 @@ INPUTS = ("tokens", "patches", "stem")
 """What the first layer of the embeddings of a text, of a sequence of patches, of an image is called."""
 
 
+class NoSuchPart(AttributeError, ValueError):
+    """A property that this class does not have: `hasattr` says so, which `torch.jit.trace` asks of every attribute."""
+
+
 class Parts:
     """The part of a public model that hands out what it is made of.
 
@@ -113,7 +117,7 @@ class Parts:
         if not self.spec.head:
             return self
         if "AutoModel" not in registry.family(self.spec.model_type).models:
-            raise ValueError(
+            raise NoSuchPart(
                 f"base_model: expected a class whose network without a head has a class too, got {self.spec.name}"
             )
         part = self._public_part("AutoModel", self.config, self.spec.head)

@@ -231,6 +231,16 @@ class PretrainedModel(ModelBase, nn.Module):
             """Hooks, and then `forward`."""
             ...
 
+    def __getattr__(self, name: str) -> Any:
+        """What torch has of that name; where a property said why there is none, its own words."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            found = getattr(type(self), name, None)
+            if isinstance(found, property):
+                return found.__get__(self)
+            raise
+
     def _is_traced(self, given: dict[str, Any]) -> bool:
         return torch.compiler.is_compiling() or _is_recorded()
 

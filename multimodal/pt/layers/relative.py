@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multimodal.numeric.windows import relative_index, relative_index_with_token
+from multimodal.numeric.windows import relative_index_with_token
 from multimodal.pt.layers.resampling import bilinear
 
 TOKENS = 3
@@ -51,16 +51,18 @@ class WindowBias(nn.Module):
         self.table = nn.Parameter(torch.empty((2 * side - 1) ** 2, num_heads, dtype=dtype))
 
     def forward(self, window):  # -> 1 n q k
-        return self.table[window_index(window, self.side).to(self.table.device)].permute(2, 0, 1)[None]
+        return self.table[window_index(window, self.side, self.table.device)].permute(2, 0, 1)[None]
+
+
+def window_index(window, side: int, device) -> torch.Tensor:
+    """`relative_index` of a window in the table of one with that side, in operations that torch.compile follows."""
+    place = torch.arange(window, device=device)
+    distance = place[:, None] - place + side - 1
+    index = distance[:, None, :, None] * (2 * side - 1) + distance[:, None]  # y x y' x'
+    return index.flatten(2).flatten(0, 1)
 
 
 @torch.compiler.assume_constant_result  # torch.compile does not look into NumPy
-def window_index(window: int, side: int) -> torch.Tensor:
-    """`relative_index` of a window in the table of one with that side."""
-    return torch.from_numpy(relative_index(window, window, (side, side)))
-
-
-@torch.compiler.assume_constant_result
 def index(rows: int, columns: int) -> torch.Tensor:
     """`relative_index_with_token`."""
     return torch.from_numpy(relative_index_with_token(rows, columns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from multimodal.configs.base import PretrainedConfig
 from multimodal.modeling.outputs import Values
 from multimodal.modeling.structures import NetworkOutput
-from multimodal.numeric.windows import fitted_window, shifted_visible
+from multimodal.numeric.windows import fitted_window
 from multimodal.pt.annotations import Tensor
 from multimodal.pt.layers.attention import SelfAttention
 from multimodal.pt.layers.basic import Conv2D, Dropout, LayerNorm, Linear, StochasticDepth
@@ -107,14 +108,20 @@ def seen(whole, window, shift, windows):  # -> (b windows) 1 q k
     """Which patches of each of `windows` see each other; None where all do."""
     if not shift:
         return None
-    visible = shown(*whole, window, shift).to(windows.device)
+    visible = shown(*whole, window, shift, windows.device)
     return visible.repeat(windows.shape[0] // visible.shape[0], 1, 1)[:, None]
 
 
-@torch.compiler.assume_constant_result  # torch.compile does not look into NumPy
-def shown(rows: int, columns: int, window: int, shift: int) -> torch.Tensor:
-    """`shifted_visible`."""
-    return torch.from_numpy(shifted_visible(rows, columns, window, shift))
+def shown(rows, columns, window, shift, device) -> torch.Tensor:
+    """`shifted_visible` in operations that torch.compile follows, whose sizes may be no numbers."""
+    bands = []
+    for size in (rows, columns):
+        place = torch.arange(size, device=device)
+        bands.append((place >= size - window).long() + (place >= size - shift).long())
+    regions = 3 * bands[0][:, None] + bands[1]
+    regions = regions.unflatten(1, (-1, window)).unflatten(0, (-1, window)).transpose(1, 2)
+    regions = regions.flatten(2).flatten(0, 1)
+    return regions[:, :, None] == regions[:, None, :]
 
 
 def filled(x, lengths):  # b y x d -> b y x d
@@ -185,8 +192,9 @@ class SwinNetwork(nn.Module):
         self.pools = "pooler" in parts
 
     def forward(self, pixel_values, bool_masked_pos=None, head_mask=None, weights=False, states=False) -> NetworkOutput:
+        # As numbers: torch.compile makes a program for each size, for its solver does not end with sizes of windows in symbols.
+        grids = self.config.grids(*map(operator.index, pixel_values.shape[2:]))
         x = self.embeddings(pixel_values, bool_masked_pos)
-        grids = self.config.grids(*pixel_values.shape[2:])
         output = self.transformer(x, grids=grids, head_mask=head_mask, weights=weights, states=states)
         x = self.norm(output.x)
         return output._replace(x=x, pooled=x.mean(1) if self.pools else None)

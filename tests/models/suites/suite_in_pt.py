@@ -36,6 +36,16 @@ def test_a_model_compiles_whole(load, kit, class_name):
     torch.testing.assert_close(compiled[0], eager[0])
 
 
+def test_windows_that_shift_compile_whole_for_every_batch_and_size(public):
+    model = public("SwinModel")(zoo.config("SwinModel", initializer_range=0.3), seed=1).eval()
+    torch.compiler.reset()
+    program = torch.compile(model, fullgraph=True, backend="eager")
+    for seed, sizes in enumerate(((2, 3, 40, 56), (3, 3, 40, 56), (1, 3, 33, 70))):
+        pixels = torch.randn(sizes, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            torch.testing.assert_close(program(pixels).last_hidden_state, model(pixels).last_hidden_state)
+
+
 @pytest.mark.parametrize("name", [zoo.COMPOSITE])
 def test_training_with_labels_compiles_whole(load, kit, name):
     model = load(name).train()

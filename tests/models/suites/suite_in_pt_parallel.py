@@ -98,6 +98,17 @@ def test_data_parallel_gives_what_the_model_gives(loaded, name):
     torch.testing.assert_close(output.to_tuple(), expected.to_tuple())
 
 
+class Scores(torch.nn.Module):
+    """A module of somebody else with a model of ours inside."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids):
+        return self.model(ids, return_dict=False, use_cache=False)[0]
+
+
 class TestTraced:
     """`torch.jit.trace`, which old serving code calls."""
 
@@ -148,6 +159,12 @@ class TestTraced:
         torch.jit.save(program, tmp_path / "program.pt")
         again = torch.jit.load(tmp_path / "program.pt")
         torch.testing.assert_close(again(*example), model(*example))
+
+    def test_a_module_that_has_a_model_inside_asks_it_for_all_its_attributes(self, load):
+        model = load("BartForCausalLM")
+        ids = torch.tensor([[5, 7, 9]])
+        program = torch.jit.trace(Scores(model), ids)
+        torch.testing.assert_close(program(ids), model(ids).logits)
 
     @pytest.mark.parametrize("name", MECHANISMS)
     def test_outputs_that_are_no_tuples_are_refused_by_name(self, loaded, name):

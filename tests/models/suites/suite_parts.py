@@ -69,8 +69,10 @@ def test_what_scores_the_tokens_can_be_another(public, kit, class_name):
 
 @pytest.mark.parametrize("class_name", [name for name in WITH_HEAD if specs.of(name).model_type not in BARE])
 def test_a_network_without_a_class_of_its_own_is_no_base_model(load, class_name):
+    model = load(class_name)
     with pytest.raises(ValueError, match=f"base_model: .*got {class_name}"):
-        _ = load(class_name).base_model
+        _ = model.base_model
+    assert not hasattr(model, "base_model")
 
 
 @pytest.mark.parametrize("class_name", [name for name in WITH_HEAD if specs.of(name).model_type in BARE])
