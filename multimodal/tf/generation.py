@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -204,7 +205,8 @@ def capacity(prompted: Prompted, plan: Plan) -> int:
 def compiled(model, function: Any, *fixed: Any) -> Any:
     """A compiled function of a model and of what is fixed: one program for each shape and type of what it is given.
 
-    Each is a `tf.function` of its own, because TensorFlow warns of one that meets several.
+    Each is a `tf.function` of its own, because TensorFlow warns of one that meets several; and of a partial function, because
+    it takes all functions of one source for one.
     """
     network = model.network
     programs = vars(model).get("_programs")
@@ -212,14 +214,11 @@ def compiled(model, function: Any, *fixed: Any) -> Any:
         programs = {"network": network}
         model._set("_programs", programs)
 
-    def program(*tensors):
-        return function(model, *fixed, *tensors)
-
     def run(*tensors):
         given = (None if leaf is None else (leaf.shape, leaf.dtype) for leaf in tf.nest.flatten(tensors))
         key = (function, *fixed, *given)
         if key not in programs:
-            programs[key] = tf.function(program, jit_compile=True)
+            programs[key] = tf.function(functools.partial(function, model, *fixed), jit_compile=True)
         return programs[key](*tensors)
 
     return run

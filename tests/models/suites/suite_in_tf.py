@@ -1,5 +1,7 @@
 """What Keras' users expect of a model."""
 
+from unittest import mock
+
 import keras
 import numpy as np
 import optree
@@ -245,6 +247,17 @@ def test_one_program_serves_every_length_of_a_bucket_and_every_setting(public):
         assert counts.count(counts[0]) == len(counts)
         assert set(counts[0].values()) == {1}  # TensorFlow warns of one that is traced anew
     assert len(counts[0]) == 5  # two of each kind of step with beams: the prompt, a token
+
+
+def test_prompts_of_several_lengths_generate_without_a_warning(public):
+    """TensorFlow warns of the fifth program of one source in a few calls."""
+    name = "Data2VecTextForCausalLM"
+    model = public(name)(zoo.config(name, num_hidden_layers=1, add_cross_attention=False))
+    with mock.patch.object(tf.get_logger(), "warning") as warning:
+        for length in range(2, 7):
+            model.generate(np.full((1, length), 5, np.int32), max_length=length + 1)
+    assert len(vars(model)["_programs"]) > 5
+    warning.assert_not_called()
 
 
 def learning(model):
