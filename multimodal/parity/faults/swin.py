@@ -34,11 +34,14 @@ FAULTS = (
     Fault("no relative positions in windows", "swin-gpt2", tensor("relative_bias.table", np.zeros_like)),
     Fault(
         "relative positions in windows transposed", "swin-masked",
-        replaced(RELATIVE, "relative_index", lambda old, _: lambda *given: old(*given).T),
+        replaced(
+            RELATIVE, "window_index",
+            lambda old, _: lambda window, side, *on: (2 * side - 1) ** 2 - 1 - old(window, side, *on),
+        ),
     ),
     Fault(
         "a smaller window by the first entries of the table", "swin-small-maps",
-        replaced(RELATIVE, "relative_index", lambda old, _: lambda rows, columns, table: old(rows, columns)),
+        replaced(RELATIVE, "window_index", lambda old, _: lambda window, side, *on: old(window, window, *on)),
     ),
     Fault(
         "attention that is never left out", "swin",
