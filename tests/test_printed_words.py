@@ -248,6 +248,16 @@ def test_what_is_saved_is_a_reader_that_multimodal_s_tasks_take(everywhere, trai
     assert all(set(text) <= set(string.ascii_lowercase) and len(text) <= 10 for text in texts)
 
 
+def test_labels_end_with_the_last_token_and_padding_is_not_learned(everywhere, training):
+    train_words = training("train_words")
+    pictures = everywhere.printed([("abc", "Gentium"), ("winter", "Gentium")], np.random.default_rng(0))
+    inputs = train_words.encoded(train_words.make_processor(), pictures)
+    assert inputs["labels"].tolist() == [[0, 4, 5, 6, 2, -100, -100, -100], [0, 26, 12, 17, 23, 8, 21, 2]]
+    grey = pictures.images[:, None].astype(np.float32)
+    wanted = np.broadcast_to((grey / 255 - train_words.MEAN) / train_words.DEVIATION, (2, 3, 32, 128))
+    np.testing.assert_allclose(inputs["pixel_values"].numpy(), wanted, atol=1e-5)
+
+
 def test_the_guide_is_told_the_letter_of_each_column_and_its_place(training, words):
     train_words = training("train_words")
     centres = np.full((1, words.LONGEST), -1.0)

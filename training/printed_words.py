@@ -123,7 +123,7 @@ def requests(count: int, part: str, fonts: Sequence[str], rng: np.random.Generat
     """Words of a part and their fonts: by turns of the list and invented, in fonts that are drawn."""
     words = listed(part)
     texts = [words[rng.integers(len(words))] if i % 2 else invented(part, rng) for i in range(count)]
-    return [(text, fonts[i]) for text, i in zip(texts, rng.integers(0, len(fonts), count).tolist())]
+    return [(text, fonts[int(i)]) for text, i in zip(texts, rng.integers(0, len(fonts), count))]
 
 
 def held_out(count: int = 1200, seed: int = 0) -> tuple[list[Request], Pictures]:

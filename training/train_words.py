@@ -46,8 +46,8 @@ MEAN, DEVIATION = 0.7, 0.22  # of the pictures' pixels, about
 class Recipe:
     """Sizes and settings; how they were found stands on the checkpoint's card."""
 
-    steps: int = 12000
-    batch: int = 64
+    steps: int = 14000
+    batch: int = 32
     rate: float = 2e-3
     warmup: int = 500
     decay: float = 0.05
@@ -174,8 +174,8 @@ class Training:
         return printed_words.printed(printed_words.requests(self.recipe.batch, "training", self.fonts, rng), rng)
 
     def steps(self, run: Run, say: course.Say, *, every: int = 100, check: int = 1000) -> None:
-        """The steps that the run has not done. `every` so many the mean of the losses is noted, every `check` character errors
-        on the validation words, in the fonts that are trained on."""
+        """The steps that the run has not done. `every` so many the mean of their losses is noted (of those since it was
+        resumed, if it was among them), every `check` character errors on validation words in the fonts that are trained on."""
         first, losses = run.restore(self.parts), []
         grid = tuple(a // b for a, b in zip((printed_words.HEIGHT, printed_words.WIDTH), self.recipe.patch))
         others = validation(self.fonts, 200)
@@ -190,9 +190,10 @@ class Training:
             course.blend(self.average, self.model.network, 1 - min(self.recipe.average, step / (step + 10)))
             losses[-1] = losses[-1].detach()  # lets go of the graph
             done = step + 1
-            if done % every == 0:
+            last = done == self.recipe.steps
+            if done % every == 0 or last:
                 record = {"loss": float(torch.stack(losses[-every:]).mean()), "rate": course.rate_at(step, self.recipe)}
-                if done % check == 0:
+                if done % check == 0 or last:
                     record["character errors"] = errors(self.model, self.processor, others)
                     self.model.train()
                 run.note(done, **record)
