@@ -33,7 +33,7 @@ from multimodal.processors.trocr import TrOCRProcessor
 from multimodal.processors.vit import ViTImageProcessor
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel
 
-STATE = Path(tempfile.gettempdir()) / "multimodal-train-words"
+STATE = Path.home() / ".cache" / "multimodal" / "train-words"
 VALIDATION = ("Liberation Serif", "Roboto")
 """Fonts that `--validate` leaves out: one with serifs, one without."""
 START, PAD, END = 0, 1, 2
