@@ -270,3 +270,11 @@ def test_the_guide_is_told_the_letter_of_each_column_and_its_place(training, wor
 
 def test_character_errors_count_characters_of_all_texts_together(training):
     assert training("text_scores").character_errors(["abc", "d"], ["abd", "de"]) == 2 / 5
+
+
+def test_errors_of_a_font_are_those_of_its_words_alone(training):
+    of_font = training("eval_words").errors_where
+    texts, truth = ["abc", "d", "xyz"], ["abd", "de", "xyz"]
+    assert of_font([True, False, True], texts, truth) == 1 / 6
+    assert of_font([False, True, False], texts, truth) == 1 / 2
+    assert np.isnan(of_font([False] * 3, texts, truth))

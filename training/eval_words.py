@@ -39,16 +39,16 @@ def main(
     of_list = set(printed_words.listed("test"))
     groups |= {"listed": [text in of_list for text in pictures.texts]}
     groups |= {"invented": [text not in of_list for text in pictures.texts]}
-    console, texts = Console(), {}
-    table = Table(
-        "backend", *groups, "exact words", "seconds", title=f"character errors of {count} held-out words, seed 0"
-    )
+    console, texts, columns = Console(), {}, {}
     for name in BACKENDS:
         with Console(stderr=True).status(f"reading {count} words in {name}"):
             texts[name], seconds = in_own_process(read, name, checkpoint, pictures.images)
         shares = [f"{errors_where(mask, texts[name], pictures.texts):.2%}" for mask in groups.values()]
         exact = np.mean([text == truth for text, truth in zip(texts[name], pictures.texts)])
-        table.add_row(name, *shares, f"{exact:.1%}", f"{seconds:.1f}")
+        columns[name] = [*shares, f"{exact:.1%}", f"{seconds:.1f}"]
+    table = Table("character errors", *BACKENDS, title=f"{count} held-out words, seed 0")
+    for row in zip([*groups, "exact words", "seconds"], *columns.values()):
+        table.add_row(*row)
     console.print(table)
     same = all(found == texts["pt"] for found in texts.values())
     console.print("The backends read the same in every picture." if same else "The backends DIFFER.")
