@@ -72,6 +72,18 @@ def adamw(
     return torch.optim.AdamW(groups, lr=recipe.rate, betas=betas)
 
 
+@torch.no_grad()
+def blend(into: torch.nn.Module, network: torch.nn.Module, share: float) -> None:
+    """Move the tensors of one network towards another's."""
+    for kept, new in zip(into.parameters(), network.parameters()):
+        kept.lerp_(new, share)
+
+
+def smooth_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Cross entropy with label smoothing: Szegedy et al. (2016), section 7."""
+    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
+
+
 def fit(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -83,8 +95,9 @@ def fit(
     rate: Rate = rate_at,
     clipped_together: bool = False,
     behind_step: Callable[[int], None] = lambda step: None,
+    first: int = 0,
 ) -> None:
-    """`recipe.steps` steps down the losses of batches, then the model predicts.
+    """The steps from `first` to `recipe.steps` down the losses of batches, then the model predicts.
 
     Gradients are cut to length 1, those of each group of the optimiser by themselves unless `clipped_together`.
     `behind_step` is called with each step's number when it is done; `every` so many the loss is said.
@@ -93,7 +106,7 @@ def fit(
     if clipped_together:
         clipped = [[p for parameters in clipped for p in parameters]]
     model.train()
-    for step in range(recipe.steps):
+    for step in range(first, recipe.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, recipe)
         optimizer.zero_grad()

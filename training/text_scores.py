@@ -19,3 +19,8 @@ def word_errors(texts: Sequence[str], truth: Sequence[str]) -> float:
     """The word error rate: the edits that it takes to right every text, in words, for each word that there is."""
     pairs = [(text.split(), wanted.split()) for text, wanted in zip(texts, truth)]
     return sum(edits(text, wanted) for text, wanted in pairs) / sum(len(wanted) for _, wanted in pairs)
+
+
+def character_errors(texts: Sequence[str], truth: Sequence[str]) -> float:
+    """The character error rate: the edits that it takes to right every text, for each character that there is."""
+    return sum(map(edits, texts, truth)) / sum(map(len, truth))

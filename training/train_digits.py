@@ -135,10 +135,10 @@ def train(
         return loss_of(model, guide, digit_lines.compose(scans, recipe.batch, rng, recipe.strength), recipe)
 
     def follow(step: int) -> None:
-        blend(average, model.network, 1 - min(recipe.average, step / (step + 10)))
+        course.blend(average, model.network, 1 - min(recipe.average, step / (step + 10)))
 
     course.fit(model, optimizer, loss_of_batch, recipe, say, every=500, rate=rate_at, behind_step=follow)
-    blend(model.network, average, 1.0)
+    course.blend(model.network, average, 1.0)
 
 
 def loss_of(
@@ -154,20 +154,8 @@ def loss_of(
     columns = output.encoder_last_hidden_state[:, 1:]
     digits, places = column_labels(lines, columns.shape[1])
     guess_digits, guess_places = guide(columns).split([11, digit_lines.LONGEST + 1], dim=-1)
-    guided = smooth_loss(guess_digits, digits, recipe.smoothing) + smooth_loss(guess_places, places, 0.0)
-    return smooth_loss(output.logits, labels, recipe.smoothing) + recipe.guidance * guided
-
-
-@torch.no_grad()
-def blend(into: torch.nn.Module, network: torch.nn.Module, share: float) -> None:
-    """Move the tensors of one network towards another's."""
-    for kept, new in zip(into.parameters(), network.parameters()):
-        kept.lerp_(new, share)
-
-
-def smooth_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Cross entropy with label smoothing: Szegedy et al. (2016), section 7."""
-    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
+    guided = course.smooth_loss(guess_digits, digits, recipe.smoothing) + course.smooth_loss(guess_places, places, 0.0)
+    return course.smooth_loss(output.logits, labels, recipe.smoothing) + recipe.guidance * guided
 
 
 @torch.no_grad()
