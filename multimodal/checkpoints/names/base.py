@@ -209,6 +209,17 @@ def embedding(name: str, published: str, entries: int, width: int, axis: str) ->
     return Row(f"{name}.weight", f"{published}.weight", (entries, width), Kind.EMBEDDING, (axis, "embed"))
 
 
+def attention(
+    ours: str, theirs: str, suffix: str, width: int, heads: int, *, context: int | None = None, part: str = "base"
+) -> list[Row]:
+    """Query, key, value and output, published as `q_<suffix>` and so on, of `heads` numbers that all heads have together; keys
+    and values are of the width of what is attended to (`context`)."""
+    rows = []
+    for name, inputs in (("query", width), ("key", context or width), ("value", context or width)):
+        rows += linear(f"{ours}.{name}", f"{theirs}.{name[0]}_{suffix}", inputs, heads, ("heads", "embed"), part=part)
+    return [*rows, *linear(f"{ours}.out", f"{theirs}.out_{suffix}", heads, width, ("embed", "heads"), part=part)]
+
+
 def kept_heads(config, layer: int, count: int | None = None) -> int:
     """Attention heads of a layer after pruning, of `count` or of as many as the configuration's usual field says."""
     count = config.num_attention_heads if count is None else count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multimodal.checkpoints.layout import Kind
-from multimodal.checkpoints.names.base import LAYER_NORM_LEGACY, Row, Table, kept_heads, linear, norm
+from multimodal.checkpoints.names.base import LAYER_NORM_LEGACY, Row, Table, attention, kept_heads, linear, norm
 
 
 def table(config) -> Table:
@@ -68,12 +68,7 @@ def block(config, layer: int) -> list[Row]:
     width, inner = config.hidden_size, config.intermediate_size
     heads = kept_heads(config, layer) * (width // config.num_attention_heads)
     ours, theirs = f"transformer.blocks.{layer}", f"encoder.layers.{layer}"
-    rows = []
-    for name in ("query", "key", "value"):
-        rows += linear(
-            f"{ours}.attention.{name}", f"{theirs}.attention.{name[0]}_proj", width, heads, ("heads", "embed")
-        )
-    rows += linear(f"{ours}.attention.out", f"{theirs}.attention.out_proj", heads, width, ("embed", "heads"))
+    rows = attention(f"{ours}.attention", f"{theirs}.attention", "proj", width, heads)
     rows += norm(f"{ours}.attention_norm", f"{theirs}.layer_norm", width)
     rows += linear(f"{ours}.mlp.up", f"{theirs}.feed_forward.intermediate_dense", width, inner, ("mlp", "embed"))
     rows += linear(f"{ours}.mlp.down", f"{theirs}.feed_forward.output_dense", inner, width, ("embed", "mlp"))

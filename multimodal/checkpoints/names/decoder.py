@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multimodal.checkpoints.names.base import Row, embedding, kept_heads, linear, norm
+from multimodal.checkpoints.names.base import Row, attention, embedding, kept_heads, linear, norm
 
 OFFSET = 2
 """Learned positions count from this entry of their table on, as published."""
@@ -28,28 +28,18 @@ def block(config, layer: int) -> list[Row]:
     """One layer."""
     width, inner = config.d_model, config.decoder_ffn_dim
     ours, theirs = f"transformer.blocks.{layer}", f"decoder.layers.{layer}"
-    kept = kept_heads(config, layer, config.decoder_attention_heads)
-    rows = attention(config, f"{ours}.attention", f"{theirs}.self_attn", kept, width)
+    head_size = width // config.decoder_attention_heads
+    kept = kept_heads(config, layer, config.decoder_attention_heads) * head_size
+    rows = attention(f"{ours}.attention", f"{theirs}.self_attn", "proj", width, kept)
     rows += norm(f"{ours}.attention_norm", f"{theirs}.self_attn_layer_norm", width)
     rows += attention(
-        config, f"{ours}.cross_attention", f"{theirs}.encoder_attn", config.decoder_attention_heads,
-        config.cross_attention_hidden_size or width, "cross_attention",
+        f"{ours}.cross_attention", f"{theirs}.encoder_attn", "proj", width, head_size * config.decoder_attention_heads,
+        context=config.cross_attention_hidden_size, part="cross_attention",
     )  # fmt: skip
     rows += norm(f"{ours}.cross_attention_norm", f"{theirs}.encoder_attn_layer_norm", width, part="cross_attention")
     rows += linear(f"{ours}.mlp.up", f"{theirs}.fc1", width, inner, ("mlp", "embed"))
     rows += linear(f"{ours}.mlp.down", f"{theirs}.fc2", inner, width, ("embed", "mlp"))
     rows += norm(f"{ours}.mlp_norm", f"{theirs}.final_layer_norm", width)
-    return rows
-
-
-def attention(config, ours: str, theirs: str, kept: int, context: int, part: str = "base") -> list[Row]:
-    """Query, key, value and output; keys and values come from the width of what is attended to."""
-    width = config.d_model
-    heads = kept * (width // config.decoder_attention_heads)
-    rows = []
-    for name, short, inputs in (("query", "q", width), ("key", "k", context), ("value", "v", context)):
-        rows += linear(f"{ours}.{name}", f"{theirs}.{short}_proj", inputs, heads, ("heads", "embed"), part=part)
-    rows += linear(f"{ours}.out", f"{theirs}.out_proj", heads, width, ("embed", "heads"), part=part)
     return rows
 
 

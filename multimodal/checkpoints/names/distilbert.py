@@ -6,7 +6,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from multimodal.checkpoints.layout import Kind
-from multimodal.checkpoints.names.base import LAYER_NORM_LEGACY, Row, Table, embedding, kept_heads, linear, norm
+from multimodal.checkpoints.names.base import (
+    LAYER_NORM_LEGACY,
+    Row,
+    Table,
+    attention,
+    embedding,
+    kept_heads,
+    linear,
+    norm,
+)
 from multimodal.numeric import sinusoids
 
 
@@ -44,25 +53,17 @@ def block(config, layer: int) -> list[Row]:
     """One layer of the encoder or decoder."""
     width, inner, crossed = config.dim, config.hidden_dim, "cross_attention"
     ours, theirs = f"transformer.blocks.{layer}", f"transformer.layer.{layer}"
-    rows = attention(config, f"{ours}.attention", f"{theirs}.attention", kept_heads(config, layer))
+    head_size = width // config.n_heads
+    rows = attention(f"{ours}.attention", f"{theirs}.attention", "lin", width, kept_heads(config, layer) * head_size)
     rows += norm(f"{ours}.attention_norm", f"{theirs}.sa_layer_norm", width)
-    rows += attention(config, f"{ours}.cross_attention", f"{theirs}.crossattention", config.n_heads, crossed)
+    rows += attention(
+        f"{ours}.cross_attention", f"{theirs}.crossattention", "lin", width, config.n_heads * head_size,
+        context=config.cross_attention_hidden_size, part=crossed,
+    )  # fmt: skip
     rows += norm(f"{ours}.cross_attention_norm", f"{theirs}.ca_layer_norm", width, part=crossed)
     rows += linear(f"{ours}.mlp.up", f"{theirs}.ffn.lin1", width, inner, ("mlp", "embed"))
     rows += linear(f"{ours}.mlp.down", f"{theirs}.ffn.lin2", inner, width, ("embed", "mlp"))
     rows += norm(f"{ours}.mlp_norm", f"{theirs}.output_layer_norm", width)
-    return rows
-
-
-def attention(config, ours: str, theirs: str, kept: int, part: str = "base") -> list[Row]:
-    """Query, key, value and output; keys and values of cross-attention come from the context's width."""
-    width = config.dim
-    heads = kept * (width // config.n_heads)
-    context = (config.cross_attention_hidden_size or width) if part == "cross_attention" else width
-    rows = []
-    for name, inputs in (("query", width), ("key", context), ("value", context)):
-        rows += linear(f"{ours}.{name}", f"{theirs}.{name[0]}_lin", inputs, heads, ("heads", "embed"), part=part)
-    rows += linear(f"{ours}.out", f"{theirs}.out_lin", heads, width, ("embed", "heads"), part=part)
     return rows
 
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 import zoo
@@ -13,6 +14,9 @@ from torch.utils import _pytree
 from multimodal import specs
 from multimodal.checkpoints import names
 from multimodal.checkpoints.source import CheckpointError
+from multimodal.numeric import windows
+from multimodal.pt.layers import relative
+from multimodal.pt.models import swin
 
 
 @pytest.fixture
@@ -34,6 +38,17 @@ def test_a_model_compiles_whole(load, kit, class_name):
     assert list(compiled) == list(eager)
     assert list(compiled.everything()) == list(eager.everything())
     torch.testing.assert_close(compiled[0], eager[0])
+
+
+@pytest.mark.parametrize(("rows", "columns", "window"), [(3, 3, 3), (4, 12, 4), (14, 7, 7), (10, 5, 5)])
+def test_places_in_windows_are_those_that_numpy_computes_for_all(rows, columns, window):
+    """PyTorch computes them itself, because torch.compile does not follow NumPy with sizes that are no numbers."""
+    for shift in range(1, window):
+        seen = swin.shown(rows, columns, window, shift, "cpu")
+        np.testing.assert_array_equal(seen, windows.shifted_visible(rows, columns, window, shift))
+    for side in (window, window + 2):
+        index = relative.window_index(window, side, "cpu")
+        np.testing.assert_array_equal(index, windows.relative_index(window, window, (side, side)))
 
 
 def test_windows_that_shift_compile_whole_for_every_batch_and_size(public):
