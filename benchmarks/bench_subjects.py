@@ -37,6 +37,16 @@ def _image_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(0, 50257, (4, 16))}
 
 
+def _pictures_to_words(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    pixels = numbers.uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(0, 30522, (4, 16))}
+
+
+def _lines_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
+    pixels = numbers.uniform(-1, 1, (2, 3, 384, 384)).astype(np.float32)
+    return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(3, 50265, (2, 16))}
+
+
 def _question_and_regions(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     corners = np.sort(numbers.uniform(0, 1, (4, 36, 2, 2)), axis=2).reshape(4, 36, 4)
     return {
@@ -82,6 +92,30 @@ SUBJECTS = {
         {
             **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 50256},
             **{"pad_token_id": 50256, "eos_token_id": 50257},
+        },
+    ),
+    "swin-bert": Subject(
+        "VisionEncoderDecoderModel",
+        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs("
+        "mm.SwinConfig(embed_dim=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]), mm.BertConfig()); "
+        "config.decoder_start_token_id = 101; config.pad_token_id = 0; config.eos_token_id = 102",
+        _pictures_to_words,
+        ("pt", "tf"),
+        {
+            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 101},
+            **{"pad_token_id": 0, "eos_token_id": 30522},
+        },
+    ),
+    "trocr": Subject(
+        "VisionEncoderDecoderModel",
+        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs("
+        "mm.ViTConfig(image_size=384, qkv_bias=False), mm.TrOCRConfig()); "
+        "config.decoder_start_token_id = 2; config.pad_token_id = 1; config.eos_token_id = 2",
+        _lines_to_text,
+        ("pt",),
+        {
+            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 2},
+            **{"pad_token_id": 1, "eos_token_id": 50265},
         },
     ),
     "lxmert": Subject("LxmertModel", "config = mm.LxmertConfig()", _question_and_regions, ("pt", "tf")),

@@ -30,7 +30,8 @@ def load(library: str, backend: str, subject: Subject, folder: str):
         return model.eval() if backend == "pt" else model
     halves = (f"{folder}/encoder", f"{folder}/decoder")  # the reference's other frameworks do not load PyTorch's whole
     model = cls.from_encoder_decoder_pretrained(*halves, encoder_from_pt=True, decoder_from_pt=True)
-    model.config.decoder_start_token_id = model.config.pad_token_id = 50256
+    model.config.decoder_start_token_id = subject.generate["decoder_start_token_id"]
+    model.config.pad_token_id = subject.generate["pad_token_id"]
     return model
 
 
