@@ -2,7 +2,7 @@
 
 1. under the folder that the environment variable MULTIMODAL_CHECKPOINTS names (`$MULTIMODAL_CHECKPOINTS/google/vit`);
 2. among the small trained checkpoints that the library brings (`digit-lines`, `digit-search`, `digit-segments`,
-   `python-topics`, `spoken-words`);
+   `printed-words`, `python-topics`, `spoken-words`);
 3. on the hub, through huggingface_hub and its cache (HF_HUB_OFFLINE and `local_files_only` use the cache alone).
 
 Files are only ever read: nothing that comes from a checkpoint is imported or executed.

@@ -14,7 +14,10 @@ def command(
     images: Annotated[list[Path], typer.Argument(help="Pictures, in any format that Pillow reads.")],
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="Folder or name of an image-to-text checkpoint; left out, the embedded reader of digits."),
+        typer.Option(
+            help="Folder or name of an image-to-text checkpoint: printed-words reads a printed word; left out, "
+            "digit-lines, the embedded reader of handwritten digits."
+        ),
     ] = None,
     backend: console.Backend = None,
     max_length: Annotated[int | None, typer.Option(help="Most tokens of a text.")] = None,

@@ -162,11 +162,20 @@ def test_the_hub_is_asked_with_the_options_of_the_call(folder, given, asked, mon
     assert seen == [("owner/model", {**defaults, "allow_patterns": ["*.txt"], **asked})]
 
 
-@pytest.mark.parametrize("name", ["digit-lines", "digit-search", "digit-segments", "python-topics"])
+BROUGHT = sorted(path.name for path in hub.EMBEDDED.iterdir())
+
+
+@pytest.mark.parametrize("name", BROUGHT)
 def test_what_the_library_brings_is_found_by_its_name_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(hub.CHECKPOINTS_VARIABLE, raising=False)
     assert (hub.find_folder(name, ["config.json"]) / "model.safetensors").is_file()
+
+
+def test_what_the_library_brings_is_named_where_names_are_explained():
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    for text in (hub.__doc__, readme):
+        assert [name for name in BROUGHT if f"`{name}`" not in text] == []
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
