@@ -22,8 +22,9 @@ check: all
 test: check
 	$(BIN)/python -m pytest -m "not nightly"
 
-# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report, and espeak-ng,
-# which says what the transcriber is measured on.
+# Beside what the checkout installs this needs Debian's chromium and chromium-driver, for the pages of the report, espeak-ng,
+# which says what the transcriber is measured on, and what the reader of printed words is measured on: wamerican and the fonts
+# that training/printed_words.py names.
 nightly: check
 	$(BIN)/python -m pytest
 	$(BIN)/python tools/mutate.py --no-baseline --table build/mutants.md
@@ -34,6 +35,7 @@ nightly: check
 	$(BIN)/python training/eval_segments.py
 	$(BIN)/python training/eval_search.py
 	$(BIN)/python training/eval_speech.py
+	$(BIN)/python training/eval_words.py
 	$(MAKE) reference
 	$(BIN)/python tools/check_reference_formats.py
 	$(BIN)/python tools/compare_with_reference.py

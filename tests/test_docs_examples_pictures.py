@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multimodal import hub
 from multimodal.tasks.transcribing import EMBEDDED
 
 ROOT = Path(__file__).parents[1]
@@ -51,12 +52,19 @@ def test_the_transcript_of_a_clip_has_its_words_where_they_are_said(tmp_path):
     assert same(tmp_path / "transcript.png", PICTURES / "transcript.png")
 
 
+def test_the_words_are_read_as_they_stand(tmp_path):
+    wanted = json.loads((hub.EMBEDDED / "printed-words" / "images" / "labels.json").read_text(encoding="utf-8"))
+    printed = run("read_words", "--sheet", tmp_path / "words.png")
+    assert printed == [f"{name} {text}" for name, text in list(wanted.items())[:12]]
+    assert same(tmp_path / "words.png", PICTURES / "words.png")
+
+
 def test_the_label_of_the_line_is_the_likeliest():
     printed = run("zero_shot_classification")
     assert len(printed) == 4
     assert printed[0].endswith(" two three four one")
 
 
-@pytest.mark.parametrize("name", ["search.png", "segmentation.png", "transcript.png"])
+@pytest.mark.parametrize("name", ["search.png", "segmentation.png", "transcript.png", "words.png"])
 def test_the_pictures_of_the_pages_are_small(name):
     assert (PICTURES / name).stat().st_size < 300_000

@@ -60,12 +60,15 @@ def load(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]) -
     """Put arrays under our names into a network."""
     named = named_tensors(network)
     for name, array in pairs:
-        named[name].assign(from_numpy(array))
+        named[name].assign(from_numpy(array, named[name].dtype))
 
 
-def from_numpy(array: np.ndarray) -> tf.Tensor:
-    """A tensor with a copy of the array's values; its memory is NumPy's, which saves TensorFlow a second copy."""
-    copy = copied(array)
+def from_numpy(array: np.ndarray, dtype: str | None = None) -> tf.Tensor:
+    """A tensor of this type, or the array's own, with its values; the memory is NumPy's, which saves a second copy.
+
+    NumPy changes the type: TensorFlow would say on the terminal that its fast kernels lack float16 on many processors.
+    """
+    copy = copied(array if dtype is None else array.astype(tf.as_dtype(dtype).as_numpy_dtype, copy=False))
     if copy.dtype.kind == "V":  # bfloat16 and narrower, which NumPy does not have itself
         bits = tf.experimental.dlpack.from_dlpack(copy.view(f"u{copy.itemsize}").__dlpack__())
         return tf.bitcast(bits, tf.as_dtype(copy.dtype.name))
@@ -94,7 +97,7 @@ def replace(network: keras.layers.Layer, pairs: Iterable[tuple[str, np.ndarray]]
         layer, old = layers[name.rpartition(".")[0]], named[name]
         trained = any(variable is old for variable in layer._trainable_variables)  # also where it is frozen
         new = keras.Variable(
-            tf.cast(from_numpy(array), old._dtype), dtype=old._dtype, trainable=trained, autocast=old._autocast,
+            from_numpy(array, old._dtype), dtype=old._dtype, trainable=trained, autocast=old._autocast,
             aggregation=old.aggregation, synchronization=old.synchronization, name=old.name,
         )  # fmt: skip
         new._path, new.regularizer, new.constraint = old.path, old.regularizer, old.constraint

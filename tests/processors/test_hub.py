@@ -174,7 +174,7 @@ def test_what_the_library_brings_is_found_by_its_name_from_anywhere(name, tmp_pa
 
 def test_what_the_library_brings_is_named_where_names_are_explained():
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
-    for text in (hub.__doc__, readme):
+    for text in (hub.__doc__ or "", readme):
         assert [name for name in BROUGHT if f"`{name}`" not in text] == []
 
 
