@@ -2,7 +2,8 @@
 
 `torch.nn.functional.linear` goes to a library whose kernels for few rows run at half the memory's speed on some processors
 (measured: AMD EPYC with AVX-512, docs/design.md, section 5). oneDNN's product, which PyTorch has beside it, takes its place
-in inference where it is faster: both are timed once, for about 30 ms, when the first large product comes.
+in inference where it is faster: both are timed once, for about 30 ms each, when the first large product of few rows comes
+(which memory limits) and the first of many rows (which arithmetic does).
 `MULTIMODAL_LINEAR` in the environment says which: "auto" (the default), "torch" or "onednn".
 """
 
@@ -17,15 +18,18 @@ import torch
 SWITCH = "MULTIMODAL_LINEAR"
 LEAST = 2**18
 """Entries of a matrix from which on the choice is worth its overhead. Smaller ones lie in the processor's caches."""
-TRIAL = (1, 1024, 8192)
-"""Rows, inputs and outputs of the product that is timed: 32 MB, which have to come from memory."""
+MANY = 32
+"""From so many rows on arithmetic is the limit."""
+TRIALS = {False: (1, 1024, 8192), True: (128, 768, 3072)}
+"""Rows, inputs and outputs of the products that are timed, by whether their rows are many. The first one's 32 MB have to
+come from memory."""
 ROUNDS = 5
 TYPES = (torch.float32,)
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`x` (..., inputs) times the transpose of `weight` (outputs, inputs), plus `bias` (outputs,): (..., outputs)."""
-    if _is_plain(x, weight, bias) and weight.numel() >= LEAST and is_direct():
+    if _is_plain(x, weight, bias) and weight.numel() >= LEAST and is_direct(x.shape[:-1].numel() >= MANY):
         return _direct(x, weight, bias)
     return torch.nn.functional.linear(x, weight, bias)
 
@@ -50,8 +54,8 @@ def _is_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) 
 
 
 @functools.cache
-def is_direct() -> bool:
-    """Whether large products go to oneDNN in this process."""
+def is_direct(many: bool) -> bool:
+    """Whether large products of few or of many rows go to oneDNN in this process."""
     choice = os.environ.get(SWITCH, "auto")
     if choice not in ("auto", "torch", "onednn"):
         raise ValueError(f"{SWITCH}: expected 'auto', 'torch' or 'onednn', got {choice!r}")
@@ -59,13 +63,12 @@ def is_direct() -> bool:
     if choice == "onednn" and not exists:
         raise ValueError(f"{SWITCH}: expected a PyTorch with oneDNN for 'onednn', got one without it")
     if choice == "auto":
-        return exists and _is_faster()
+        return exists and _is_faster(*TRIALS[many])
     return choice == "onednn"
 
 
-def _is_faster() -> bool:
-    """Whether oneDNN's least time for one row and a large matrix is below the other library's, taken in turns."""
-    rows, inputs, outputs = TRIAL
+def _is_faster(rows: int, inputs: int, outputs: int) -> bool:
+    """Whether oneDNN's least time for a product is below the other library's, taken in turns."""
     x, weight = torch.ones(rows, inputs), torch.ones(outputs, inputs)
     least = dict.fromkeys((_direct, torch.nn.functional.linear), float("inf"))
     with torch.inference_mode():

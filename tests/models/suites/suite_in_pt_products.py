@@ -166,25 +166,29 @@ def test_tensors_without_values_stay_with_torch(choice):
     assert not calls.called
 
 
-@pytest.mark.parametrize("times", [(2.0, 1.0), (1.0, 2.0)])
-def test_the_faster_is_taken_and_timed_once(choice, layer, monkeypatch, times):
+@pytest.mark.parametrize("faster", [1, products.MANY])
+def test_the_faster_is_taken_for_few_rows_and_for_many_each_timed_once(choice, layer, monkeypatch, faster):
+    """oneDNN takes 1 where the rows are as many as `faster`, and 3 elsewhere; the other library takes 2."""
     calls = choice("auto")
-    monkeypatch.setattr(products, "TRIAL", (1, 8, 8))
+    monkeypatch.setattr(products, "TRIALS", {False: (1, 24, 40), True: (products.MANY, 24, 40)})
     clock = [0.0]
-    own, other = times
-    calls.side_effect = lambda *given: clock.__setitem__(0, clock[0] + own)
 
-    def slow(*given, real=torch.nn.functional.linear):
-        clock[0] += other
+    def own(x, *given):
+        clock[0] += 1.0 if len(x) == faster else 3.0
+        return mock.DEFAULT
+
+    def other(*given, real=torch.nn.functional.linear):
+        clock[0] += 2.0
         return real(*given)
 
+    calls.side_effect = own
     monkeypatch.setattr(products.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(torch.nn.functional, "linear", slow)
-    assert products.is_direct() is (own < other)
-    count = calls.call_count
-    assert count == products.ROUNDS
-    products.is_direct()
-    assert calls.call_count == count
+    monkeypatch.setattr(torch.nn.functional, "linear", other)
+    for rows in (1, products.MANY - 1, products.MANY, 2 * products.MANY):
+        plain(layer, torch.randn(rows, 24))
+        calls.reset_mock()
+        plain(layer, torch.randn(rows, 24))
+        assert calls.call_count == ((rows < products.MANY) == (faster == 1))
 
 
 def test_small_products_are_not_worth_the_choice(choice, layer, monkeypatch):
@@ -200,7 +204,7 @@ def test_small_products_are_not_worth_the_choice(choice, layer, monkeypatch):
 def test_an_unknown_choice_is_an_error(choice):
     choice("fastest")
     with pytest.raises(ValueError, match="MULTIMODAL_LINEAR: expected 'auto', 'torch' or 'onednn', got 'fastest'"):
-        products.is_direct()
+        products.is_direct(many=False)
 
 
 def test_a_model_computes_the_same_with_either(choice, load, kit, class_name):
