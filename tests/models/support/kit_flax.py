@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from flax.traverse_util import flatten_dict
 
 import multimodal.flax
@@ -123,6 +124,14 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
 def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     """One call in training mode, with NumPy arguments and a seed."""
     return _trained(model, None, inputs, jax.random.key(seed, impl="rbg"))[0]
+
+
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = optax.adamw(0.1, weight_decay=0.5, mask=model.trainable())
+    nothing = jax.tree.map(jax.numpy.zeros_like, model.params)
+    changes, _ = optimizer.update(nothing, optimizer.init(model.params), model.params)
+    return fetch_params(optax.apply_updates(model.params, changes))
 
 
 def layer(path: str) -> Any:

@@ -85,6 +85,15 @@ def drawn(model: Any, seed: int, **inputs: Any) -> Any:
         return model(**{k: array(v) for k, v in inputs.items()})
 
 
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1, weight_decay=0.5)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    optimizer.step()
+    return fetch(model)
+
+
 def layer(path: str) -> Any:
     """What stands in `multimodal/pt/layers` under a path such as `basic.Dropout`."""
     module, _, name = path.rpartition(".")

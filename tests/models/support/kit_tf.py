@@ -78,6 +78,13 @@ def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     return model(**{k: array(v) for k, v in inputs.items()}, training=True)
 
 
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.apply([tf.zeros_like(variable) for variable in model.trainable_variables], model.trainable_variables)
+    return fetch(model)
+
+
 def layer(path: str) -> Any:
     """What stands in `multimodal/tf/layers` under a path such as `basic.Dropout`."""
     module, _, name = path.rpartition(".")
