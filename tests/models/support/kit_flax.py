@@ -128,7 +128,7 @@ def drawn(model: Any, seed: int, **inputs: Any) -> Any:
 
 def decayed(model: Any) -> dict[str, np.ndarray]:
     """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
-    optimizer = optax.adamw(0.1, weight_decay=0.5, mask=model.trainable())
+    optimizer = optax.adamw(0.1, weight_decay=0.5, mask=model.trainable_mask())
     nothing = jax.tree.map(jax.numpy.zeros_like, model.params)
     changes, _ = optimizer.update(nothing, optimizer.init(model.params), model.params)
     return fetch_params(optax.apply_updates(model.params, changes))
