@@ -134,6 +134,31 @@ def decayed(model: Any) -> dict[str, np.ndarray]:
     return fetch_params(optax.apply_updates(model.params, changes))
 
 
+def taught(model: Any, batches: list[dict[str, np.ndarray]], passes: int, frozen: str) -> list[float]:
+    """The mean loss of each pass over batches of several lengths, in training mode, with one half as it is."""
+    labels = {name: jax.tree.map(lambda _, name=name: name == frozen, tree) for name, tree in model.params.items()}
+    optimizer = optax.multi_transform({False: optax.adam(0.01), True: optax.set_to_zero()}, labels)
+
+    @jax.jit
+    def step(params, state, batch, key):
+        def loss_of(params):
+            return model(**batch, params=params, train=True, dropout_rng=key).loss
+
+        loss, found = jax.value_and_grad(loss_of)(params)
+        changes, state = optimizer.update(found, state, params)
+        return optax.apply_updates(params, changes), state, loss
+
+    state, means, key = optimizer.init(model.params), [], jax.random.key(0, impl="rbg")
+    for _ in range(passes):
+        found = []
+        for batch in batches:
+            key = jax.random.fold_in(key, 1)
+            model.params, state, loss = step(model.params, state, batch, key)
+            found.append(float(loss))
+        means.append(float(np.mean(found)))
+    return means
+
+
 def layer(path: str) -> Any:
     """What stands in `multimodal/flax/layers` under a path such as `basic.Dropout`."""
     module, _, name = path.rpartition(".")
