@@ -1,6 +1,7 @@
 """The three projects of `docs/examples/finetuning`: they teach, and a run that was stopped goes on as if it had not been."""
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -61,8 +62,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, name):
 
 def test_the_state_of_a_run_is_no_other_run_s(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(PROJECTS))
-    from printed_digits import state_of
-
+    state_of = importlib.import_module("printed_digits").state_of
     run = argparse.Namespace(out=tmp_path, checkpoint="digit-lines", steps=6)
     assert state_of(run) == state_of(run) == tmp_path / "state"
     run.steps = 7
