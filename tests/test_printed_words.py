@@ -16,6 +16,7 @@ from PIL import Image, ImageFont
 from multimodal import TrOCRProcessor
 from multimodal.registry import BACKENDS
 from multimodal.tasks import image_to_text
+from multimodal.tasks.curves import curve
 
 ROOT = Path(__file__).parents[1]
 GOOD = ["apple", "banana", "cherry", "winter", "garden", "stone", "river", "cloud", "table"]
@@ -224,7 +225,7 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(everywhere
     assert all(record["loss"] > 0 for record in run.records())
     assert ["character errors" in record for record in run.records()] == [False, True, False, True]
     assert again.seconds > 0
-    picture = training("runs").curve(again.records(), ("loss", "character errors"), "loss")
+    picture = curve(again.records(), ("loss", "character errors"), "loss")
     assert len(picture.getcolors(10000)) > 4
 
 
@@ -241,9 +242,9 @@ def test_a_folder_of_another_run_is_refused(training, tmp_path):
         runs.Run(tmp_path, {"rate": 2e-3}, resume=True)
 
 
-def test_a_curve_of_nothing_is_an_error(training):
+def test_a_curve_of_nothing_is_an_error():
     with pytest.raises(ValueError, match=r"records: expected some with loss, got none"):
-        training("runs").curve([{"step": 1, "rate": 1.0}], ["loss"], "")
+        curve([{"step": 1, "rate": 1.0}], ["loss"], "")
 
 
 def test_what_is_saved_is_a_reader_that_multimodal_s_tasks_take(everywhere, training, small, tmp_path):

@@ -81,6 +81,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ): "only linen's parameters can be given beside a model",
     ("flax/pretrained.py", "+ PretrainedModel.init_weights(*)"): LINEN,
     ("flax/pretrained.py", "+ PretrainedModel.to_*"): "documented for Flax alone (seed 003)",
+    ("flax/pretrained.py", "+ PretrainedModel.trainable_mask()"): "torch's and Keras' parameters say so themselves",
     ("flax/pretrained.py", "+ *.enable_gradient_checkpointing()"): "the name that is published in Flax",
     ("*/weights.py", "- from_numpy(*)"): "the framework takes NumPy arrays of every type",
     ("*/weights.py", "- to_numpy(*)"): "the framework gives NumPy arrays of every type",

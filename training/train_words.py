@@ -22,7 +22,7 @@ import printed_words
 import torch
 import typer
 from PIL import Image
-from runs import Run, curve
+from runs import Run
 from text_scores import character_errors
 
 from multimodal.configs.trocr import TrOCRConfig
@@ -32,6 +32,7 @@ from multimodal.processors.roberta import RobertaTokenizerFast
 from multimodal.processors.trocr import TrOCRProcessor
 from multimodal.processors.vit import ViTImageProcessor
 from multimodal.pt.models.vision_encoder_decoder import VisionEncoderDecoderModel
+from multimodal.tasks.curves import curve
 
 STATE = Path.home() / ".cache" / "multimodal" / "train-words"
 VALIDATION = ("Liberation Serif", "Roboto")

@@ -28,17 +28,23 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
 
     def validate(self) -> None:
         super().validate()
-        from multimodal.specs.vision_encoder_decoder import encoders
+        from multimodal.specs.vision_encoder_decoder import attended_width
 
-        if self.encoder.model_type not in encoders():
-            expected = f"a model that makes a sequence of states of images ({', '.join(encoders())})"
-            raise ValueError(f"encoder: expected {expected}, got one of model_type {self.encoder.model_type!r}")
+        for side in self.halves:
+            check_side(side, getattr(self, side).model_type)
+        given = self.decoder.hidden_size if self.needs_projection else self.encoder.hidden_size
+        if given != (attended := attended_width(self)):
+            raise ValueError(
+                f"decoder: expected one that attends to states of width {given}, the encoder's (which are projected where "
+                f"cross_attention_hidden_size is None), got one that attends to states of width {attended}"
+            )
 
     @classmethod
     def from_encoder_decoder_configs(
         cls, encoder_config: PretrainedConfig, decoder_config: PretrainedConfig, **kwargs: Any
     ) -> Self:
         """The composite of two configurations; the decoder becomes a causal one with cross-attention."""
+        encoder_config, decoder_config = _half(encoder_config, "encoder"), _half(decoder_config, "decoder")
         decoder_config.is_decoder = True
         decoder_config.add_cross_attention = True
         return cls(encoder=encoder_config, decoder=decoder_config, **kwargs)
@@ -47,6 +53,18 @@ class VisionEncoderDecoderConfig(PretrainedConfig):
     def needs_projection(self) -> bool:
         """Whether encoder states have to be projected to the width that the decoder attends to."""
         return self.encoder.hidden_size != self.decoder.hidden_size and self.decoder.cross_attention_hidden_size is None
+
+
+def check_side(side: str, model_type: str) -> None:
+    """ValueError for an architecture that cannot be the encoder, or the decoder."""
+    from multimodal.specs.vision_encoder_decoder import decoders, encoders
+
+    known, what = {
+        "encoder": (encoders, "a model that makes a sequence of states of images"),
+        "decoder": (decoders, "a causal language model that may attend to an encoder"),
+    }[side]
+    if model_type not in known():
+        raise ValueError(f"{side}: expected {what} ({', '.join(known())}), got one of model_type {model_type!r}")
 
 
 def _half(value: Any, side: str) -> PretrainedConfig:

@@ -252,6 +252,21 @@ class FlaxPretrainedModel(ModelBase):
         """A copy of parameters in float32, or of those where `mask` is true: see `to_bf16`."""
         return _retyped(params, jnp.float32, mask)
 
+    def trainable_mask(self, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A tree of booleans like `params` (or the model's own): false for state, and for a table that does not learn.
+
+        Such a table (sinusoids of positions) has no gradient, and an optimiser's weight decay moves what has none:
+        `optax.adamw(1e-3, mask=model.trainable_mask())`.
+        """
+        fixed = {row.name for row in self.rows() if row.computed is not None}
+        variables = weights.collections(self._tree if params is None else unfreeze(params))
+
+        def learns(path: Any, _: Any) -> bool:
+            collection, *keys = (entry.key for entry in path)
+            return collection != weights.STATE and weights.our_name(keys) not in fixed
+
+        return weights.joined(jax.tree_util.tree_map_with_path(learns, variables))
+
     def get_input_embeddings(self) -> Any:
         """The table of the token embeddings, or the kernel of the patch embeddings of a vision model.
 

@@ -37,7 +37,7 @@ def split(
     extras = Extras(**{k: v for k, v in kwargs.items() if k in Extras._fields})
     inputs = {k: v for k, v in kwargs.items() if k not in _SETTINGS and k not in Extras._fields}
     names = model.spec.names()
-    own = ("input_ids", *TEXT) if "input_ids" in names else names
+    own = ("input_ids", *TEXT) if "input_ids" in names else (*names, *model.routed_names())
     reject_unknown("generate", inputs, (*own, *_SETTINGS, *Extras._fields))
     for name in ("attention_mask", "decoder_attention_mask"):
         shape = getattr(inputs.get(name), "shape", (0, 0))

@@ -12,7 +12,7 @@ from multimodal.checkpoints import choice as choices
 from multimodal.checkpoints.names import Row
 from multimodal.checkpoints.names.base import under
 from multimodal.checkpoints.source import FreshSource
-from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig
+from multimodal.configs.vision_encoder_decoder import VisionEncoderDecoderConfig, check_side
 from multimodal.modeling.base import NOT_NEEDED
 from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs.base import RETURNS, Specification
@@ -24,9 +24,12 @@ _NOT_ROUTED = {a.name for a in RETURNS} | {"labels", "use_cache", "past_key_valu
 class EncoderDecoderBase:
     """The neutral half of `VisionEncoderDecoderModel`."""
 
-    @staticmethod
-    def _composite_config(config: Any, encoder: Any, decoder: Any) -> VisionEncoderDecoderConfig:
+    @classmethod
+    def _composite_config(cls, config: Any, encoder: Any, decoder: Any) -> VisionEncoderDecoderConfig:
         """The configuration for whatever was given: a configuration, live halves, or both."""
+        for side, half in (("encoder", encoder), ("decoder", decoder)):
+            if half is not None:
+                cls._expect_half(side, half)
         if config is None:
             if encoder is None or decoder is None:
                 raise ValueError(
@@ -41,7 +44,21 @@ class EncoderDecoderBase:
         if decoder is not None:
             config.decoder = decoder.config
         _check_decoder(config.decoder)
+        config.validate()
         return config
+
+    @classmethod
+    def _expect_half(cls, side: str, half: Any) -> None:
+        """ValueError unless a live half is of the class that its side is made of, and of this backend."""
+        spec = getattr(half, "spec", None)
+        if not isinstance(spec, Specification) or half.backend != cls.backend:
+            prefix = registry.PREFIXES[cls.backend]
+            expected = f"a live model of this backend ({prefix}ViTModel, {prefix}BertLMHeadModel, ...)"
+            raise ValueError(f"{side}: expected {expected}, got {type(half).__name__}")
+        check_side(side, half.config.model_type)
+        expected = registry.model_name(VisionEncoderDecoderConfig.halves[side], half.config)
+        if spec.name != expected:
+            raise ValueError(f"{side}: expected a {expected}, got a {spec.name}")
 
     @classmethod
     def from_encoder_decoder_pretrained(
@@ -62,11 +79,15 @@ class EncoderDecoderBase:
         choice, rest = choices.split({name: value for name, value in rest.items() if name not in NOT_NEEDED})
         for name in list(rest):
             side = name.split("_", 1)[0]
+            if name in ("config", *halves):
+                raise ValueError(
+                    f"{name}: expected encoder_config, decoder_config, encoder_model, decoder_model or settings, got {name}"
+                )
             if side in halves and name not in ("decoder_start_token_id",):
                 routed[side][name.removeprefix(f"{side}_")] = rest.pop(name)
         dtype = rest.pop("dtype", rest.pop("torch_dtype", None))
         models = {
-            side: cls._half(side, path, {**hub_options, **choice, **routed[side]}, model_args, dtype)
+            side: cls._half(side, path, routed[side], {**hub_options, **choice}, model_args, dtype)
             for side, path in halves.items()
         }
         config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
@@ -79,25 +100,37 @@ class EncoderDecoderBase:
         return model
 
     @classmethod
-    def _half(cls, side: str, path: Any, options: dict[str, Any], model_args: tuple, dtype: Any) -> Any:
-        """One live half: the one given, or one loaded from its checkpoint."""
-        model = options.pop("model", None)
+    def _half(cls, side: str, path: Any, own: dict[str, Any], shared: dict[str, Any], args: tuple, dtype: Any) -> Any:
+        """One live half: the one given, or one loaded from its checkpoint, with keywords of its `own` and of both."""
+        model = own.pop("model", None)
         if model is not None:
+            beside = [f"{side}_{name}" for name in own] + [f"{side}_pretrained_model_name_or_path"] * (path is not None)
+            if beside:
+                raise ValueError(
+                    f"{side}_model: expected a live model and nothing else of this half, got {beside[0]} too"
+                )
+            cls._expect_half(side, model)
             return model
         if path is None:
             raise ValueError(
                 f"{side}_pretrained_model_name_or_path: expected a checkpoint, or {side}_model, got neither"
             )
-        hub_options, options = hub.split_options(options)
+        for name in ("is_decoder", "add_cross_attention"):
+            if side == "decoder" and not own.get(name, True):
+                raise ValueError(
+                    f"decoder_{name}: expected True, because a decoder attends to images, got {own[name]!r}"
+                )
+        hub_options, options = hub.split_options({**shared, **own})
         config = options.pop("config", None)
         if config is None:
             config = auto.AutoConfig.from_pretrained(path, **hub_options)
+        check_side(side, config.model_type)
         if side == "decoder":
             config.is_decoder = True
             config.add_cross_attention = True
-        auto_class = "AutoModel" if side == "encoder" else "AutoModelForCausalLM"
+        auto_class = VisionEncoderDecoderConfig.halves[side]
         model_class = registry.model_class(cls.backend, registry.model_name(auto_class, config))
-        args = model_args if side == "encoder" else ()
+        args = args if side == "encoder" else ()
         options = {"dtype": dtype, **hub_options, **options}
         return model_class.from_pretrained(path, *args, config=config, **options)
 
@@ -105,14 +138,18 @@ class EncoderDecoderBase:
         """(arguments of the encoder, arguments of the decoder): those with the prefix `decoder_` are the decoder's."""
         encoder = {k: v for k, v in kwargs.items() if not k.startswith("decoder_")}
         decoder = {k.removeprefix("decoder_"): v for k, v in kwargs.items() if k.startswith("decoder_")}
-        sides = ((encoder, self.encoder.spec, ""), (decoder, self.decoder.spec, "decoder_"))
-        known = [prefix + name for _, spec, prefix in sides for name in self._routed(spec)]
-        for given, _, prefix in sides:
+        known = self.routed_names()
+        for given, prefix in ((encoder, ""), (decoder, "decoder_")):
             for name in given:
                 if prefix + name not in known and f"decoder_{name}" in known:
                     raise ValueError(f"{self.spec.name}: unknown argument {name!r}; did you mean 'decoder_{name}'?")
             reject_unknown(self.spec.name, (prefix + name for name in given), known)
         return encoder, decoder
+
+    def routed_names(self) -> list[str]:
+        """The keywords of a call that go to the halves."""
+        sides = ((self.encoder.spec, ""), (self.decoder.spec, "decoder_"))
+        return [prefix + name for spec, prefix in sides for name in self._routed(spec)]
 
     def _routed(self, spec: Specification) -> list[str]:
         """The arguments of a half that a call of ours may have, what this backend adds to them included."""

@@ -20,6 +20,13 @@ def pairs() -> tuple[tuple[str, str], ...]:
     return tuple(product(encoders(), decoders()))
 
 
+def covering() -> tuple[tuple[str, str], ...]:
+    """As few pairs as have every encoder and every decoder, the newest first."""
+    newest = encoders()[::-1], decoders()[::-1]
+    count = max(map(len, newest))
+    return tuple(zip(*([side[at % len(side)] for at in range(count)] for side in newest), strict=True))
+
+
 def uncovered() -> tuple[tuple[str, str], ...]:
     """As few pairs as have every encoder and every decoder that no case of the composite's own has."""
     named = [case.config for case in cases.cases_of(COMPOSITE)]

@@ -150,6 +150,8 @@ class Specification:
     head: str = ""
     """In a class with a head, the attribute under which the base network lives; empty for the base model itself."""
     exactly_one: tuple[tuple[str, ...], ...] = ()
+    instead: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """Of which of those something else is made where none is there: {the choice: what}."""
     at_least_one: tuple[tuple[str, ...], ...] = ()
     at_most_one: tuple[tuple[str, ...], ...] = ()
     together: tuple[tuple[str, ...], ...] = ()

@@ -76,7 +76,8 @@ def _check_exactly_one(call: Call, choice: tuple[str, ...]) -> None:
         raise ArgumentError(f"{call.named(*choice)}: expected an array {wanted}, got None{noted(argument)}")
     if len(there) != 1:
         got = "both" if len(there) > 1 else "neither"
-        raise ArgumentError(f"{call.named(*choice)}: expected exactly one of them, got {got}")
+        instead = f" (or {call.spec.instead[choice]})" if not there and choice in call.spec.instead else ""
+        raise ArgumentError(f"{call.named(*choice)}: expected exactly one of them{instead}, got {got}")
 
 
 def _in_order(call: Call) -> list[tuple[Argument, Any]]:

@@ -23,6 +23,12 @@ def half(config, side: str) -> Specification:
     return specs.of(registry.model_name(config.halves[side], getattr(config, side)))
 
 
+def attended_width(config) -> int:
+    """How wide the states are that the decoder attends to."""
+    spec = half(config, "decoder")
+    return spec.dimensions(config.decoder)[str(spec.argument("encoder_hidden_states").shape[-1])]
+
+
 IMAGES = ("batch", "channels", "height", "width")
 STATES = ("batch", "positions", "width")
 
@@ -110,6 +116,7 @@ VisionEncoderDecoderModel = Specification(
     towers=("encoder_", "decoder_"),
     keywords="arguments of the encoder, and with the prefix `decoder_` of the decoder",
     exactly_one=(("decoder_input_ids", "decoder_inputs_embeds"),),
+    instead={("decoder_input_ids", "decoder_inputs_embeds"): "labels, of which decoder_input_ids are made"},
     at_least_one=(("pixel_values", "encoder_outputs"),),
     sizes=(("height", "image_height"), ("width", "image_width")),
     rules=(halves_keep_their_rules,),

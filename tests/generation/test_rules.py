@@ -246,7 +246,8 @@ def test_a_slip_in_a_setting_or_an_argument_gets_the_name_that_was_meant(slip, m
 def model_with(generation_config, model_config):
     """What `split` asks of a model."""
     spec = all_specifications()["VisionEncoderDecoderModel"]
-    return SimpleNamespace(generation_config=generation_config, config=model_config, spec=spec)
+    routed = {"routed_names": lambda: ["interpolate_pos_encoding"]}
+    return SimpleNamespace(generation_config=generation_config, config=model_config, spec=spec, **routed)
 
 
 LIVE = {"max_length": 6, "num_beams": 4, "early_stopping": True, "no_repeat_ngram_size": 3, "length_penalty": 2.0}

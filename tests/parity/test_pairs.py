@@ -6,6 +6,8 @@ by itself, saving and loading among it, is in `tests/models/suites/suite_pairs.p
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from multimodal.parity import gates, pairs
 from multimodal.parity.cases import cases_of
@@ -15,6 +17,8 @@ from multimodal.specs.vision_encoder_decoder import decoders, encoders
 UNCOVERED = pairs.uncovered()
 PAIRS = [pytest.param(*pair, marks=() if pair in UNCOVERED else pytest.mark.nightly) for pair in pairs.pairs()]
 GREEDY = {"max_length": 6, "eos_token_id": 2, "decoder_start_token_id": 1, "pad_token_id": 0}
+STEPS = {"steps": 10, "optimizer": "adam"}
+LEARNT = pairs.covering()
 MODES = {"greedy": GREEDY, "beams": {**GREEDY, "num_beams": 3, "num_return_sequences": 2}}
 
 
@@ -48,3 +52,44 @@ def test_every_backend_generates_the_same_tokens(encoder, decoder, mode, workers
     ]
     assert found[0].shape[1] > 1
     assert all(np.array_equal(tokens, found[0]) for tokens in found)
+
+
+def written(question, seed=0):
+    """The question, with lines of handwritten digits for its pictures and what they say for its labels."""
+    labels = question.inputs["labels"].copy()
+    digits, (channels, height, width) = load_digits(), question.inputs["pixel_values"].shape[1:]
+    chosen = np.random.default_rng(seed).integers(0, len(digits.images), labels.shape)
+    lines = [Image.fromarray(np.hstack(digits.images[row] * 15).astype(np.uint8)) for row in chosen]
+    pixels = np.stack([np.asarray(line.resize((width, height))) for line in lines]) / 127.5 - 1
+    question.inputs["pixel_values"] = np.repeat(pixels[:, None], channels, 1)
+    question.inputs["labels"] = (digits.target[chosen] + 3).astype(labels.dtype)
+    return question
+
+
+def test_ten_steps_are_tested_of_every_encoder_and_every_decoder():
+    assert {encoder for encoder, _ in LEARNT} == set(encoders())
+    assert {decoder for _, decoder in LEARNT} == set(decoders())
+    assert len(LEARNT) == max(len(encoders()), len(decoders()))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [pytest.param(*pair, marks=pytest.mark.nightly if at else ()) for at, pair in enumerate(LEARNT)],
+)
+def test_ten_steps_on_written_digits_end_with_the_same_parameters(encoder, decoder, workers):
+    """In training mode, with every dropout replaced by its mean: far within the budget of gradients of the gates."""
+    question = written(gates.Question.drawn(pairs.case_of(encoder, decoder), seed=3, train=True))
+    ends = [
+        workers[backend, "float64"].outputs(question.case, question.weights, question.inputs, **question.mode, **STEPS)
+        for backend in BACKENDS
+    ]
+    truth, *others = [{k: v for k, v in end.items() if k.startswith("param.")} for end in ends]
+    moved = [k for k, v in truth.items() if relative(v, question.weights[k.removeprefix("param.")]) > 1e-6]
+    assert len(moved) > 0.8 * len(truth), "training changed nothing"
+    for backend, found in zip(BACKENDS[1:], others):
+        assert found.keys() == truth.keys()
+        assert {k: error for k in truth if (error := relative(found[k], truth[k])) > 1e-9} == {}, backend
+
+
+def relative(found, truth):
+    return np.linalg.norm(found - truth) / max(np.linalg.norm(truth), 1e-300)

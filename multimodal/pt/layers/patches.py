@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import torch
 from torch import nn
 
@@ -31,9 +33,8 @@ class PatchEmbeddings(nn.Module):
         self.dropout = Dropout(dropout_rate)
 
     def forward(self, pixel_values, bool_masked_pos=None):  # b c h w -> b (tokens + patches) d
-        x = self.patches(pixel_values.to(self.patches.weight.dtype))
-        grid = tuple(x.shape[2:])
-        x = x.flatten(2).transpose(1, 2)
+        grid = self.grid_of(pixel_values)
+        x = self.patches(pixel_values.to(self.patches.weight.dtype)).flatten(2).transpose(1, 2)
         places = None if self.positions is None else self.resized_positions(grid)
         if places is not None and self.hides_places:
             x = x + places[:, self.leading :]
@@ -47,8 +48,9 @@ class PatchEmbeddings(nn.Module):
         return self.dropout(torch.cat([tokens.expand(x.shape[0], -1, -1), x], dim=1))
 
     def grid_of(self, pixel_values):
-        """(rows, columns) of patches in images."""
-        return tuple(pixels // each for pixels, each in zip(pixel_values.shape[2:], self.patch))
+        """(rows, columns) of patches in images, as numbers: torch.compile makes a program for each size of images, because it
+        does not look into NumPy, which computes what follows from sizes."""
+        return tuple(operator.index(pixels) // each for pixels, each in zip(pixel_values.shape[2:], self.patch))
 
     def resized_positions(self, grid):  # -> 1 (tokens + patches) d
         """The table of positions, interpolated to another grid of patches (section 3.2)."""

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import zoo
 
+from multimodal import VisionEncoderDecoderConfig
+
 BAD_CALLS = [bad for name in zoo.CLASSES for bad in zoo.bad_calls(name)]
 
 
@@ -189,6 +191,143 @@ class TestComposite:
         expected = rf"encoder: expected a model that makes a sequence of states of images \(vit, .*got .*'{model_type}'"
         with pytest.raises(ValueError, match=expected):
             zoo.config(zoo.COMPOSITE, encoder=zoo.half(model_type))
+
+    @pytest.mark.parametrize("model_type", ["vit", "lxmert", "align_text_model", "vision-encoder-decoder"])
+    def test_a_decoder_that_cannot_attend_to_an_encoder_is_refused(self, model_type):
+        wrong = zoo.config(zoo.COMPOSITE) if model_type == "vision-encoder-decoder" else zoo.half(model_type)
+        expected = (
+            rf"decoder: expected a causal language model that may attend to an encoder \(bert, .*got .*'{model_type}'"
+        )
+        with pytest.raises(ValueError, match=expected):
+            zoo.config(zoo.COMPOSITE, wrong)
+        with pytest.raises(ValueError, match=expected):
+            VisionEncoderDecoderConfig.from_encoder_decoder_configs(zoo.half("vit"), wrong)
+
+    @pytest.mark.parametrize(("model_type", "width", "own"), [("bert", 20, 20), ("gpt2", 16, 24), ("trocr", 20, 20)])
+    def test_states_of_another_width_than_the_decoder_attends_to_are_refused(self, model_type, width, own):
+        """GPT-2 has no cross-attention of another width than its own."""
+        with pytest.raises(ValueError, match=rf"decoder: expected .* width 16, .* got .* width {own}$"):
+            zoo.config(zoo.COMPOSITE, zoo.half(model_type, cross_attention_hidden_size=width))
+        fits = zoo.config(zoo.COMPOSITE, zoo.half("bert", cross_attention_hidden_size=16))
+        assert not fits.needs_projection
+
+    @pytest.mark.parametrize("value", [None, "gpt2"])
+    def test_what_is_no_configuration_is_refused(self, value):
+        with pytest.raises(
+            ValueError, match=r"decoder: expected a configuration or a dictionary of one, got (None|str)"
+        ):
+            VisionEncoderDecoderConfig.from_encoder_decoder_configs(zoo.half("vit"), value)
+
+    @pytest.mark.parametrize(
+        ("side", "name", "expected"),
+        [
+            ("decoder", "BertModel", "decoder: expected a BertLMHeadModel, got a BertModel"),
+            ("decoder", "ViTModel", "decoder: expected a causal language model that may attend"),
+            ("encoder", "BertModel", "encoder: expected a model that makes a sequence of states of images"),
+            (
+                "encoder",
+                "Data2VecVisionForImageClassification",
+                "encoder: expected a Data2VecVisionModel, got a Data2Vec",
+            ),
+        ],
+    )
+    def test_a_live_half_of_another_class_is_refused(self, public, side, name, expected):
+        halves = {"encoder": ("ViTModel", {}), "decoder": ("GPT2LMHeadModel", {}), side: (name, {})}
+        halves = {key: public(of)(zoo.config(of, **more)) for key, (of, more) in halves.items()}
+        if name == "BertModel":
+            halves[side].config.is_decoder = halves[side].config.add_cross_attention = True
+        with pytest.raises(ValueError, match=expected):
+            public(zoo.COMPOSITE)(**halves)
+        with pytest.raises(ValueError, match=expected):
+            public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE), **{side: halves[side]})
+
+    @pytest.mark.parametrize("value", ["gpt2", zoo.half("gpt2")], ids=["a name", "a configuration"])
+    def test_what_is_no_live_half_is_refused(self, public, value):
+        expected = r"decoder: expected a live model of this backend \(.*ViTModel, .*got (str|GPT2Config)"
+        with pytest.raises(ValueError, match=expected):
+            public(zoo.COMPOSITE)(zoo.config(zoo.COMPOSITE), decoder=value)
+
+    @pytest.mark.parametrize(
+        ("encoder", "decoder", "expected"),
+        [
+            ("BertModel", "GPT2LMHeadModel", r"encoder: expected a model that makes .*got one of model_type 'bert'"),
+            ("GPT2LMHeadModel", "ViTModel", r"encoder: expected a model that makes .*got one of model_type 'gpt2'"),
+            ("ViTModel", "ViTModel", r"decoder: expected a causal .*got one of model_type 'vit'"),
+            (zoo.COMPOSITE, "GPT2LMHeadModel", r"encoder: expected .*got one of model_type 'vision-encoder-decoder'"),
+            ("ViTModel", zoo.COMPOSITE, r"decoder: expected .*got one of model_type 'vision-encoder-decoder'"),
+        ],
+    )
+    def test_the_checkpoint_of_another_half_is_refused(self, public, checkpoints, encoder, decoder, expected):
+        with pytest.raises(ValueError, match=expected):
+            public(zoo.COMPOSITE).from_encoder_decoder_pretrained(checkpoints[encoder], checkpoints[decoder])
+
+    def test_a_half_is_not_loaded_as_the_composite(self, public, checkpoints):
+        with pytest.raises(ValueError, match=r"expected model_type 'vision-encoder-decoder' for .*got 'vit'"):
+            public(zoo.COMPOSITE).from_pretrained(checkpoints["ViTModel"])
+
+    @pytest.mark.parametrize(
+        ("more", "expected"),
+        [
+            ({"decoder_add_cross_attention": False}, "decoder_add_cross_attention: expected True, .*got False"),
+            ({"decoder_is_decoder": False}, "decoder_is_decoder: expected True, .*got False"),
+            ({"config": 1}, "config: expected encoder_config, decoder_config, .*got config"),
+            ({"encoder": 1}, "encoder: expected encoder_config, decoder_config, .*got encoder"),
+            (
+                {"encoder_model": "live"},
+                "encoder_model: expected a live model and nothing else .*got encoder_pretrained_m",
+            ),
+        ],
+        ids=lambda value: min(value) if isinstance(value, dict) else "",
+    )
+    def test_settings_that_are_at_odds_are_refused(self, public, loaded, checkpoints, more, expected):
+        more = {name: loaded("ViTModel") if value == "live" else value for name, value in more.items()}
+        folders = checkpoints["ViTModel"], checkpoints["GPT2LMHeadModel"]
+        with pytest.raises(ValueError, match=expected):
+            public(zoo.COMPOSITE).from_encoder_decoder_pretrained(*folders, **more)
+
+    def test_settings_beside_a_live_half_are_refused(self, public, loaded, checkpoints):
+        with pytest.raises(ValueError, match=r"encoder_model: expected .* nothing else .*got encoder_hidden_act too"):
+            public(zoo.COMPOSITE).from_encoder_decoder_pretrained(
+                decoder_pretrained_model_name_or_path=checkpoints["GPT2LMHeadModel"],
+                encoder_model=loaded("ViTModel"),
+                encoder_hidden_act="relu",
+            )
+
+    def test_a_configuration_of_other_sizes_than_the_checkpoint_is_refused(self, public, checkpoints):
+        folders = checkpoints["ViTModel"], checkpoints["GPT2LMHeadModel"]
+        with pytest.raises(ValueError, match=r"does not fit (TF|Flax)?ViTModel(.|\n)*expected shape \(1, 1, 24\)"):
+            public(zoo.COMPOSITE).from_encoder_decoder_pretrained(
+                *folders, encoder_config=zoo.half("vit", hidden_size=24)
+            )
+
+    @pytest.mark.parametrize(
+        ("shape", "more", "words"),
+        [
+            ((2, 3, 40, 32), {}, ("32 x 32", "got 40 x 32", "interpolate_pos_encoding=True")),
+            ((2, 4, 32, 32), {}, ("channels=3", "(2, 4, 32, 32)")),
+            ((2, 3, 4, 32), {"interpolate_pos_encoding": True}, ("8 x 8", "got 4 x 32")),
+        ],
+    )
+    def test_images_that_the_encoder_cannot_take_are_refused(self, kit, model, shape, more, words):
+        image = np.zeros(shape, np.float32)
+        refused(kit, model, "pixel_values", *words, pixel_values=image, decoder_input_ids=zeros(2, 5), **more)
+        with pytest.raises(ValueError, match="pixel_values: expected"):
+            model.generate(kit.array(image), max_length=3, **more)
+
+    def test_nothing_for_the_decoder_is_refused(self, kit, model, image):
+        words = ("decoder_input_ids / decoder_inputs_embeds", "exactly one", "or labels", "got neither")
+        refused(kit, model, *words, pixel_values=image)
+
+    def test_labels_need_a_padding_token(self, public, kit, image):
+        of = zoo.config(zoo.COMPOSITE, pad_token_id=None, eos_token_id=None)
+        of.decoder.pad_token_id = of.decoder.eos_token_id = None
+        refused(kit, public(zoo.COMPOSITE)(of), "pad_token_id", "None", pixel_values=image, labels=zeros(2, 5))
+
+    def test_generation_needs_a_start_token(self, public, kit, image):
+        of = zoo.config(zoo.COMPOSITE, decoder_start_token_id=None)
+        of.decoder.bos_token_id = None
+        with pytest.raises(ValueError, match=r"decoder_start_token_id: expected one in the call, .*got none"):
+            public(zoo.COMPOSITE)(of).generate(kit.array(image), max_length=3)
 
     def test_a_model_needs_a_configuration_or_both_halves(self, public):
         with pytest.raises(ValueError, match=r"config: expected .*both encoder and decoder"):

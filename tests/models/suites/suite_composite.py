@@ -251,6 +251,17 @@ class TestCalls:
         out = kit.once(model, **given | {"pixel_values": image}, interpolate_pos_encoding=True)
         assert out.encoder_last_hidden_state.shape == (2, 19, 16)
 
+    def test_generation_takes_what_the_encoder_takes(self, kit, model, given):
+        """An image of another size; as if it was encoded apart."""
+        image = np.random.default_rng(0).normal(size=(2, 3, 48, 24)).astype(np.float32)
+        encoded = kit.call(model.encoder, pixel_values=image, interpolate_pos_encoding=True)
+        settings = {"max_length": 4, "eos_token_id": None, "return_dict_in_generate": True}
+        whole = model.generate(kit.array(image), interpolate_pos_encoding=True, **settings)
+        apart = model.generate(encoder_outputs=encoded, **settings)
+        np.testing.assert_array_equal(kit.numpy(whole.sequences), kit.numpy(apart.sequences))
+        with pytest.raises(ValueError, match=r"unknown argument 'interpolate_pos'; did you mean 'interpolate_pos_enc"):
+            model.generate(kit.array(image), interpolate_pos=True)
+
 
 def unshifted_loss(logits, labels):
     """Mean cross entropy of each position's logits with the label at the same position, in NumPy."""

@@ -116,6 +116,16 @@ class TestSinusoids:
         assert not np.any(gradients.get(name, 0))
         assert np.any(gradients["model.embeddings.tokens.weight"])
 
+    @pytest.mark.parametrize("name", [BASE, DECODER, zoo.COMPOSITE])
+    def test_are_not_moved_by_weight_decay_which_moves_all_that_learns(self, public, kit, name):
+        fixed = {"sinusoidal_pos_embds": True, "initializer_range": 0.3}
+        of = zoo.config(name, zoo.half("distilbert", **fixed)) if name == zoo.COMPOSITE else zoo.config(name, **fixed)
+        model = public(name)(of, seed=1)
+        tables = {row.name for row in model.rows() if row.computed is not None}
+        before, after = kit.fetch(model), kit.decayed(model)
+        assert len(tables) == 1
+        assert {key for key in before if np.array_equal(before[key], after[key]) and before[key].any()} == tables
+
     def test_are_loaded_as_a_file_has_them(self, public, kit, tmp_path):
         folder = zoo.write(tmp_path, BASE, zoo.config(BASE, sinusoidal_pos_embds=True))
         model = public(BASE).from_pretrained(folder)

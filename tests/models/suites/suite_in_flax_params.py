@@ -10,6 +10,8 @@ import zoo
 from flax.core import freeze
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from multimodal.flax.weights import collections
+
 MECHANISMS = ["BertModel", "LxmertModel", "ViTModel", zoo.COMPOSITE]
 """A class of each: a text model, two towers, a vision model, two halves."""
 
@@ -32,6 +34,14 @@ def test_a_model_s_types_are_those_of_jax(public, class_name):
     model = public(class_name)(zoo.config(class_name), dtype="bfloat16", _do_init=False, param_dtype=jnp.float16)
     assert (model.dtype, model.param_dtype) == (jnp.bfloat16, jnp.float16)
     assert (model.dtype, model.param_dtype) == ("bfloat16", "float16")
+
+
+def test_the_mask_of_what_is_trained_is_like_the_parameters_with_and_without_state(loaded, class_name):
+    model = loaded(class_name)
+    mask = model.trainable_mask()
+    assert jax.tree.structure(mask) == jax.tree.structure(model.params)
+    assert all(jax.tree.leaves(collections(mask)["params"]))
+    assert not any(jax.tree.leaves(collections(mask).get("batch_stats")))
 
 
 class TestWithoutParameters:

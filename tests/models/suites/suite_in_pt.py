@@ -69,6 +69,20 @@ def test_windows_that_shift_compile_whole_for_every_batch_and_size(public):
             torch.testing.assert_close(program(pixels).last_hidden_state, model(pixels).last_hidden_state)
 
 
+@pytest.mark.parametrize(
+    "name", zoo.seldom(("BeitModel", "ViTModel", "Data2VecVisionForSemanticSegmentation"), ["BeitModel"])
+)
+def test_other_sizes_of_images_compile_whole(public, name):
+    """What NumPy computes of sizes is a constant of each program, and torch.compile has sizes in symbols from the second on."""
+    model = public(name)(zoo.config(name, initializer_range=0.3), seed=1).eval()
+    torch.compiler.reset()
+    program = torch.compile(model, fullgraph=True, backend="eager")
+    for seed, (height, width) in enumerate(((32, 32), (48, 24), (40, 56))):
+        pixels = torch.randn((2, 3, height, width), generator=torch.Generator().manual_seed(seed))
+        found, expected = (made(pixels, interpolate_pos_encoding=True) for made in (program, model))
+        torch.testing.assert_close(found[0], expected[0])
+
+
 @pytest.mark.parametrize("name", [zoo.COMPOSITE])
 def test_training_with_labels_compiles_whole(load, kit, name):
     model = load(name).train()

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from flax.traverse_util import flatten_dict
 
 import multimodal.flax
@@ -123,6 +124,39 @@ def losses(model: Any, inputs: dict[str, Any], *seeds: int) -> list[float]:
 def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     """One call in training mode, with NumPy arguments and a seed."""
     return _trained(model, None, inputs, jax.random.key(seed, impl="rbg"))[0]
+
+
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = optax.adamw(0.1, weight_decay=0.5, mask=model.trainable_mask())
+    nothing = jax.tree.map(jax.numpy.zeros_like, model.params)
+    changes, _ = optimizer.update(nothing, optimizer.init(model.params), model.params)
+    return fetch_params(optax.apply_updates(model.params, changes))
+
+
+def taught(model: Any, batches: list[dict[str, np.ndarray]], passes: int, frozen: str) -> list[float]:
+    """The mean loss of each pass over batches of several lengths, in training mode, with one half as it is."""
+    labels = {name: jax.tree.map(lambda _, name=name: name == frozen, tree) for name, tree in model.params.items()}
+    optimizer = optax.multi_transform({False: optax.adam(0.01), True: optax.set_to_zero()}, labels)
+
+    @jax.jit
+    def step(params, state, batch, key):
+        def loss_of(params):
+            return model(**batch, params=params, train=True, dropout_rng=key).loss
+
+        loss, found = jax.value_and_grad(loss_of)(params)
+        changes, state = optimizer.update(found, state, params)
+        return optax.apply_updates(params, changes), state, loss
+
+    state, means, key = optimizer.init(model.params), [], jax.random.key(0, impl="rbg")
+    for _ in range(passes):
+        found = []
+        for batch in batches:
+            key = jax.random.fold_in(key, 1)
+            model.params, state, loss = step(model.params, state, batch, key)
+            found.append(float(loss))
+        means.append(float(np.mean(found)))
+    return means
 
 
 def layer(path: str) -> Any:

@@ -85,6 +85,32 @@ def drawn(model: Any, seed: int, **inputs: Any) -> Any:
         return model(**{k: array(v) for k, v in inputs.items()})
 
 
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1, weight_decay=0.5)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    optimizer.step()
+    return fetch(model)
+
+
+def taught(model: Any, batches: list[dict[str, np.ndarray]], passes: int, frozen: str) -> list[float]:
+    """The mean loss of each pass over batches of several lengths, in training mode, with one half as it is."""
+    getattr(model, frozen).requires_grad_(False)
+    optimizer = torch.optim.Adam((p for p in model.train().parameters() if p.requires_grad), 0.01)
+    means = []
+    for _ in range(passes):
+        found = []
+        for batch in batches:
+            optimizer.zero_grad()
+            loss = model(**{name: array(value) for name, value in batch.items()}).loss
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        means.append(float(np.mean(found)))
+    return means
+
+
 def layer(path: str) -> Any:
     """What stands in `multimodal/pt/layers` under a path such as `basic.Dropout`."""
     module, _, name = path.rpartition(".")

@@ -78,6 +78,27 @@ def drawn(model: Any, seed: int, **inputs: Any) -> Any:
     return model(**{k: array(v) for k, v in inputs.items()}, training=True)
 
 
+def decayed(model: Any) -> dict[str, np.ndarray]:
+    """{our name: array} behind one step of AdamW without a gradient: weight decay alone, of all that learns."""
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    optimizer.apply([tf.zeros_like(variable) for variable in model.trainable_variables], model.trainable_variables)
+    return fetch(model)
+
+
+def taught(model: Any, batches: list[dict[str, np.ndarray]], passes: int, frozen: str) -> list[float]:
+    """The mean loss of each pass over batches of several lengths, in training mode, with one half as it is."""
+    getattr(model, frozen).trainable = False
+    shapes = {name: zip(*(batch[name].shape for batch in batches)) for name in batches[0]}
+    signature = {
+        name: tf.TensorSpec([one[0] if len({*one}) == 1 else None for one in sizes], batches[0][name].dtype)
+        for name, sizes in shapes.items()
+    }
+    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature)
+    data = data.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    model.compile(keras.optimizers.Adam(0.01))
+    return model.fit(data, epochs=passes, shuffle=False, verbose=0).history["loss"]
+
+
 def layer(path: str) -> Any:
     """What stands in `multimodal/tf/layers` under a path such as `basic.Dropout`."""
     module, _, name = path.rpartition(".")
