@@ -79,6 +79,11 @@ class Plan:
         return self.settings.eos_token_ids
 
     @property
+    def reorders(self) -> bool:
+        """Whether a row may go on from another one."""
+        return self.settings.num_beams > 1 or bool(self.settings.penalty_alpha)
+
+    @property
     def records(self) -> bool:
         """Whether more is given back than sequences and their scores."""
         s = self.settings
