@@ -173,7 +173,15 @@ def make(settings: GenerationConfig, extras: Extras, batch: int, start: int, len
         extras.watcher,
     )
     _expect_possible(plan, extras)
+    _expect_pad(plan, vocabulary)
     return plan
+
+
+def _expect_pad(plan: Plan, vocabulary: int) -> None:
+    """ValueError where a row that ends before others would go on with a token that the vocabulary lacks."""
+    ends = bool(plan.criteria) or any(0 <= end < vocabulary for end in plan.ends)
+    if ends and plan.batch * plan.copies > 1 and not 0 <= plan.pad < vocabulary:
+        raise ValueError(f"pad_token_id: expected a token from 0 to {vocabulary - 1}, got {plan.pad}")
 
 
 def _expect_possible(plan: Plan, extras: Extras) -> None:

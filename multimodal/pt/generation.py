@@ -123,6 +123,7 @@ class ImageGenerationMixin(GenerationMixin):
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         encoded = self._encoded(main, inputs, settings)
         context = self.network.context(encoded.x)
+        arguments.check_prompt(self.decoder, prompt, mask, context.shape[0])
         if prompt is None:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
