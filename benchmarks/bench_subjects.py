@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-NEW_TOKENS = 32
+NEW_TOKENS, LONG = 32, 128
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One way to generate, timed as a task of its own."""
+
+    images: int = 1
+    tokens: int = NEW_TOKENS
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+GENERATIONS = {
+    "generate": Generation(),
+    "sample": Generation(settings={"do_sample": True}),
+    "beams": Generation(settings={"num_beams": 4}),
+    "images": Generation(images=4),
+    "long": Generation(tokens=LONG),
+}
+"""Greedily; drawn; with 4 beams; for 4 images; greedily for as long as shows what a token costs later."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +40,8 @@ class Subject:
     inputs: Callable[[np.random.Generator], dict[str, np.ndarray]]
     reference: tuple[str, ...]
     """The frameworks in which the reference library has the class."""
-    generate: Mapping[str, int] | None = None
-    """Settings of a greedy search for the first image, where the class generates."""
+    generate: Mapping[str, Any] | None = None
+    """Settings of every generation, where the class generates: sequences that never end."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The same values in every process."""
@@ -29,7 +49,12 @@ class Subject:
 
     def tasks(self, backend: str) -> tuple[str, ...]:
         eager = ("eager",) if backend == "tf" else ()
-        return ("forward", *eager, "backward", *(("generate",) if self.generate else ()))
+        return ("forward", *eager, "backward", *(GENERATIONS if self.generate is not None else ()))
+
+    def generation(self, task: str) -> tuple[int, dict[str, Any]]:
+        """(how many images, settings) of a generating task."""
+        kind = GENERATIONS[task]
+        return kind.images, {**(self.generate or {}), "max_length": kind.tokens + 1, **kind.settings}
 
 
 def _image_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
@@ -82,6 +107,7 @@ def _video_and_sound(numbers: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
+ENDLESS = {"decoder_start_token_id": 50256, "pad_token_id": 50256, "eos_token_id": 50257}
 SUBJECTS = {
     "vit-gpt2": Subject(
         "VisionEncoderDecoderModel",
@@ -89,10 +115,17 @@ SUBJECTS = {
         "config.decoder_start_token_id = config.pad_token_id = config.eos_token_id = 50256",
         _image_to_text,
         ("pt", "tf", "flax"),
-        {
-            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 50256},
-            **{"pad_token_id": 50256, "eos_token_id": 50257},
-        },
+        ENDLESS,
+    ),
+    "tiny": Subject(
+        "VisionEncoderDecoderModel",
+        "sizes = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64); "
+        "decoder = mm.GPT2Config(n_embd=48, n_layer=2, n_head=4); "
+        "config = mm.VisionEncoderDecoderConfig.from_encoder_decoder_configs(mm.ViTConfig(**sizes), decoder); "
+        "config.decoder_start_token_id = config.pad_token_id = config.eos_token_id = 50256",
+        _image_to_text,
+        ("pt", "tf", "flax"),
+        ENDLESS,
     ),
     "swin-bert": Subject(
         "VisionEncoderDecoderModel",
@@ -130,3 +163,5 @@ SUBJECTS = {
     "align": Subject("AlignModel", "config = mm.AlignConfig()", _images_and_texts, ("pt",)),
     "tvlt": Subject("TvltModel", "config = mm.TvltConfig()", _video_and_sound, ("pt",)),
 }
+BASE = tuple(name for name in SUBJECTS if name != "tiny")
+"""What is measured unless told: `tiny` shows that the benchmark itself works, and what a step costs beside its products."""

@@ -1,22 +1,24 @@
 """One process that times one library in one framework on request: `bench_worker.py LIBRARY BACKEND SUBJECT FOLDER`.
 
-LIBRARY is `ours` or `reference`. It reads one task per line (forward, backward, generate) and prints the seconds
+LIBRARY is `ours` or `reference`. It reads one task per line (forward, backward, generate, sample, ...) and prints the seconds
 that one call took; the first line says how long importing and loading took. The environment decides which library there
 is: the reference has one of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 START = time.perf_counter()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-import numpy as np  # noqa: E402  # after the clock has started
-from bench_subjects import SUBJECTS, Subject  # noqa: E402  # beside this file
+from bench_subjects import GENERATIONS, SUBJECTS, Subject  # noqa: E402  # after the clock has started
 
 PREFIX = {"pt": "", "tf": "TF", "flax": "Flax"}
 
@@ -35,6 +37,13 @@ def load(library: str, backend: str, subject: Subject, folder: str):
     return model
 
 
+def generations(subject: Subject, generate: Callable[[int, dict[str, Any]], Any]) -> dict[str, Callable[[], Any]]:
+    """The generating tasks of a subject, by a function of (images, settings)."""
+    if subject.generate is None:
+        return {}
+    return {task: functools.partial(generate, *subject.generation(task)) for task in GENERATIONS}
+
+
 def tasks_pt(model, subject: Subject, library: str) -> dict:
     import torch
 
@@ -50,10 +59,10 @@ def tasks_pt(model, subject: Subject, library: str) -> dict:
         objective.backward()
         return objective.item()
 
-    def generate():
-        return model.generate(arrays["pixel_values"][:1], **subject.generate).shape
+    def generate(images: int, settings: dict):
+        return model.generate(arrays["pixel_values"][:images], **settings).shape
 
-    return {"forward": forward, "backward": backward, "generate": generate}
+    return {"forward": forward, "backward": backward, **generations(subject, generate)}
 
 
 def tasks_tf(model, subject: Subject, library: str) -> dict:
@@ -74,7 +83,9 @@ def tasks_tf(model, subject: Subject, library: str) -> dict:
         "forward": lambda: call().numpy().shape,
         "eager": lambda: model(**arrays, training=False)[0].numpy().shape,
         "backward": lambda: float(step()[0]),
-        "generate": lambda: model.generate(arrays["pixel_values"][:1], **subject.generate).shape,
+        **generations(
+            subject, lambda images, settings: model.generate(arrays["pixel_values"][:images], **settings).shape
+        ),
     }
 
 
@@ -85,11 +96,14 @@ def tasks_flax(model, subject: Subject, library: str) -> dict:
     arrays = {name: jnp.asarray(value) for name, value in subject.arrays().items()}
     forward = jax.jit(lambda params: model(**arrays, params=params)[0])
     gradient = jax.jit(jax.value_and_grad(lambda params: jnp.mean(jnp.square(model(**arrays, params=params)[0]))))
-    first = arrays.get("pixel_values", np.zeros(1))[:1]
+
+    def generate(images: int, settings: dict):
+        return jax.block_until_ready(model.generate(arrays["pixel_values"][:images], **settings).sequences).shape
+
     return {
         "forward": lambda: jax.block_until_ready(forward(model.params)).shape,
         "backward": lambda: float(jax.block_until_ready(gradient(model.params))[0]),
-        "generate": lambda: jax.block_until_ready(model.generate(first, **subject.generate).sequences).shape,
+        **generations(subject, generate),
     }
 
 

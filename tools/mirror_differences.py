@@ -97,6 +97,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/weights.py", "+ named_layers(*)"): "Keras has no named_modules",
     ("flax/weights.py", "+ our_name(*)"): "the parameters are a tree beside the network",
     ("flax/weights.py", "+ tree_path(*)"): "the parameters are a tree beside the network",
+    ("*/warping.py", "+ flipped(keys)"): "torch has the largest few of many scores; XLA sorts all of them",
     ("flax/harness.py", "- native(*)"): "JAX takes NumPy arrays",
     ("*/harness.py", "- Rounding*"): "the truth is PyTorch's float64",
     **{

@@ -162,6 +162,7 @@ class ImageGenerationMixin(GenerationMixin):
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         encoded = self._encoded(main, inputs, settings, params)
         context = self._apply(params, None, encoded.x, method="context")
+        arguments.check_prompt(self.decoder, prompt, mask, context.shape[0])
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
         elif not isinstance(prompt, jax.core.Tracer) and arguments.lacks_start(np.asarray(prompt), settings):
@@ -273,13 +274,13 @@ class Stepper:
     ):
         self.model, self.params, size = prompted.decoder, prompted.params, capacity(prompted, plan)
         self.options = (weights, states, every)
-        self.given, _, mask = repeated(prompted, plan.copies)
+        self.given, (_, mask) = prompted.given, repeated(prompted, plan.copies)
         self.mask = None if mask is None else pad_mask(mask, size)
         self.cache = empty_cache(self.model, plan.batch * plan.copies, size)
-        self.seen = 0
+        self.seen, self.reorders = 0, plan.reorders
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
-        rows = jnp.asarray(np.arange(len(tokens)) if order is None else order, jnp.int32)
+        rows = jnp.asarray(np.arange(len(tokens)) if order is None else order, jnp.int32) if self.reorders else None
         new = jnp.asarray(tokens, jnp.int32)
         logits, states, weights, crossed, self.cache = advance(
             self.model.module, *self.options, self.params, new, rows, self.mask, self.given, self.cache
@@ -302,16 +303,17 @@ def advance(module, weights: bool, states: bool, every: bool, params, tokens, or
     """(logits behind the new tokens, states, attentions, cross-attentions, cache), compiled."""
     shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
     options = {"weights": weights, "states": states}
-    output = module.apply(params, tokens, **shown, **given, cache=reorder(cache, order), **options)
+    output = module.apply(
+        params, tokens, **shown, **given, cache=cache if order is None else reorder(cache, order), **options
+    )
     logits = output.logits if every else output.logits[:, -1]
     return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
 
 
-def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
-    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
-    given = {name: jnp.repeat(array, copies, 0) for name, array in prompted.given.items()}
+def repeated(prompted: Prompted, copies: int) -> tuple[Any, Any]:
+    """(the prompt, its mask), each row as often as it has copies; what they attend to is one for all of them."""
     mask = None if prompted.mask is None else jnp.repeat(prompted.mask, copies, 0)
-    return given, jnp.repeat(prompted.prompt, copies, 0), mask
+    return jnp.repeat(prompted.prompt, copies, 0), mask
 
 
 class State(NamedTuple):
@@ -334,7 +336,7 @@ def whole(prompted: Prompted, plan: Plan) -> jax.Array:
     One program; while drawing another goes on with the noise of the next tokens.
     """
     model, size = prompted.decoder, capacity(prompted, plan)
-    given, prompt, mask = repeated(prompted, plan.copies)
+    given, (prompt, mask) = prompted.given, repeated(prompted, plan.copies)
     mask = None if mask is None else pad_mask(mask, size)
     forms = tuple(FORMS[type(rule)] for rule in plan.rules)
     values = [tuple(rule.values()) for rule in plan.rules]

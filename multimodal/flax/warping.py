@@ -13,7 +13,7 @@ def temperature(scores, value, least):
 
 
 def top_k(scores, value, least):
-    return keep(scores, scores >= kth_largest(scores, value), least)
+    return jnp.where(scores >= kth_largest(scores, jnp.maximum(value, least)), scores, -jnp.inf)
 
 
 def top_p(scores, value, least):
@@ -52,8 +52,24 @@ def keep(scores, kept, least):
 
 
 def kth_largest(scores, count):  # -> rows 1
-    place = scores.shape[-1] - jnp.minimum(jnp.asarray(count, jnp.int32), scores.shape[-1])
-    return jax.lax.dynamic_slice_in_dim(jnp.sort(scores, -1), place, 1, 1)
+    """Bit by bit, the largest number that `count` scores are not below: XLA sorts a vocabulary for as long as a decoder runs."""
+    count = jnp.minimum(jnp.asarray(count, jnp.int32), scores.shape[-1])
+    integer, bits = (jnp.int64, 63) if scores.dtype == jnp.float64 else (jnp.int32, 31)
+    keys = flipped(jax.lax.bitcast_convert_type(scores, integer))
+
+    def lowered(step, found):
+        larger = found + jnp.left_shift(jnp.asarray(1, integer), (bits - 1 - step).astype(integer))
+        return jnp.where((keys >= larger).sum(-1, keepdims=True) >= count, larger, found)
+
+    positive = (keys >= 0).sum(-1, keepdims=True) >= count
+    found = jnp.where(positive, jnp.asarray(0, integer), jnp.iinfo(integer).min)
+    found = jax.lax.fori_loop(0, bits, lowered, found)
+    return jax.lax.bitcast_convert_type(flipped(found), scores.dtype)
+
+
+def flipped(keys):
+    """Bits of floats as integers that are ordered as the floats are, and back."""
+    return jnp.where(keys < 0, keys ^ jnp.iinfo(keys.dtype).max, keys)
 
 
 def entropy(logarithms):  # -> rows 1

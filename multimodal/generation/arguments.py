@@ -46,7 +46,15 @@ def split(
     base = generation_config or model.generation_config.beside(model.config)
     settings = resolve(base, model.config, given, needs_start)
     _expect_extras(settings, extras)
+    if needs_start:
+        _expect_start(settings, (getattr(model.config, "decoder", None) or model.config).vocab_size)
     return Call(settings, extras, inputs)
+
+
+def _expect_start(settings: GenerationConfig, vocabulary: int) -> None:
+    start = settings.decoder_start_token_id
+    if start is None or not 0 <= start < vocabulary:
+        raise ValueError(f"decoder_start_token_id: expected a token from 0 to {vocabulary - 1}, got {start}")
 
 
 def _expect_extras(settings: GenerationConfig, extras: Extras) -> None:
@@ -126,6 +134,23 @@ def check_text(model: Any, inputs: dict[str, Any]) -> None:
         )
 
 
+def check_prompt(decoder: Any, prompt: Any, mask: Any, images: int) -> None:
+    """ValueError unless the decoder of a composite can go on from a prompt, a row for each image, with that mask.
+
+    Without a prompt the mask is of the start token alone.
+    """
+    if prompt is None:
+        if mask is not None and tuple(mask.shape) != (images, 1):
+            raise ValueError(
+                f"decoder_attention_mask: expected shape ({images}, 1) of a mask of the start token, without "
+                f"decoder_input_ids, got {tuple(mask.shape)}"
+            )
+        return
+    decoder._check_given({"input_ids": prompt, "attention_mask": mask}, "decoder_")
+    if len(prompt) != images:
+        raise ValueError(f"decoder_input_ids: expected {images} rows, one for each image, got {len(prompt)}")
+
+
 def hidden_id(settings: GenerationConfig) -> int | None:
     """The token that is hidden in a prompt without a mask; None where padding also ends sequences, and may be meant."""
     return None if settings.pad_token_id in settings.eos_token_ids else settings.pad_token_id
@@ -151,6 +176,8 @@ def total_length(settings: GenerationConfig, prompt_length: int, positions: int)
 
     The last token needs none, except in contrastive search, which looks at its state.
     """
+    if prompt_length < 1:
+        raise ValueError("a prompt: expected at least one token, got none")
     positions -= bool(settings.penalty_alpha)
     if prompt_length > positions:
         raise ValueError(f"a prompt: expected at most {positions} tokens, the decoder's positions, got {prompt_length}")

@@ -79,6 +79,11 @@ class Plan:
         return self.settings.eos_token_ids
 
     @property
+    def reorders(self) -> bool:
+        """Whether a row may go on from another one."""
+        return self.settings.num_beams > 1 or bool(self.settings.penalty_alpha)
+
+    @property
     def records(self) -> bool:
         """Whether more is given back than sequences and their scores."""
         s = self.settings
@@ -168,7 +173,15 @@ def make(settings: GenerationConfig, extras: Extras, batch: int, start: int, len
         extras.watcher,
     )
     _expect_possible(plan, extras)
+    _expect_pad(plan, vocabulary)
     return plan
+
+
+def _expect_pad(plan: Plan, vocabulary: int) -> None:
+    """ValueError where a row that ends before others would go on with a token that the vocabulary lacks."""
+    ends = bool(plan.criteria) or any(0 <= end < vocabulary for end in plan.ends)
+    if ends and plan.batch * plan.copies > 1 and not 0 <= plan.pad < vocabulary:
+        raise ValueError(f"pad_token_id: expected a token from 0 to {vocabulary - 1}, got {plan.pad}")
 
 
 def _expect_possible(plan: Plan, extras: Extras) -> None:

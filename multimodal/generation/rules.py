@@ -42,6 +42,12 @@ class Given:
             raise ValueError(
                 f"logits_processor: expected scores of shape {scores.shape} from {self.function!r}, got {found.shape}"
             )
+        broken = np.isnan(found).any(-1) & (True if sofar.over is None else ~sofar.over)
+        if broken.any():
+            raise ValueError(
+                f"logits_processor: expected scores that are numbers from {self.function!r}, got NaN for new token "
+                f"{sofar.length - sofar.start}, in row {int(broken.argmax())}"
+            )
         return found.astype(scores.dtype)
 
 

@@ -88,8 +88,8 @@ def _expect_tokens(name: str, value: Any) -> None:
     elif name == "bad_words_ids":
         if not value or not all(_are_tokens(words) and len(words) for words in value):
             raise ValueError(f"{name}: expected a list of lists of token ids, none of them empty, got {value!r}")
-    elif not value or not all(_are_tokens(t) and len(t) and _is_number(b) for t, b in pairs(value)):
-        raise ValueError(f"{name}: expected {{(token ids): bias}}, none of them empty, got {value!r}")
+    elif not value or not all(_are_tokens(t) and len(t) and _is_number(b) and b == b for t, b in pairs(value)):
+        raise ValueError(f"{name}: expected {{(token ids): bias}}, none of them empty, biases numbers, got {value!r}")
 
 
 def pairs(bias: Any) -> list[tuple[Any, Any]]:

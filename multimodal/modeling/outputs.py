@@ -233,6 +233,9 @@ class GenerateOutput(ModelOutput):
     Rows are sequences while they are searched: `num_beams` (or `num_return_sequences`) for each row of the prompt. Fields
     of single steps are tuples with one item for each new token; states and attentions are tuples of layers in them, those
     of the first step of the whole prompt. A composite's are called `decoder_...`, beside what its encoder said.
+
+    `scores` and `logits` are float32 whatever narrower type a model has (float64 of a float64 model), `sequences_scores`
+    float32; states and attentions have the model's type.
     """
 
     sequences: Tensor = tensor("batch", "total")

@@ -19,12 +19,18 @@ def empty_cache(model, rows: int, length: int) -> Cache:
 
 
 def reorder(cache: Cache, order: torch.Tensor) -> Cache:
-    """The cache of the rows that each row goes on from; all rows of an image attend to the same context."""
-    layers = tuple(
-        layer._replace(self_attention=KeyValue(*(tensor[order] for tensor in layer.self_attention)))
-        for layer in cache.layers
-    )
-    return cache._replace(layers=layers, counted=None if cache.counted is None else cache.counted[order])
+    """The cache of the rows that each row goes on from; all rows of an image attend to the same context.
+
+    In place, and only what is filled of rows that go on from another.
+    """
+    changed = (order != torch.arange(len(order), device=order.device)).nonzero()[:, 0]
+    if not len(changed):
+        return cache
+    origins, filled = order[changed], cache.position
+    for layer in cache.layers:
+        for tensor in layer.self_attention:
+            tensor[changed, :, :filled] = tensor[origins, :, :filled]
+    return cache._replace(counted=None if cache.counted is None else cache.counted[order])
 
 
 def pad_mask(mask: torch.Tensor, length: int) -> torch.Tensor:

@@ -123,6 +123,7 @@ class ImageGenerationMixin(GenerationMixin):
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         encoded = self._encoded(main, inputs, settings)
         context = self.network.context(encoded.x)
+        arguments.check_prompt(self.decoder, prompt, mask, context.shape[0])
         if prompt is None:
             shape = (context.shape[0], 1)
             prompt = torch.full(shape, settings.decoder_start_token_id, dtype=torch.long, device=context.device)
@@ -202,7 +203,7 @@ class Stepper:
     ):
         self.model, self.every = prompted.decoder, every
         self.options = {"weights": weights, "states": states}
-        self.given, _, self.mask = repeated(prompted, plan.copies)
+        self.given, (_, self.mask) = prompted.given, repeated(prompted, plan.copies)
         rows = plan.batch * plan.copies
         self.cache = empty_cache(self.model, rows, plan.positions)
 
@@ -227,17 +228,16 @@ class Stepper:
         self.cache = self.cache._replace(position=tokens.shape[1], counted=counted)
 
 
-def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
-    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
-    given = {name: tensor.repeat_interleave(copies, 0) for name, tensor in prompted.given.items()}
+def repeated(prompted: Prompted, copies: int) -> tuple[Any, Any]:
+    """(the prompt, its mask), each row as often as it has copies; what they attend to is one for all of them."""
     mask = None if prompted.mask is None else prompted.mask.repeat_interleave(copies, 0)
-    return given, prompted.prompt.repeat_interleave(copies, 0), mask
+    return prompted.prompt.repeat_interleave(copies, 0), mask
 
 
 def whole(prompted: Prompted, plan: Plan) -> torch.Tensor:
     """The likeliest, or drawn, token at each step, until every sequence has ended or is as long as it may be."""
     model = prompted.decoder
-    given, tokens, mask = repeated(prompted, plan.copies)
+    given, (tokens, mask) = prompted.given, repeated(prompted, plan.copies)
     cache = empty_cache(model, tokens.shape[0], plan.positions)
     eos = torch.tensor(plan.ends, dtype=torch.long, device=tokens.device)
     ended = torch.zeros(tokens.shape[0], dtype=torch.bool, device=tokens.device)

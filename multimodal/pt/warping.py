@@ -12,7 +12,7 @@ def temperature(scores, value, least):
 
 
 def top_k(scores, value, least):
-    return keep(scores, scores >= kth_largest(scores, int(value)), least)
+    return torch.where(scores >= kth_largest(scores, int(max(value, least))), scores, float("-inf"))
 
 
 def top_p(scores, value, least):

@@ -119,6 +119,7 @@ class ImageGenerationMixin(GenerationMixin):
         prompt, mask = inputs.pop("decoder_input_ids", None), inputs.pop("decoder_attention_mask", None)
         encoded = self._encoded(main, inputs, settings)
         context = self.network.context(encoded.x)
+        arguments.check_prompt(self.decoder, prompt, mask, context.shape[0])
         if prompt is None:
             prompt = np.full((context.shape[0], 1), settings.decoder_start_token_id)
         elif arguments.lacks_start(np.asarray(prompt), settings):
@@ -232,13 +233,13 @@ class Stepper:
     ):
         self.model, size = prompted.decoder, capacity(prompted, plan)
         self.program = compiled(self.model, advance, weights, states, every)
-        self.given, _, mask = repeated(prompted, plan.copies)
+        self.given, (_, mask) = prompted.given, repeated(prompted, plan.copies)
         self.mask = None if mask is None else pad_mask(mask, size)
         self.cache = empty_cache(self.model, plan.batch * plan.copies, size)
-        self.seen = 0
+        self.seen, self.reorders = 0, plan.reorders
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
-        rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32)
+        rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32) if self.reorders else None
         new = tf.constant(tokens, tf.int32)
         logits, states, weights, crossed, self.cache = self.program(new, rows, self.mask, self.given, self.cache)
         self.seen += tokens.shape[1]
@@ -258,16 +259,15 @@ def advance(model, weights: bool, states: bool, every: bool, tokens, order, mask
     """(logits behind the new tokens, states, attentions, cross-attentions, cache)."""
     shown = visible_at(model.config, mask, cache.position, tokens.shape[1])
     options = {"weights": weights, "states": states}
-    output = model.network(tokens, **shown, **given, cache=reorder(cache, order), **options)
+    output = model.network(tokens, **shown, **given, cache=cache if order is None else reorder(cache, order), **options)
     logits = output.logits if every else output.logits[:, -1]
     return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
 
 
-def repeated(prompted: Prompted, copies: int) -> tuple[dict[str, Any], Any, Any]:
-    """(what the decoder is given, the prompt, its mask), each row as often as it has copies."""
-    given = {name: tf.repeat(tensor, copies, 0) for name, tensor in prompted.given.items()}
+def repeated(prompted: Prompted, copies: int) -> tuple[Any, Any]:
+    """(the prompt, its mask), each row as often as it has copies; what they attend to is one for all of them."""
     mask = None if prompted.mask is None else tf.repeat(prompted.mask, copies, 0)
-    return given, tf.repeat(prompted.prompt, copies, 0), mask
+    return tf.repeat(prompted.prompt, copies, 0), mask
 
 
 class State(NamedTuple):
@@ -290,7 +290,7 @@ def whole(prompted: Prompted, plan: Plan) -> tf.Tensor:
     One program; while drawing another goes on with the noise of the next tokens.
     """
     model, size = prompted.decoder, capacity(prompted, plan)
-    given, prompt, mask = repeated(prompted, plan.copies)
+    given, (prompt, mask) = prompted.given, repeated(prompted, plan.copies)
     mask = None if mask is None else pad_mask(mask, size)
     forms = tuple(FORMS[type(rule)] for rule in plan.rules)
     values = [tf.constant(rule.values(), tf.float64) for rule in plan.rules]

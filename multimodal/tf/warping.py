@@ -12,7 +12,7 @@ def temperature(scores, value, least):
 
 
 def top_k(scores, value, least):
-    return keep(scores, scores >= kth_largest(scores, value), least)
+    return tf.where(scores >= kth_largest(scores, tf.maximum(value, least)), scores, float("-inf"))
 
 
 def top_p(scores, value, least):
@@ -51,9 +51,26 @@ def keep(scores, kept, least):
 
 
 def kth_largest(scores, count):  # -> rows 1
-    rows, size = scores.shape
-    place = size - tf.minimum(tf.cast(count, tf.int32), size)
-    return tf.slice(tf.sort(scores, -1), (0, place), (rows, 1))
+    """Bit by bit, the largest number that `count` scores are not below: XLA sorts a vocabulary for as long as a decoder runs."""
+    count = tf.minimum(tf.cast(count, tf.int32), scores.shape[-1])
+    integer, bits = (tf.int64, 63) if scores.dtype == tf.float64 else (tf.int32, 31)
+    keys = flipped(tf.bitcast(scores, integer))
+
+    def are_enough(key):
+        return tf.reduce_sum(tf.cast(keys >= key, tf.int32), -1, keepdims=True) >= count
+
+    def lowered(step, found):
+        larger = found + tf.bitwise.left_shift(tf.constant(1, integer), tf.cast(bits - 1 - step, integer))
+        return step + 1, tf.where(are_enough(larger), larger, found)
+
+    found = tf.where(are_enough(tf.constant(0, integer)), tf.constant(0, integer), integer.min)
+    _, found = tf.while_loop(lambda step, _: step < bits, lowered, (tf.constant(0), found))
+    return tf.bitcast(flipped(found), scores.dtype)
+
+
+def flipped(keys):
+    """Bits of floats as integers that are ordered as the floats are, and back."""
+    return tf.where(keys < 0, tf.bitwise.bitwise_xor(keys, keys.dtype.max), keys)
 
 
 def entropy(logarithms):  # -> rows 1

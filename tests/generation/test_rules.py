@@ -154,7 +154,7 @@ def test_what_needs_nothing_but_likely_or_drawn_tokens_is_one_program():
 
 
 def config(decoder=None, **values):
-    return SimpleNamespace(decoder=decoder and SimpleNamespace(**decoder), **values)
+    return SimpleNamespace(decoder=decoder and SimpleNamespace(**decoder), **{"vocab_size": 50, **values})
 
 
 @pytest.mark.parametrize("name", ["decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id"])
@@ -221,12 +221,16 @@ def test_resolving_changes_neither_the_base_nor_takes_what_it_does_not_know():
 
 
 def test_a_call_is_split_into_settings_and_arguments_of_the_model():
-    model = model_with(GenerationConfig(bos_token_id=1), config())
+    model = model_with(GenerationConfig(bos_token_id=1), config({"vocab_size": 9}))
     found, extras, rest = arguments.split(model, None, {"num_beams": 2, "pixel_values": 5, "tokenizer": 7})
     assert (found.num_beams, found.bos_token_id, rest) == (2, 1, {"pixel_values": 5})
     assert extras == plans.Extras(tokenizer=7)
     found = arguments.split(model, GenerationConfig(bos_token_id=8), {}).settings
     assert found.decoder_start_token_id == 8
+    for wrong in (-1, 9):
+        with pytest.raises(ValueError, match=f"decoder_start_token_id: expected a token from 0 to 8, got {wrong}"):
+            arguments.split(model, GenerationConfig(bos_token_id=wrong), {})
+    assert arguments.split(model, GenerationConfig(bos_token_id=9), {}, needs_start=False)  # a prompt has its own
 
 
 @pytest.mark.parametrize(
@@ -300,6 +304,8 @@ def test_a_length_leaves_room_for_a_token_and_fits_the_positions():
         arguments.total_length(GenerationConfig(max_length=5), 3, 3)
     with pytest.raises(ValueError, match="more than the prompt's 5 tokens, got 5"):
         arguments.total_length(GenerationConfig(max_length=5), 5, 50)
+    with pytest.raises(ValueError, match="a prompt: expected at least one token, got none"):
+        arguments.total_length(GenerationConfig(max_length=5), 0, 50)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +351,7 @@ def test_what_is_written_is_what_differs_and_comes_back(tmp_path):
         ({"bad_words_ids": [[1], []]}, "bad_words_ids: expected a list of lists of token ids, none of them empty"),
         ({"suppress_tokens": [-1]}, r"suppress_tokens: expected a list of token ids, got \[-1\]"),
         ({"sequence_bias": [[[1], "x"]]}, "sequence_bias: expected .* got"),
+        ({"sequence_bias": {(1,): float("nan")}}, "sequence_bias: expected .* biases numbers, got"),
         ({"exponential_decay_length_penalty": (1,)}, "exponential_decay_length_penalty: expected"),
         # Together
         ({"num_beams": 4, "num_beam_groups": 3, "diversity_penalty": 1.0}, r"a divisor of num_beams \(4\), got 3"),
@@ -371,7 +378,7 @@ def test_settings_that_mean_nothing_are_named(values, message):
 
 # Settings that are published and not available yet
 
-MODEL = SimpleNamespace(bos_token_id=1)
+MODEL = SimpleNamespace(bos_token_id=1, vocab_size=50)
 
 
 def test_settings_of_a_file_are_kept(tmp_path):

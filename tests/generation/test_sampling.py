@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multimodal.generation import plans, warping
+from multimodal.generation import plans, selection, warping
 from multimodal.generation.config import GenerationConfig
 from multimodal.generation.penalties import Sofar
 from multimodal.generation.search import Step, run, tokens
@@ -90,6 +90,24 @@ def test_the_largest_come_first_and_of_equal_ones_the_lowest_places():
     assert largest(scores, 3).tolist() == [[1, 2, 4], [0, 1, 2]]
     assert largest(scores, 4).tolist() == [[1, 2, 4, 3], [0, 1, 2, 3]]
     assert largest(scores, 9).tolist() == [[1, 2, 4, 3, 0], [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("size", [63, 130, 700, 5000])
+@pytest.mark.parametrize("kind", ["apart", "often equal", "mostly impossible", "all but one impossible", "one group"])
+def test_the_largest_of_many_are_those_of_a_sort(size, kind):
+    rng = np.random.default_rng(size)
+    scores = rng.normal(size=(3, size))
+    if kind == "often equal":
+        scores = np.round(scores)
+    if kind == "mostly impossible":
+        scores[rng.random(scores.shape) < 0.99] = -np.inf
+    if kind == "all but one impossible":
+        scores[:] = np.where(np.arange(size) == size - 2, 0.0, -np.inf)
+    if kind == "one group":  # all of the largest in one: its maximum alone says nothing of them
+        scores[:, 5 :: max(1, size // selection.GROUP)] += 20.0
+    expected = np.stack([np.lexsort((np.arange(size), -row)) for row in scores])
+    for count in (1, 2, 9, 60):
+        np.testing.assert_array_equal(largest(scores, count), expected[:, :count])
 
 
 def step_of(logits):

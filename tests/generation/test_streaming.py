@@ -148,7 +148,9 @@ def test_users_functions_change_scores_last_before_what_is_drawn_from():
 
 
 def test_rules_that_leave_nothing_are_named_with_step_and_row():
-    plan = planned(plans.Extras(logits_processor=lambda tokens, scores: scores - np.inf * (tokens.shape[1] == 3)))
+    plan = planned(
+        plans.Extras(logits_processor=lambda tokens, scores: np.where(tokens.shape[1] == 3, -np.inf, scores))
+    )
     with pytest.raises(ValueError, match="expected rules that leave a token, got none for new token 2, in row 0"):
         run(saying(3, 3, 3), np.array([[2]]), plan)
 
@@ -179,6 +181,37 @@ def test_logits_that_are_no_numbers_are_named_unless_they_are_to_be_removed():
 def test_settings_that_the_vocabulary_or_the_length_does_not_allow_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         planned(plans.Extras(), **values)
+
+
+@pytest.mark.parametrize("pad", [-1, 10])
+def test_a_token_that_pads_rows_is_one_of_the_vocabulary(pad):
+    message = f"pad_token_id: expected a token from 0 to 9, got {pad}"
+    for extras, values in (
+        (plans.Extras(), {"eos_token_id": [3, 40], "num_beams": 2}),
+        (plans.Extras(stopping_criteria=lambda tokens, scores: True), {"num_beams": 2}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            planned(extras, pad_token_id=pad, **values)
+    for values in ({"eos_token_id": 3}, {"eos_token_id": 40, "num_beams": 2}):  # alone; without an end
+        assert planned(plans.Extras(), pad_token_id=pad, **values).pad == pad
+
+
+@pytest.mark.parametrize(
+    "mode", [{}, {"num_beams": 2}, {"do_sample": True}, {"penalty_alpha": 0.5, "top_k": 2}], ids=str
+)
+def test_scores_that_a_function_makes_no_numbers_are_named_with_step_and_row(mode):
+    def broken(tokens, scores):
+        return np.where(tokens.shape[1] > 2, np.nan, scores)
+
+    def step(new, order):
+        return Step(np.tile(np.arange(10.0), (len(new), 1)), (np.ones((*new.shape, 4)),))
+
+    plan = planned(plans.Extras(logits_processor=broken, seed=1), **mode)
+    with pytest.raises(
+        ValueError,
+        match=r"logits_processor: expected scores that are numbers from .*, got NaN for new token 2, in row 0",
+    ):
+        run(step, np.array([[2]]), plan)
 
 
 def test_a_watcher_sees_each_step_with_its_attentions_before_the_token_is_there():

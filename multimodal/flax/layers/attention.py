@@ -125,18 +125,22 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Attention to a context, whose keys and values a cache may hold."""
+    """Attention to a context, whose keys and values a cache may hold.
+
+    Several rows behind each other may attend to the same one (beams of an image): a context has a row for all of them.
+    """
 
     def __call__(
         self, x, context=None, *, visible=None, bias=None, head_mask=None, cache=None, weights=False,
         train: bool = False,
     ):  # fmt: skip
         # -> x, weights or None, cache
-        query = self.split_heads(self.query(x))
+        query, shape = self.split_heads(self.query(x)), x.shape[:2]
         cache = self.project(context) if cache is None else cache
+        query = gathered(query, cache.key.shape[0])
         options = {"head_mask": head_mask, "weights": weights, "train": train}
         x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
-        return self.out(x), probabilities, cache
+        return self.out(x.reshape(*shape, x.shape[-1])), scattered(probabilities, shape), cache
 
 
 class RelativeKeyAttention(SelfAttention):
@@ -175,6 +179,23 @@ def softmax(scores, visible):
     wide = jnp.promote_types(scores.dtype, jnp.float32)
     probabilities = jax.nn.softmax(scores.astype(wide), axis=-1).astype(scores.dtype)
     return probabilities if visible is None else jnp.where(visible, probabilities, 0.0)
+
+
+def gathered(query, contexts: int):  # (r c) n q h -> r n (c q) h
+    """The queries of all rows that attend to the same one of so many contexts, side by side."""
+    batch, heads, count, size = query.shape
+    if batch == contexts:
+        return query
+    return query.reshape(contexts, -1, heads, count, size).swapaxes(1, 2).reshape(contexts, heads, -1, size)
+
+
+def scattered(probabilities, shape: tuple[int, int]):  # r n (c q) k -> (r c) n q k
+    """Weights of gathered queries by the row and the query that they are of; `shape` counts both."""
+    if probabilities is None or probabilities.shape[0] == shape[0]:
+        return probabilities
+    contexts, heads, _, keys = probabilities.shape
+    found = probabilities.reshape(contexts, heads, -1, shape[1], keys).swapaxes(1, 2)
+    return found.reshape(shape[0], heads, shape[1], keys)
 
 
 def rows(x, start, count: int):

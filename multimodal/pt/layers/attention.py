@@ -123,16 +123,20 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Attention to a context, whose keys and values a cache may hold."""
+    """Attention to a context, whose keys and values a cache may hold.
+
+    Several rows behind each other may attend to the same one (beams of an image): a context has a row for all of them.
+    """
 
     def forward(self, x, context=None, *, visible=None, bias=None, head_mask=None, cache=None, weights=False):
         # -> x, weights or None, cache
-        query = self.split_heads(self.query(x))
+        query, shape = self.split_heads(self.query(x)), x.shape[:2]
         cache = self.project(context) if cache is None else cache
+        query = gathered(query, cache.key.shape[0])
         x, probabilities = self.attend(
             query, cache.key, cache.value, visible=visible, bias=bias, head_mask=head_mask, weights=weights
         )
-        return self.out(x), probabilities, cache
+        return self.out(x.reshape(*shape, x.shape[-1])), scattered(probabilities, shape), cache
 
 
 class RelativeKeyAttention(SelfAttention):
@@ -188,6 +192,20 @@ def softmax(scores, visible):
     wide = torch.promote_types(scores.dtype, torch.float32)
     probabilities = torch.softmax(scores, -1, dtype=wide).to(scores.dtype)
     return probabilities if visible is None else probabilities.masked_fill(~visible, 0.0)
+
+
+def gathered(query, contexts: int):  # (r c) n q h -> r n (c q) h
+    """The queries of all rows that attend to the same one of so many contexts, side by side."""
+    if query.shape[0] == contexts:
+        return query
+    return query.unflatten(0, (contexts, -1)).transpose(1, 2).flatten(2, 3)
+
+
+def scattered(probabilities, shape: tuple[int, int]):  # r n (c q) k -> (r c) n q k
+    """Weights of gathered queries by the row and the query that they are of; `shape` counts both."""
+    if probabilities is None or probabilities.shape[0] == shape[0]:
+        return probabilities
+    return probabilities.unflatten(2, (-1, shape[1])).transpose(1, 2).flatten(0, 1)
 
 
 def rows(x, start: int, count: int):

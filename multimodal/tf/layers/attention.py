@@ -125,17 +125,21 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(Attention):
-    """Attention to a context, whose keys and values a cache may hold."""
+    """Attention to a context, whose keys and values a cache may hold.
+
+    Several rows behind each other may attend to the same one (beams of an image): a context has a row for all of them.
+    """
 
     def call(
         self, x, context=None, *, visible=None, bias=None, head_mask=None, cache=None, weights=False, training=False
     ):
         # -> x, weights or None, cache
-        query = self.split_heads(self.query(x))
+        query, shape = self.split_heads(self.query(x)), sizes(x)[:2]
         cache = self.project(context) if cache is None else cache
+        query = gathered(query, cache.key.shape[0])
         options = {"head_mask": head_mask, "weights": weights, "training": training}
         x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
-        return self.out(x), probabilities, cache
+        return self.out(tf.reshape(x, (*shape, x.shape[-1]))), scattered(probabilities, shape), cache
 
 
 class RelativeKeyAttention(SelfAttention):
@@ -190,6 +194,24 @@ def softmax(scores, visible):
     wide = tf.float64 if scores.dtype == tf.float64 else tf.float32
     probabilities = tf.cast(tf.nn.softmax(tf.cast(scores, wide)), scores.dtype)
     return probabilities if visible is None else tf.where(visible, probabilities, tf.zeros_like(probabilities))
+
+
+def gathered(query, contexts: int | None):  # (r c) n q h -> r n (c q) h
+    """The queries of all rows that attend to the same one of so many contexts, side by side; an open number is of each row."""
+    if contexts is None or query.shape[0] in (None, contexts):
+        return query
+    _, heads, count, size = sizes(query)
+    query = tf.transpose(tf.reshape(query, (contexts, -1, heads, count, size)), (0, 2, 1, 3, 4))
+    return tf.reshape(query, (contexts, heads, query.shape[2] * count, size))
+
+
+def scattered(probabilities, shape):  # r n (c q) k -> (r c) n q k
+    """Weights of gathered queries by the row and the query that they are of; `shape` counts both."""
+    if probabilities is None or probabilities.shape[0] in (None, shape[0]):
+        return probabilities
+    contexts, heads, _, keys = sizes(probabilities)
+    found = tf.transpose(tf.reshape(probabilities, (contexts, heads, -1, shape[1], keys)), (0, 2, 1, 3, 4))
+    return tf.reshape(found, (*shape[:1], heads, shape[1], keys))
 
 
 def rows(x, start, count: int):

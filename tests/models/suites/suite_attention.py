@@ -4,6 +4,7 @@ Axes: b batch, q queries, k keys, n heads, h head size.
 """
 
 import functools
+import importlib
 from unittest import mock
 
 import numpy as np
@@ -350,3 +351,27 @@ class TestStack:
         plain = found(stack(block))
         assert np.abs(plain).max() > 1e-3
         near(found(kit.recomputing(stack(block))), plain, GRADIENT)
+
+
+@pytest.mark.parametrize("path", ["as little as needed", "with weights", "in chunks"])
+def test_rows_that_share_a_context_see_of_it_what_they_would_of_one_each(kit, make, path, monkeypatch):
+    """Beams of an image: three rows behind each other for each of two contexts, of which the second is padded."""
+    copies, queries = 3, 2
+    attention = make("CrossAttention", context_size=5)
+    module = importlib.import_module(type(attention).__module__)
+    if path == "in chunks":
+        monkeypatch.setattr(module, "LONG", 1)
+        monkeypatch.setattr(module, "CHUNK", 2)
+        monkeypatch.setattr(module.Attention, "is_fused", False, raising=False)
+    x, context, shown = drawn(copies * BATCH, queries, WIDTH), drawn(BATCH, KEYS, 5), mask("padding", 1)
+    fill = lambda name, shape: drawn(*shape) / 3  # noqa: E731
+    given = {"weights": path == "with weights"}
+    found, once, kept = kit.run(attention, fill, x, context=context, visible=shown, **given)
+    each = {"context": np.repeat(context, copies, 0), "visible": np.repeat(shown, copies, 0), **given}
+    expected, repeated, _ = kit.run(attention, fill, x, **each)
+    near(kit.numpy(found), kit.numpy(expected), FORWARD)
+    assert kept.key.shape[0] == BATCH
+    if once is not None:
+        near(kit.numpy(once), kit.numpy(repeated), FORWARD)
+        assert once.shape == (copies * BATCH, HEADS, queries, KEYS)
+    assert np.linalg.norm(kit.numpy(found)[0] - kit.numpy(found)[copies]) > 0.1

@@ -7,7 +7,7 @@ import pytest
 import zoo
 
 from multimodal import GenerationConfig
-from multimodal.generation import plans, search
+from multimodal.generation import plans, search, warping
 
 TEXT = "Data2VecTextForCausalLM"
 GENERATING = (TEXT, "GPT2LMHeadModel", "VED-gpt2", "VED-bert")
@@ -172,7 +172,7 @@ def test_native_rules_of_sampling_are_those_of_numpy(kit):
     values = {"Temperature": 0.7, "TopK": 5, "TopP": 0.8, "MinP": 0.1, "Typical": 0.7, "Epsilon": 0.02, "Eta": 0.05}
     assert {kind.__name__ for kind in forms} == values.keys()
     for kind, form in forms.items():
-        for least in (1, 3):
+        for least in (1, 3, 7):
             rule = kind(values[kind.__name__], least)
             found = kit.numpy(form(kit.array(scores), *rule.values()))
             np.testing.assert_allclose(found, rule(scores), rtol=1e-6, err_msg=str(rule))
@@ -261,6 +261,65 @@ def test_scores_that_are_no_numbers_are_named_with_their_step(kit, public):
     for mode in ({}, {"num_beams": 2}):
         with pytest.raises(ValueError, match="expected logits that are numbers, got NaN for new token 0"):
             model.generate(tokens, max_length=LENGTH, pad_token_id=PAD, **mode)
+
+
+def test_a_prompt_or_a_start_that_a_composite_cannot_go_on_from_is_named(kit, public):
+    model = made(public, "VED-gpt2")
+    image = kit.array(zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"])
+    start, last = int(PROMPT[0, 0]), zoo.VOCABULARY - 1
+    two = np.array([[start, 7], [start, 9]], np.int32)
+    for given, message in (
+        ({"decoder_input_ids": two[:1]}, "decoder_input_ids: expected 2 rows, one for each image, got 1"),
+        ({"decoder_input_ids": two + last}, rf"decoder_input_ids: expected values in \[0, {last + 1}\)"),
+        ({"decoder_input_ids": two.astype(np.float32)}, "decoder_input_ids: expected integers, got float32"),
+        ({"decoder_input_ids": two[:, :0]}, "expected at least one|a prompt: expected at least one token, got none"),
+        ({"decoder_input_ids": two, "decoder_attention_mask": two[:, :1] * 0 + 1}, "decoder_attention_mask: expected"),
+        (
+            {"decoder_input_ids": two, "decoder_attention_mask": two},
+            r"decoder_attention_mask: expected values in \[0, 2\)",
+        ),
+        (
+            {"decoder_attention_mask": two * 0 + 1},
+            r"decoder_attention_mask: expected shape \(2, 1\) of a mask of the start",
+        ),
+    ):
+        arrays = {name: kit.array(array) for name, array in given.items()}
+        with pytest.raises(ValueError, match=message):
+            model.generate(image, **arrays, max_length=5, pad_token_id=PAD)
+    for wrong in (-1, last + 1):
+        with pytest.raises(ValueError, match=f"decoder_start_token_id: expected a token from 0 to {last}, got {wrong}"):
+            model.generate(image, max_length=5, pad_token_id=PAD, decoder_start_token_id=wrong)
+
+
+def test_the_keys_and_values_of_an_image_are_there_once_whatever_searches_it(kit, public, monkeypatch):
+    model = made(public, "VED-gpt2")
+    backend = importlib.import_module(f"multimodal.{zoo.BACKEND}.generation")
+    image, kept = kit.array(zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"]), []
+
+    class Watched(backend.Stepper):
+        def __call__(self, tokens, order):
+            kept.append(self)
+            return super().__call__(tokens, order)
+
+    monkeypatch.setattr(backend, "Stepper", Watched)
+    model.generate(image, max_length=4, num_beams=3, pad_token_id=PAD, eos_token_id=NEVER)
+    for layer in kept[0].cache.layers:
+        assert layer.cross_attention.key.shape[0] == layer.cross_attention.value.shape[0] == 2
+        assert layer.self_attention.key.shape[0] == 6
+
+
+def test_the_kth_largest_score_is_that_of_numpy(kit):
+    native, rng = importlib.import_module(f"multimodal.{zoo.BACKEND}.warping"), np.random.default_rng(3)
+    scores = rng.normal(size=(5, 40)) * np.array([[1e-30], [1.0], [1e20], [1.0], [1.0]])
+    scores[3] = np.where(rng.random(40) < 0.8, -np.inf, np.round(scores[3]))
+    scores[4] = rng.choice([-0.0, 0.0, -1e-45], 40)
+    with kit.precise():
+        for dtype in (np.float32, np.float64):
+            typed = scores.astype(dtype)
+            for count in (1, 2, 7, 39, 40, 41):
+                found = kit.numpy(native.kth_largest(kit.array(typed), count))
+                np.testing.assert_array_equal(found, warping.kth_largest(typed, count))
+                assert found.dtype == dtype
 
 
 def test_tokens_have_one_type_in_every_mode(kit, public):
