@@ -1,6 +1,7 @@
 """Everyday calls of every tokenizer class: the published answers (`tests/golden/processors/everyday.py`)."""
 
 import importlib.util
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -161,6 +162,23 @@ def test_lower_casing_is_kept_by_those_that_cannot_do_it(any_class, make, tmp_pa
     assert any_class.from_pretrained(tmp_path).init_kwargs["do_lower_case"] is True
     if "merges_file" in any_class.vocab_files_names:
         assert tokenizer.tokenize("CAT") == make(any_class).tokenize("CAT")
+
+
+def test_the_files_of_a_fast_class_are_those_of_the_slow_one_and_the_whole(any_class):
+    own = any_class.vocab_files_names
+    assert own.keys() <= inspect.signature(any_class.__init__).parameters.keys()
+    if any_class.is_fast:
+        slow = getattr(multimodal, any_class.__name__.removesuffix("Fast"))
+        assert own == {**slow.vocab_files_names, "tokenizer_file": "tokenizer.json"}
+        assert multimodal.PreTrainedTokenizerFast.vocab_files_names == {"tokenizer_file": "tokenizer.json"}
+    else:
+        assert "tokenizer_file" not in own
+
+
+def test_a_class_of_one_s_own_says_its_files(any_class):
+    files = {"vocab_file": "words.txt"}
+    made = type("Own", (any_class,), {"vocab_files_names": files})
+    assert made.vocab_files_names == {**files, **({"tokenizer_file": "tokenizer.json"} if any_class.is_fast else {})}
 
 
 def test_the_constructor_s_arguments_can_be_looked_at(any_class, make):
