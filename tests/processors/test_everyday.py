@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from tokenizers import AddedToken
 
 import multimodal
 from multimodal.registry import tokenizer_names
@@ -173,6 +174,15 @@ def test_the_files_of_a_fast_class_are_those_of_the_slow_one_and_the_whole(any_c
         assert multimodal.PreTrainedTokenizerFast.vocab_files_names == {"tokenizer_file": "tokenizer.json"}
     else:
         assert "tokenizer_file" not in own
+
+
+def test_a_token_that_takes_the_space_before_it_is_shown_with_it_by_fast_classes_alone(any_class, make):
+    tokenizer = make(any_class, mask_token=AddedToken("<mask>", lstrip=True, normalized=False))
+    shown = tokenizer.tokenize("a  <mask> cat")
+    assert tokenizer.convert_tokens_to_ids([token.strip() for token in shown]) == tokenizer.encode(
+        "a  <mask> cat", add_special_tokens=False
+    )
+    assert [token for token in shown if "<mask>" in token] == ["  <mask>" if any_class.is_fast else "<mask>"]
 
 
 def test_a_class_of_one_s_own_says_its_files(any_class):
