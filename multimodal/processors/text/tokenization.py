@@ -31,7 +31,7 @@ class PreTrainedTokenizer(PreTrainedTokenizerBase):
 
     def _shown(self, row: Encoding) -> list[str]:
         """Tokens as the vocabulary has them."""
-        return [self.engine.id_to_token(i) for i in row.ids]
+        return self.convert_ids_to_tokens(row.ids)
 
     def _rows(
         self, texts: Texts, options: CallOptions, cut: Truncation | None
