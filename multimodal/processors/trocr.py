@@ -26,7 +26,8 @@ class TrOCRProcessor(Combined):
         "tokenizer": ("a tokenizer",),
     }
 
-    def __init__(self, image_processor: ImageProcessor, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, image_processor: ImageProcessor | None = None, tokenizer: PreTrainedTokenizerBase | None = None):
+        """Both are needed, as published by keyword or by place. Errors: ValueError."""
         super().__init__(image_processor=image_processor, tokenizer=tokenizer)
 
     @classmethod

@@ -19,7 +19,12 @@ from multimodal.modeling.structures import NetworkOutput
 from multimodal.specs import bert
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Field, Sizes, Specification, fields_of, flag
 from multimodal.specs.call import ArgumentError, Call
-from multimodal.specs.rules import images_are_numbers, sequence_fits_positions
+from multimodal.specs.rules import (
+    images_are_numbers,
+    pooled_text_has_a_token,
+    sequence_fits_positions,
+    text_has_a_token,
+)
 
 
 def text_dimensions(config) -> dict[str, int]:
@@ -152,7 +157,7 @@ AlignTextModel = Specification(
     dimensions=text_dimensions,
     parts=("base", "pooler"),
     exactly_one=(("input_ids", "inputs_embeds"),),
-    rules=(sequence_fits_positions,),
+    rules=(sequence_fits_positions, pooled_text_has_a_token),
     extra=EXTRA,
 )
 AlignVisionModel = Specification(
@@ -188,7 +193,13 @@ AlignModel = Specification(
     towers=("text_model_output.", "vision_model_output."),
     exactly_one=(("input_ids", "inputs_embeds"), ("pixel_values",)),
     derived=GRID,
-    rules=(sequence_fits_positions, images_are_numbers, image_is_large_enough, texts_belong_to_images),
+    rules=(
+        sequence_fits_positions,
+        text_has_a_token,
+        images_are_numbers,
+        image_is_large_enough,
+        texts_belong_to_images,
+    ),
     loss="the mean of two cross entropies, of each text's logits with its image and of each image's with its text, for "
     "which a tenth of the right answer is spread over all (label smoothing): section 4.1",
     meanings=MEANINGS,

@@ -7,7 +7,7 @@ from multimodal.modeling.outputs import (
     CausalLMOutputWithCrossAttentions,
 )
 from multimodal.specs.base import CROSS_ATTENTION, EXTRA, RETURNS, TEXT, Argument, Specification, Target, flag
-from multimodal.specs.rules import mask_covers_every_position, sequence_fits_positions
+from multimodal.specs.rules import mask_covers_every_position, pooled_text_has_a_token, sequence_fits_positions
 
 
 def dimensions(config) -> dict[str, int]:
@@ -44,7 +44,7 @@ BertModel = Specification(
     dimensions=dimensions,
     parts=("base", "cross_attention", "pooler"),
     exactly_one=(("input_ids", "inputs_embeds"),),
-    rules=(mask_covers_every_position, sequence_fits_positions),
+    rules=(mask_covers_every_position, sequence_fits_positions, pooled_text_has_a_token),
     extra=EXTRA,
     positional={
         "flax": (

@@ -17,6 +17,7 @@ from multimodal.specs import bert
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Derived, Specification, Target
 from multimodal.specs.call import ArgumentError, Call
 from multimodal.specs.problems import SEQUENCE_LABELS
+from multimodal.specs.rules import text_has_a_token
 
 PARTS = ("base", "cross_attention")
 CHOICES = ("batch", "choices", "length")
@@ -97,6 +98,7 @@ Data2VecTextForSequenceClassification = _head(
     "sequence_classifier",
     "by problem_type: cross entropy, binary cross entropy of every label, or the mean squared error",
 )
+Data2VecTextForSequenceClassification = replace(Data2VecTextForSequenceClassification, rules=(*RULES, text_has_a_token))
 _CHOICE = {argument.name: _of_choices(argument) for argument in _TEXT}
 Data2VecTextForMultipleChoice = _head(
     "Data2VecTextForMultipleChoice",

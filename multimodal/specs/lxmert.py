@@ -19,7 +19,7 @@ from multimodal.modeling.outputs import (
 )
 from multimodal.specs.base import EXTRA, RETURNS, TEXT, Argument, Specification, Target
 from multimodal.specs.meanings import ADDED
-from multimodal.specs.rules import sequence_fits_positions
+from multimodal.specs.rules import sequence_fits_positions, text_has_a_token
 
 
 def dimensions(config) -> dict[str, int]:
@@ -189,7 +189,7 @@ LxmertModel = Specification(
     parts=("base",),
     towers=("language_", "vision_"),
     exactly_one=(("input_ids", "inputs_embeds"), ("visual_feats",), ("visual_pos",)),
-    rules=(sequence_fits_positions,),
+    rules=(sequence_fits_positions, text_has_a_token),
     meanings=MEANINGS,
     extra=EXTRA,
 )

@@ -30,6 +30,18 @@ def sequence_fits_positions(call: Call) -> None:
         raise ArgumentError(f"{name}: expected at most {largest} positions, got {call.past_length + length}")
 
 
+def text_has_a_token(call: Call) -> None:
+    """A text has its first token, which stands for all of it (`length`)."""
+    if call.size("length") == 0:
+        raise ArgumentError(f"{call.named(call.argument_with('length'))}: expected at least one token, got none")
+
+
+def pooled_text_has_a_token(call: Call) -> None:
+    """So does the text of a class that may be without a pooler, where it has one."""
+    if "pooler" in call.parts:
+        text_has_a_token(call)
+
+
 def image_has_a_patch(call: Call) -> None:
     """An image (`height`, `width`) is at least one patch large (`patch_height`, `patch_width`)."""
     smallest = (call.sizes["patch_height"], call.sizes["patch_width"])

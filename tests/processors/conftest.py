@@ -19,9 +19,14 @@ CLASSES = tuple(getattr(multimodal, name) for name in NAMES)
 """Every tokenizer class of the registry, slow and fast."""
 
 
+def vocabulary(cls):
+    """The files of a class's vocabulary by argument, without `tokenizer.json`."""
+    return {argument: file for argument, file in cls.vocab_files_names.items() if argument != "tokenizer_file"}
+
+
 def _folder(cls):
     """The golden vocabulary that a class reads: the one of its name or of what it derives from, else one with its files."""
-    files = cls.vocab_files_names.values()
+    files = vocabulary(cls).values()
     found = [f for f in sorted((GOLDEN / "vocab").iterdir()) if all((f / name).is_file() for name in files)]
     names = [base.__name__.lower() for base in cls.__mro__]
     return next((f for name in names for f in found if name.startswith(f.name)), found[0])
@@ -31,7 +36,7 @@ def _make(cls, **options):
     """A tokenizer of the class on its golden vocabulary, by way of its constructor's documented file arguments."""
     folder = _folder(cls)
     options = {"gpt2": {"pad_token": "<pad>"}, "ctc": {"do_lower_case": True}}.get(folder.name, {}) | options
-    return cls(**{name: str(folder / file) for name, file in cls.vocab_files_names.items()}, **options)
+    return cls(**{name: str(folder / file) for name, file in vocabulary(cls).items()}, **options)
 
 
 @pytest.fixture(scope="session")

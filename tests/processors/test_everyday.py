@@ -1,11 +1,13 @@
 """Everyday calls of every tokenizer class: the published answers (`tests/golden/processors/everyday.py`)."""
 
 import importlib.util
+import inspect
 import json
 import warnings
 from pathlib import Path
 
 import pytest
+from tokenizers import AddedToken
 
 import multimodal
 from multimodal.registry import tokenizer_names
@@ -161,6 +163,32 @@ def test_lower_casing_is_kept_by_those_that_cannot_do_it(any_class, make, tmp_pa
     assert any_class.from_pretrained(tmp_path).init_kwargs["do_lower_case"] is True
     if "merges_file" in any_class.vocab_files_names:
         assert tokenizer.tokenize("CAT") == make(any_class).tokenize("CAT")
+
+
+def test_the_files_of_a_fast_class_are_those_of_the_slow_one_and_the_whole(any_class):
+    own = any_class.vocab_files_names
+    assert own.keys() <= inspect.signature(any_class.__init__).parameters.keys()
+    if any_class.is_fast:
+        slow = getattr(multimodal, any_class.__name__.removesuffix("Fast"))
+        assert own == {**slow.vocab_files_names, "tokenizer_file": "tokenizer.json"}
+        assert multimodal.PreTrainedTokenizerFast.vocab_files_names == {"tokenizer_file": "tokenizer.json"}
+    else:
+        assert "tokenizer_file" not in own
+
+
+def test_a_token_that_takes_the_space_before_it_is_shown_with_it_by_fast_classes_alone(any_class, make):
+    tokenizer = make(any_class, mask_token=AddedToken("<mask>", lstrip=True, normalized=False))
+    shown = tokenizer.tokenize("a  <mask> cat")
+    assert tokenizer.convert_tokens_to_ids([token.strip() for token in shown]) == tokenizer.encode(
+        "a  <mask> cat", add_special_tokens=False
+    )
+    assert [token for token in shown if "<mask>" in token] == ["  <mask>" if any_class.is_fast else "<mask>"]
+
+
+def test_a_class_of_one_s_own_says_its_files(any_class):
+    files = {"vocab_file": "words.txt"}
+    made = type("Own", (any_class,), {"vocab_files_names": files})
+    assert made.vocab_files_names == {**files, **({"tokenizer_file": "tokenizer.json"} if any_class.is_fast else {})}
 
 
 def test_the_constructor_s_arguments_can_be_looked_at(any_class, make):

@@ -67,3 +67,5 @@ def test_a_slow_tokenizer_is_loaded_where_that_is_asked_for(made, tmp_path):
 def test_parts_that_are_none_are_refused(make):
     with pytest.raises(ValueError, match="image_processor: expected an image processor, got RobertaTokenizer"):
         TrOCRProcessor(make(RobertaTokenizer), ViTImageProcessor())
+    with pytest.raises(ValueError, match="tokenizer: expected a tokenizer, got NoneType"):
+        TrOCRProcessor(ViTImageProcessor())

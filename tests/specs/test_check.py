@@ -6,8 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from multimodal import BertConfig, Data2VecTextConfig, LxmertConfig, VisionEncoderDecoderConfig, ViTConfig
-from multimodal.specs import bert, data2vec_text, lxmert, vision_encoder_decoder, vit
+from multimodal import (
+    AlignConfig,
+    AlignTextConfig,
+    BertConfig,
+    Data2VecTextConfig,
+    LxmertConfig,
+    VisionEncoderDecoderConfig,
+    ViTConfig,
+)
+from multimodal.specs import align, bert, data2vec_text, lxmert, vision_encoder_decoder, vit
 from multimodal.specs.base import Argument
 from multimodal.specs.call import ArgumentError, describe
 from multimodal.specs.check import check, check_names
@@ -120,6 +128,34 @@ def test_a_mask_covers_cached_and_new_positions():
     checked(bert.BertModel, BERT, given, past_length=3)
     message = "attention_mask: expected (batch, 6) for 4 cached and 2 new positions, got (batch, 5)"
     refused(message, bert.BertModel, BERT, given, past_length=4)
+
+
+def test_a_text_of_which_the_first_token_is_looked_at_has_one():
+    options = {"extent": lambda array: extent(array) if array.size else None}
+    none, message = {"input_ids": ids(2, 0)}, "input_ids: expected at least one token, got none"
+    refused(message, bert.BertModel, BERT, none, **options)
+    embeds = {"inputs_embeds": np.zeros((2, 0, 8))}
+    refused("inputs_embeds: expected at least one token", bert.BertModel, BERT, embeds, **options)
+    checked(bert.BertModel, BERT, none, parts=("base",), **options)  # without a pooler
+    config = Data2VecTextConfig(20, 8, 2, 4, 6)
+    for looks_at_all in (data2vec_text.Data2VecTextForTokenClassification, data2vec_text.Data2VecTextForMaskedLM):
+        checked(looks_at_all, config, none, parts=looks_at_all.parts, **options)
+    sequences = data2vec_text.Data2VecTextForSequenceClassification
+    refused(message, sequences, config, none, parts=sequences.parts, **options)
+    choices = data2vec_text.Data2VecTextForMultipleChoice
+    refused(message, choices, config, {"input_ids": ids(2, 3, 0)}, parts=choices.parts, **options)
+    text = align.AlignTextModel
+    refused(message, text, AlignTextConfig(20, 8, 2, 4, 6), none, parts=text.parts, **options)
+    seen = {"visual_feats": np.zeros((2, 3, 5)), "visual_pos": np.zeros((2, 3, 4))}
+    refused(
+        message,
+        lxmert.LxmertModel,
+        LxmertConfig(20, 8, visual_feat_dim=5, num_attention_heads=4),
+        none | seen,
+        **options,
+    )
+    pixels = {"pixel_values": np.zeros((2, 3, 64, 64))}
+    refused(message, align.AlignModel, AlignConfig(), none | pixels, **options)
 
 
 def test_positions_behind_the_padding_token_are_counted_without_padding():

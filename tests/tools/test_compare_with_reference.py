@@ -10,13 +10,15 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from differential import composites, review  # noqa: E402
-from differential.caller import Caller  # noqa: E402
+from differential.caller import KINDS, Caller  # noqa: E402
 from differential.comparison import Difference, differences  # noqa: E402
 from differential.job import Call, Job  # noqa: E402
 from differential.models import arrays_of, codes_of, variants  # noqa: E402
 from differential.pictures import add_pictures  # noqa: E402
 from differential.settings import add_settings  # noqa: E402
+from differential.texts import add_texts  # noqa: E402
 
+import multimodal  # noqa: E402
 from multimodal import registry, specs  # noqa: E402
 
 CALL = Call("pt", "models", "BertModel", "plain", "model(**inputs)")
@@ -173,3 +175,19 @@ def test_what_hears_is_asked_for_clips_and_what_it_is_combined_with_by_its_parts
     asked = dict(codes_of(specs.of("Data2VecAudioForCTC"), config, subject, "pt"))
     assert {"half of a clip", "mean loss", "gradients of labels", "attention_mask of bools"} <= asked.keys()
     assert "beyond the positions" not in asked
+
+
+def test_every_tokenizer_and_processor_can_be_made_of_what_it_is_said_to_be_of():
+    job = Job()
+    add_texts(job)
+    add_pictures(job)
+    made = {name: subject for name, subject in job.subjects.items() if subject["kind"] in ("tokenizer", "processor")}
+    assert {"BartTokenizer", "DistilBertTokenizerFast", "TrOCRProcessor", "TvltProcessor"} <= made.keys()
+    for name, subject in made.items():
+        names = KINDS[subject["kind"]](Caller("multimodal", "neutral", ROOT), subject)
+        assert type(names.get("tok") or names["p"]) is getattr(multimodal, name)
+
+
+def test_a_composite_starts_with_a_token_that_is_no_padding_of_its_decoder():
+    for subject, config in variants("VisionEncoderDecoderModel"):
+        assert config.decoder_start_token_id != config.decoder.pad_token_id, subject

@@ -16,7 +16,7 @@ from multimodal.specs.base import Specification
 CROSS = {"is_decoder": True, "add_cross_attention": True}
 HALVES = {
     "vision-encoder-decoder": (("vit", "gpt2"), ("vit", "bert"), ("deit", "data2vec-text"), ("beit", "gpt2"),
-                               ("swin", "gpt2")),
+                               ("swin", "gpt2"), ("vit", "trocr"), ("swin", "bart"), ("vit", "roberta")),
 }  # fmt: skip
 """(encoder, decoder) that a composite of any two is made of; the first pair is asked everything."""
 
@@ -35,7 +35,7 @@ def of_any(spec: Specification, tiny: Callable[..., Any]) -> Iterator[tuple[str,
     """(what a subject is called, its configuration) of a composite of any two."""
     for encoder, decoder in HALVES[spec.model_type]:
         halves = {"encoder": tiny(encoder), "decoder": tiny(decoder, **CROSS)}
-        start = 0 if decoder == "data2vec-text" else 1  # its padding is 1: as a start it would be hidden
+        start = 0 if halves["decoder"].pad_token_id == 1 else 1  # a start that is padding would be hidden
         tokens = {"decoder_start_token_id": start, "pad_token_id": 1 - start, "eos_token_id": 2}
         yield f"{spec.name}-{encoder}-{decoder}", registry.config_class_of(spec.model_type)(**halves, **tokens)
 

@@ -202,12 +202,47 @@ BOTH = {
 }  # fmt: skip
 
 
+READING = {
+    "both": "p(picture(40, 60), text=['a cat', 'two dogs'], return_tensors='np', padding=True)",
+    "by place": "p(picture(40, 60), 'a cat', return_tensors='np')",
+    "both by name": "p(images=picture(40, 60), text='a cat')",
+    "pictures": "p([picture(40, 60), Image.fromarray(picture(30, 20))], return_tensors='np')",
+    "texts": "p(text=['a cat', 'two dogs'], padding=True, return_tensors='np')",
+    "one text": "p(text='a cat')",
+    "type of the answer": "[type(v).__name__ for v in (p(picture(40, 60), text='a cat'), p(text='a cat'), p(picture(40, 60)))]",
+    "type of labels": "[type(v).__name__ for v in (p(picture(40, 60), text='a cat')['labels'], "
+    "p(picture(40, 60), text='a cat', return_tensors='pt')['labels'])]",
+    "nothing": "p()",
+    "keys": "list(p(picture(40, 60), text='a cat'))",
+    "cut": "p(picture(40, 60), text='a cat ' * 60, truncation=True, max_length=9)['labels']",
+    "padded to a length": "p(text=['a cat'], padding='max_length', max_length=9)",
+    "option of the pictures": "p(picture(40, 60), do_normalize=False, return_tensors='np')",
+    "unknown option": "p(picture(40, 60), nonsense=1)",
+    "decode": "p.decode(p(text='a cat')['input_ids'])",
+    "decode, skipping": "p.batch_decode(p(text=['a cat', 'two dogs'])['input_ids'], skip_special_tokens=True)",
+    "model_input_names": "p.model_input_names",
+    "files": "p.save_pretrained(out)\nsorted(os.listdir(out))",
+    "class in the files": "p.save_pretrained(out)\n[json.load(open(out + '/' + f))['processor_class'] for f in ('preprocessor_config.json', 'tokenizer_config.json')]",
+    "saved and loaded": "p.save_pretrained(out)\ncls.from_pretrained(out)(picture(40, 60), text='a cat', return_tensors='np')",
+    "loaded by AutoProcessor": "p.save_pretrained(out)\ntype(library.AutoProcessor.from_pretrained(out)).__name__",
+    "parts": "[type(p.image_processor).__name__, type(p.tokenizer).__name__]",
+    "parts of a loaded one": "p.save_pretrained(out)\nq = cls.from_pretrained(out)\n[type(q.image_processor).__name__, type(q.tokenizer).__name__]",
+    "as target": "with p.as_target_processor():\n  y = p('a cat')\ny",
+    "made of numbers": "cls(1, 2)",
+    "made of one": "cls(p.image_processor)",
+    "loaded from an empty folder": "cls.from_pretrained(out)",
+}  # fmt: skip
+"""What reads texts in pictures: texts beside pictures are labels."""
 COMBINED = {
-    ("image_processor", "tokenizer"): BOTH,
-    ("feature_extractor", "tokenizer"): sound.SPEECH,
-    ("image_processor", "feature_extractor"): sound.HEARD_AND_SEEN,
+    "AlignProcessor": BOTH,
+    "TrOCRProcessor": READING,
+    "Wav2Vec2Processor": sound.SPEECH,
+    "TvltProcessor": sound.HEARD_AND_SEEN,
 }
+OF_ANY = {"TrOCRProcessor": {"image_processor": "ViTImageProcessor", "tokenizer": "RobertaTokenizerFast"}}
+"""What a processor of parts of any kind is made of."""
 SMALL = {
+    "ViTImageProcessor": {"size": {"height": 20, "width": 30}},
     "EfficientNetImageProcessor": {"size": {"height": 20, "width": 30}},
     "TvltImageProcessor": {
         "size": {"shortest_edge": 20},
@@ -228,7 +263,7 @@ def add_pictures(job: Job) -> None:
             job.subjects[name] = {"kind": "images", "class": name}
             job.add(NEUTRAL, "sound", name, sound.EXTRACTOR | sound.OWN_EXTRACTOR[name])
         elif name.endswith("Processor"):
-            parts = {place: names[-1] for place, names in getattr(multimodal, name).parts.items()}
+            parts = OF_ANY.get(name) or {p: names[-1] for p, names in getattr(multimodal, name).parts.items()}
             options = {one: SMALL.get(one, {}) for one in parts.values()}
             job.subjects[name] = {"kind": "processor", "class": name, "parts": parts, "options": options}
-            job.add(NEUTRAL, "processors", name, COMBINED[tuple(parts)])
+            job.add(NEUTRAL, "processors", name, COMBINED[name])

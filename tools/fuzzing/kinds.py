@@ -306,7 +306,7 @@ def _write_tokenizers(good: Path) -> None:
 
     for name in _TOKENIZERS:
         cls = getattr(multimodal, name)
-        files = cls.vocab_files_names
+        files = {k: file for k, file in cls.vocab_files_names.items() if k != "tokenizer_file"}
         folder = VOCABULARIES / name.removesuffix("Fast").removesuffix("Tokenizer").lower()
         cls(**{argument: str(folder / file) for argument, file in files.items()}).save_pretrained(good / name)
 

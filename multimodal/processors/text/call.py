@@ -254,7 +254,11 @@ class PreTrainedTokenizerBase(Preparation, Decoding, Chat, TokenizerFiles):
         texts = self._texts(text, pair, is_split_into_words, "text", add_prefix_space)
         if texts.batched:
             raise ValueError(f"text: expected a string, got {shown(text)}")
-        return self._encoder.encode(texts, add_special_tokens, None)[0].tokens
+        return self._shown(self._encoder.encode(texts, add_special_tokens, None)[0])
+
+    def _shown(self, row: Encoding) -> list[str]:
+        """What `tokenize` gives of a row: tokens as they were found, with the white space that they took."""
+        return row.tokens
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens frame a text, or a pair."""

@@ -126,11 +126,6 @@ class Wav2Vec2CTCTokenizer(PreTrainedTokenizer):
         )
         return texts._replace(firsts=firsts, seconds=seconds)
 
-    def tokenize(self, text: str, pair: str | None = None, **kwargs: Any) -> list[str]:
-        """As every tokenizer's; tokens of several letters without the white space that they took."""
-        vocabulary = self.get_vocab()
-        return [token if token in vocabulary else token.strip() for token in super().tokenize(text, pair, **kwargs)]
-
     @property
     def word_delimiter_token_id(self) -> int | None:
         """The id of `word_delimiter_token`, the unknown token's where the vocabulary lacks it."""

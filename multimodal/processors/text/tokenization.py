@@ -23,11 +23,15 @@ __all__ = ["PreTrainedTokenizer", "PreTrainedTokenizerBase", "PreTrainedTokenize
 
 
 class PreTrainedTokenizer(PreTrainedTokenizerBase):
-    """The documented slow tokenizers. They share the fast ones' engine and keep two differences: longest_first takes
-    tokens one by one from the longer text of a pair, and without special tokens every token type is 0. What overflows
-    is a field beside the row, not further rows."""
+    """The documented slow tokenizers. They share the fast ones' engine and keep what differs: longest_first takes tokens
+    one by one from the longer text of a pair, without special tokens every token type is 0, what overflows is a field
+    beside the row, not further rows, and `tokenize` shows no white space that a token took."""
 
     is_fast = False
+
+    def _shown(self, row: Encoding) -> list[str]:
+        """Tokens as the vocabulary has them."""
+        return self.convert_ids_to_tokens(row.ids)
 
     def _rows(
         self, texts: Texts, options: CallOptions, cut: Truncation | None

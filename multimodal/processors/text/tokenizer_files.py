@@ -24,8 +24,10 @@ CONFIG_NAME = "tokenizer_config.json"
 SPECIAL_TOKENS_NAME = "special_tokens_map.json"
 ADDED_TOKENS_NAME = "added_tokens.json"
 
+_WHOLE = "tokenizer_file"
+"""The argument of `tokenizer.json`."""
 # Files, which a configuration must not name, and what belongs to one folder only.
-_NOT_SETTINGS = ("tokenizer_file", "tokenizer_object", "tokenizer_class", "name_or_path", "special_tokens_map_file")
+_NOT_SETTINGS = (_WHOLE, "tokenizer_object", "tokenizer_class", "name_or_path", "special_tokens_map_file")
 
 _WRITTEN_APART = ("added_tokens_decoder", "chat_template", "verbose", *TOKEN_NAMES)
 
@@ -54,11 +56,20 @@ class TokenizerFiles(Publishable):
     """The part of a tokenizer that reads and writes itself."""
 
     vocab_files_names: ClassVar[dict[str, str]] = {}
-    """The constructor's file arguments and the files' names."""
+    """The constructor's file arguments and the files' names; of fast classes `tokenizer.json` too."""
 
     is_fast: ClassVar[bool]
     engine: Tokenizer
     extra: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.vocab_files_names = cls._vocabulary_files() | ({_WHOLE: TOKENIZER_NAME} if cls.is_fast else {})
+
+    @classmethod
+    def _vocabulary_files(cls) -> dict[str, str]:
+        """The files of the vocabulary, without `tokenizer.json`."""
+        return {argument: name for argument, name in cls.vocab_files_names.items() if argument != _WHOLE}
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: hub.Name, **kwargs: Any) -> Self:
@@ -68,13 +79,13 @@ class TokenizerFiles(Publishable):
         that replace what the files say. Errors: ValueError (CheckpointNotFound where the files are not there).
         """
         options, given = hub.split_options({k: v for k, v in kwargs.items() if k not in ("use_fast", "tokenizer_type")})
-        wanted = [TOKENIZER_NAME, *cls.vocab_files_names.values()]
+        wanted = [TOKENIZER_NAME, *cls._vocabulary_files().values()]
         settings_files = [CONFIG_NAME, SPECIAL_TOKENS_NAME, ADDED_TOKENS_NAME]
         folder = hub.find_folder(pretrained_model_name_or_path, wanted, patterns=[*wanted, *settings_files], **options)
         files = cls._chosen_files(folder)
         values, origins = _read_settings(folder, cls)
         known = {k: v for k, v in values.items() if k in cls._arguments()}
-        described = cls._described(files["tokenizer_file"]) if "tokenizer_file" in files else {}
+        described = cls._described(files[_WHOLE]) if _WHOLE in files else {}
         try:
             tokenizer = cls(**files, **(described | known | given))
         except ValueError as error:
@@ -91,11 +102,11 @@ class TokenizerFiles(Publishable):
     @classmethod
     def _chosen_files(cls, folder: Path) -> dict[str, str | None]:
         """Fast tokenizers prefer `tokenizer.json`, slow ones the vocabulary files; either reads the other."""
-        vocabulary = {argument: folder / name for argument, name in cls.vocab_files_names.items()}
+        vocabulary = {argument: folder / name for argument, name in cls._vocabulary_files().items()}
         complete = bool(vocabulary) and all(path.is_file() for path in vocabulary.values())
         whole = folder / TOKENIZER_NAME
         if whole.is_file() and (cls.is_fast or not complete):
-            return {**dict.fromkeys(vocabulary), "tokenizer_file": str(whole)}
+            return {**dict.fromkeys(vocabulary), _WHOLE: str(whole)}
         if complete:
             return {argument: str(path) for argument, path in vocabulary.items()}
         missing = ", ".join(path.name for path in vocabulary.values() if not path.is_file())
@@ -109,7 +120,7 @@ class TokenizerFiles(Publishable):
     @classmethod
     def _arguments(cls) -> set[str]:
         return {*inspect.signature(cls.__init__).parameters, *COMMON_ARGUMENTS} - {
-            *cls.vocab_files_names,
+            *cls._vocabulary_files(),
             *_NOT_SETTINGS,
         }
 

@@ -153,7 +153,7 @@ CASES = {
 
 def make(classes, name, **options):
     """A tokenizer of the class `name` of a library on its vocabulary."""
-    kinds = {"GPT2": "gpt2", "Roberta": "roberta", "Wav2Vec2": "ctc"}
+    kinds = {"GPT2": "gpt2", "Roberta": "roberta", "Bart": "roberta", "Wav2Vec2": "ctc"}
     folder = HERE / "vocab" / next((kind for start, kind in kinds.items() if name.startswith(start)), "bert")
     if folder.name == "ctc":
         return getattr(classes, name)(str(folder / "vocab.json"), **options)
