@@ -58,7 +58,7 @@ CONFIGURATIONS = [
     ('BertConfig(problem_type="classification")', "problem_type: expected one of None, 'regression', "),
     ("BertConfig(num_labels=0)", "num_labels: expected a positive integer, got 0"),
     ("VisionEncoderDecoderModel()", "or both encoder and decoder, got neither"),
-    ("VisionEncoderDecoderModel(encoder=vit, decoder=bert)", "expected a decoder with cross-attention"),
+    ("VisionEncoderDecoderModel(encoder=vit, decoder=bert)", "decoder: expected a BertLMHeadModel, got a BertModel"),
     (
         "VisionEncoderDecoderConfig(encoder={'hidden_size': 3}, decoder={})",
         "encoder: expected a dictionary with model_type",
@@ -94,7 +94,11 @@ CALLS = [
     ("classifier(ids, labels=torch.tensor([9]))", "labels: expected values in [-100, 4), got values from 9 to 9"),
     ("classifier(ids, labels=torch.tensor([1, 1]))", "labels: expected shape (batch=1,), got (2,)"),
     ("lxmert(ids)", "features of its regions from an object detector"),
-    ("ved(pixels)", "decoder_input_ids / decoder_inputs_embeds: expected exactly one of them, got neither"),
+    (
+        "ved(pixels)",
+        "decoder_input_ids / decoder_inputs_embeds: expected exactly one of them (or labels, of which decoder_input_ids "
+        "are made), got neither",
+    ),
     ("ved(input_ids=ids)", "unknown argument 'input_ids'; did you mean 'decoder_input_ids'?"),
     ("ved(pixels, decoder_token_typ_ids=ids)", "did you mean 'decoder_token_type_ids'?"),
 ]
