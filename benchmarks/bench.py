@@ -2,7 +2,7 @@
 
     python benchmarks/bench.py [--models vit-gpt2,lxmert,data2vec-text,...] [--rounds 7] [--backends pt,tf,flax]
                           [--tasks forward,eager,backward,generate,sample,beams,images,long]
-                          [--reference .venv-reference/bin/python]
+                          [--reference .venv-reference/bin/python] [--reference-backends pt,tf,flax]
 
 Writes `benchmarks/results/<date>-<model>.json` (its schema: benchmarks/README.md). With `--reference`, the Python of an
 environment that `make reference` made, the two libraries are timed in turns: the ratio is that of the minima.
@@ -195,7 +195,7 @@ def show(results: dict) -> None:
 
 def bench(model: str, given: argparse.Namespace) -> dict:
     """The figures of one model."""
-    wanted, subject = given.tasks.split(","), SUBJECTS[model]
+    wanted, compared, subject = given.tasks.split(","), given.reference_backends.split(","), SUBJECTS[model]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_checkpoint(model, folder)
@@ -213,7 +213,7 @@ def bench(model: str, given: argparse.Namespace) -> dict:
             },
             "backends": {
                 backend: measure(
-                    *(model, backend, folder, given.reference, given.rounds),
+                    *(model, backend, folder, given.reference if backend in compared else None, given.rounds),
                     [task for task in subject.tasks(backend) if task in wanted],
                 )
                 for backend in given.backends.split(",")
@@ -239,6 +239,7 @@ def main() -> None:
     arguments.add_argument("--backends", default="pt,tf,flax")
     arguments.add_argument("--tasks", default=",".join(("forward", "eager", "backward", *GENERATIONS)))
     arguments.add_argument("--reference", help="the Python of the reference's environment")
+    arguments.add_argument("--reference-backends", default="pt,tf,flax", help="where the reference is timed too")
     given = arguments.parse_args()
     for model in given.models.split(","):
         results = bench(model, given)
