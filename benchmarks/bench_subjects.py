@@ -68,8 +68,8 @@ def _pictures_to_words(numbers: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def _lines_to_text(numbers: np.random.Generator) -> dict[str, np.ndarray]:
-    pixels = numbers.uniform(-1, 1, (2, 3, 384, 384)).astype(np.float32)
-    return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(3, 50265, (2, 16))}
+    pixels = numbers.uniform(-1, 1, (4, 3, 384, 384)).astype(np.float32)
+    return {"pixel_values": pixels, "decoder_input_ids": numbers.integers(3, 50265, (4, 16))}
 
 
 def _question_and_regions(numbers: np.random.Generator) -> dict[str, np.ndarray]:

@@ -81,14 +81,20 @@ def test_a_token_is_sent_before_the_next_one_is_there(serving):
 
 def test_pictures_that_wait_are_read_together_and_each_gets_its_own(serving, until):
     client = serving(Gated)
-    threads, results = in_threads(lambda path: client.read(path.read_bytes())[-1]["text"], LINES)
+
+    def read(path):
+        return client.read(path.read_bytes())[-1]["text"]
+
+    begun, first = in_threads(read, LINES[:1])
+    until(lambda: client.service.batches == [1])  # the gate holds it; what comes now has to wait
+    threads, results = in_threads(read, LINES[1:])
     until(lambda: len(client.service.batcher.waiting) == len(LINES) - 1)
     client.service.gate.set()
-    for thread in threads:
+    for thread in [*begun, *threads]:
         thread.join(20)
     assert client.service.batches == [1, len(LINES) - 1]
-    alone = [client.read(path.read_bytes())[-1]["text"] for path in LINES]
-    assert results == alone
+    alone = [read(path) for path in LINES]
+    assert first + results == alone
     assert len(set(alone)) == len(LINES)
 
 
