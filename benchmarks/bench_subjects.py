@@ -133,11 +133,8 @@ SUBJECTS = {
         "mm.SwinConfig(embed_dim=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32]), mm.BertConfig()); "
         "config.decoder_start_token_id = 101; config.pad_token_id = 0; config.eos_token_id = 102",
         _pictures_to_words,
-        ("pt", "tf"),
-        {
-            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 101},
-            **{"pad_token_id": 0, "eos_token_id": 30522},
-        },
+        ("pt",),  # its TensorFlow Swin reshapes windows of this size to others and ends with an error
+        {"decoder_start_token_id": 101, "pad_token_id": 0, "eos_token_id": 30522},
     ),
     "trocr": Subject(
         "VisionEncoderDecoderModel",
@@ -146,10 +143,7 @@ SUBJECTS = {
         "config.decoder_start_token_id = 2; config.pad_token_id = 1; config.eos_token_id = 2",
         _lines_to_text,
         ("pt",),
-        {
-            **{"max_length": NEW_TOKENS + 1, "decoder_start_token_id": 2},
-            **{"pad_token_id": 1, "eos_token_id": 50265},
-        },
+        {"decoder_start_token_id": 2, "pad_token_id": 1, "eos_token_id": 50265},
     ),
     "lxmert": Subject("LxmertModel", "config = mm.LxmertConfig()", _question_and_regions, ("pt", "tf")),
     "data2vec-text": Subject("Data2VecTextModel", "config = mm.Data2VecTextConfig()", _text, ("pt",)),
