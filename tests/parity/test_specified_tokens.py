@@ -34,10 +34,12 @@ AT_NIGHT = ("gpt2-lm", "data2vec-text-causal", "bert-lm", "bart", "vit-gpt2", "v
 
 
 def sized(config):
-    """A configuration of few tokens and enough positions, of both halves of a composite."""
+    """A configuration of few tokens and enough positions, which asks for no rule, of both halves of a composite."""
     if "decoder" in config:
         return {**config, "decoder": sized(config["decoder"])}
-    return {name: SIZES.get(name, value) for name, value in config.items()}
+    return {name: SIZES.get(name, value) for name, value in config.items()} | {
+        "forced_eos_token_id": None
+    }  # BART's is 2
 
 
 def subject(name):
