@@ -1,5 +1,6 @@
 """Options of all tests, their order, and what the tests of each class may cost."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def start_suites(backend, marks, tmp_path_factory):
             command, cwd=TESTS.parent, env=os.environ | ONE_THREAD, stdout=file, stderr=subprocess.STDOUT
         )
     return process, scratch, folder
+
+
+@pytest.fixture(scope="module")
+def training():
+    """The modules of the training programs by their names."""
+    before = list(sys.path)
+    sys.path.insert(0, str(TESTS.parent / "training"))
+    yield importlib.import_module
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

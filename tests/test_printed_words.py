@@ -1,13 +1,11 @@
 """The pictures of printed words and the training on them; no font of the test, and no word of it, is in the training."""
 
-import importlib
 import io
 import json
 import string
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +16,6 @@ from multimodal.registry import BACKENDS
 from multimodal.tasks import image_to_text
 from multimodal.tasks.curves import curve
 
-ROOT = Path(__file__).parents[1]
 GOOD = ["apple", "banana", "cherry", "winter", "garden", "stone", "river", "cloud", "table"]
 READ = """
 import json, sys
@@ -29,15 +26,6 @@ texts = image_to_text("printed-words", paths, backend=sys.argv[1], batch_size=40
 print(json.dumps({path.name: text for path, text in zip(paths, texts)}))
 """
 BAD = ["Paris", "it's", "internationally", "ox", "naïve"]
-
-
-@pytest.fixture(scope="module")
-def training():
-    """The modules of the training programs by their names."""
-    before = list(sys.path)
-    sys.path.insert(0, str(ROOT / "training"))
-    yield importlib.import_module
-    sys.path[:] = before
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """The embedded transcriber of spoken words: the same texts in every framework, and right ones, in voices that it never heard."""
 
-import importlib
 import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from multimodal.registry import BACKENDS
 from multimodal.tasks import transcription
 from multimodal.tasks.transcribing import EMBEDDED
 
-ROOT = Path(__file__).parents[1]
 CLIPS = EMBEDDED / "clips"
 LISTEN = """
 import json, sys
@@ -25,15 +22,6 @@ paths = sorted((EMBEDDED / "clips").glob("*.flac"))
 found = transcription("spoken-words", paths, backend=sys.argv[1], batch_size=4, offsets=True)
 print(json.dumps({path.name: [transcript.text, transcript.words] for path, transcript in zip(paths, found)}))
 """
-
-
-@pytest.fixture(scope="module")
-def training():
-    """The modules of the training programs by their names."""
-    before = list(sys.path)
-    sys.path.insert(0, str(ROOT / "training"))
-    yield importlib.import_module
-    sys.path[:] = before
 
 
 @pytest.fixture(scope="module")
