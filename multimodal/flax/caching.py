@@ -17,6 +17,7 @@ def empty_cache(model, rows: int, length: int) -> Cache:
     return Cache(tuple(layers), jnp.int32(0), jnp.zeros((rows, 1), jnp.int32) if model.config.skips_padding else None)
 
 
+@jax.jit
 def reorder(cache: Cache, order: jax.Array) -> Cache:
     """The cache of the rows that each row goes on from; all rows of an image attend to the same context."""
     layers = tuple(

@@ -277,13 +277,14 @@ class Stepper:
         self.given, (_, mask) = prompted.given, repeated(prompted, plan.copies)
         self.mask = None if mask is None else pad_mask(mask, size)
         self.cache = empty_cache(self.model, plan.batch * plan.copies, size)
-        self.seen, self.reorders = 0, plan.reorders
+        self.seen = 0
 
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
-        rows = jnp.asarray(np.arange(len(tokens)) if order is None else order, jnp.int32) if self.reorders else None
+        if order is not None and search.moves(order):
+            self.cache = reorder(self.cache, jnp.asarray(order, jnp.int32))
         new = jnp.asarray(tokens, jnp.int32)
         logits, states, weights, crossed, self.cache = advance(
-            self.model.module, *self.options, self.params, new, rows, self.mask, self.given, self.cache
+            self.model.module, *self.options, self.params, new, self.mask, self.given, self.cache
         )
         self.seen += tokens.shape[1]
         states, weights, crossed = (x and tuple(np.asarray(layer) for layer in x) for x in (states, weights, crossed))
@@ -298,14 +299,11 @@ class Stepper:
         self.cache = self.cache._replace(position=jnp.int32(self.seen), counted=counted)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def advance(module, weights: bool, states: bool, every: bool, params, tokens, order, mask, given, cache):
-    """(logits behind the new tokens, states, attentions, cross-attentions, cache), compiled."""
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnames="cache")
+def advance(module, weights: bool, states: bool, every: bool, params, tokens, mask, given, cache):
+    """(logits behind the new tokens, states, attentions, cross-attentions, cache), compiled. The cache is filled in place."""
     shown = visible_at(module.config, mask, cache.position, tokens.shape[1])
-    options = {"weights": weights, "states": states}
-    output = module.apply(
-        params, tokens, **shown, **given, cache=cache if order is None else reorder(cache, order), **options
-    )
+    output = module.apply(params, tokens, **shown, **given, cache=cache, weights=weights, states=states)
     logits = output.logits if every else output.logits[:, -1]
     return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
 

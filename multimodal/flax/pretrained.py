@@ -218,12 +218,7 @@ class FlaxPretrainedModel(ModelBase):
         return part
 
     def cached_layers(self) -> list[tuple[int, int, bool]]:
-        def read(network):
-            blocks = (getattr(network, self.spec.head) if self.spec.head else network).transformer.blocks
-            return [(b.attention.num_heads, b.attention.head_size, b.cross_attention is not None) for b in blocks]
-
-        found: Any = self.module.apply({}, method=read)
-        return found
+        return list(_cached_layers(self.module, self.spec.head))
 
     def _is_trained(self, tensor: jax.Array) -> bool:
         return True
@@ -358,6 +353,18 @@ _WITHOUT = "the model was made with _do_init=False and has none of its own (init
 
 
 FlaxPreTrainedModel = FlaxPretrainedModel  # the published spelling
+
+
+@functools.lru_cache(maxsize=64)
+def _cached_layers(module: nn.Module, head: str) -> tuple[tuple[int, int, bool], ...]:
+    """`cached_layers` of a module; to look into one sets all of its parts up, which takes as long as a token does."""
+
+    def read(network):
+        blocks = (getattr(network, head) if head else network).transformer.blocks
+        return tuple((b.attention.num_heads, b.attention.head_size, b.cross_attention is not None) for b in blocks)
+
+    found: Any = module.apply({}, method=read)
+    return found
 
 
 def grow(past_key_values: Any, config: Any, input_ids: Any, inputs_embeds: Any) -> Cache | None:

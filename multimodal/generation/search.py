@@ -42,6 +42,11 @@ class Stepper(Protocol):
         ...
 
 
+def moves(order: np.ndarray) -> bool:
+    """Whether any row goes on from another one."""
+    return not np.array_equal(order, np.arange(len(order)))
+
+
 Tokens = Generator[np.ndarray, None, np.ndarray]
 """Gives the new token of every row (rows,), one after the other, and returns the sequences."""
 

@@ -88,7 +88,8 @@ class Attention(nn.Module):
         probabilities = self.dropout(softmax(scores, visible), train, dropout_rng)
         if head_mask is not None:
             probabilities = probabilities * jnp.asarray(head_mask, probabilities.dtype)
-        return jnp.einsum("bnqk,bnkh->bqnh", probabilities, value, precision=PRECISION), probabilities
+        x = jnp.matmul(probabilities, value, precision=PRECISION)  # einsum would turn it round, for slower kernels on a CPU
+        return x.swapaxes(1, 2), probabilities
 
     def in_chunks(self, query, key, value, *, visible, bias, head_mask, position, train=False):  # -> b q n h
         """`weigh` for CHUNK queries after the other, so that the weights are never there as a whole."""
@@ -118,9 +119,11 @@ class SelfAttention(Attention):
     ):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
+        is_alone = cache is not None and x.shape[0] == 1
         cache = write(cache, self.project(x), position)
+        key, value = filled(cache, position + x.shape[1]) if is_alone else cache
         options = {"head_mask": head_mask, "position": position, "weights": weights, "train": train}
-        x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
+        x, probabilities = self.attend(query, key, value, visible=visible, bias=bias, **options)
         return self.out(x), probabilities, cache
 
 
@@ -208,3 +211,13 @@ def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:
     if cache is None:
         return new
     return KeyValue(*(jax.lax.dynamic_update_slice_in_dim(old, added, position, 2) for old, added in zip(cache, new)))
+
+
+def filled(cache: KeyValue, count) -> KeyValue:
+    """The first `count` keys and values, zeros behind them, for one row.
+
+    No query sees what is behind them. But XLA drops the axis of a single row, and where nothing else is done to a cache it
+    then updates two copies of it in each step, which takes longer than to read all weights once it has 500 positions.
+    """
+    seen = jnp.arange(cache.key.shape[2])[:, None] < count
+    return KeyValue(*(jnp.where(seen, array, 0) for array in cache))

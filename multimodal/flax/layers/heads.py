@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY
 
 import jax.numpy as jnp
@@ -10,6 +11,10 @@ from flax import linen as nn
 from multimodal.dtypes import Types
 from multimodal.flax.layers.activations import ACTIVATIONS
 from multimodal.flax.layers.basic import PRECISION, Dropout, LayerNorm, Linear
+
+FEW = 32
+"""Up to so many rows a product with a table is faster with the table on its left: XLA then reads it as it lies in memory
+(measured on a CPU: 50,257 rows of 768 and 4 beams, 5.4 ms for 9.2)."""
 
 
 class Pooler(nn.Module):
@@ -120,4 +125,7 @@ class MeanPooler(nn.Module):
 
 def scores(x, embeddings):  # b s d, v d -> b s v
     """Inner products with every row of a table."""
-    return jnp.einsum("bsd,vd->bsv", x, jnp.asarray(embeddings, x.dtype), precision=PRECISION)
+    table = jnp.asarray(embeddings, x.dtype)
+    if not isinstance(count := math.prod(x.shape[:2]), int) or count > FEW:  # also where a program leaves it open
+        return jnp.einsum("bsd,vd->bsv", x, table, precision=PRECISION)
+    return jnp.einsum("vd,bsd->vbs", table, x, precision=PRECISION).transpose(1, 2, 0)
