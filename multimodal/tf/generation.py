@@ -132,12 +132,20 @@ class ImageGenerationMixin(GenerationMixin):
         encoder_outputs = inputs.pop("encoder_outputs", None)
         encoder_kwargs, decoder_kwargs = self.route(inputs)
         arguments.expect_no_decoder_arguments(decoder_kwargs)
-        if encoder_outputs is None:
-            self.encoder._check(
-                {**encoder_kwargs, "pixel_values": pixel_values},
-                interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
-            )
-        return self._encode(pixel_values, encoder_outputs, arguments.of_encoder(settings), encoder_kwargs)
+        if encoder_outputs is not None:
+            return self._encode(None, encoder_outputs, {}, {})
+        self.encoder._check(
+            {**encoder_kwargs, "pixel_values": pixel_values},
+            interpolate=encoder_kwargs.get("interpolate_pos_encoding"),
+        )
+        given = {k: v for k, v in encoder_kwargs.items() if k != "interpolate_pos_encoding" and v is not None}
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, {**given, "pixel_values": pixel_values})
+        return compiled(self, encode, tuple(arguments.of_encoder(settings).items()), jit=False)(tensors)
+
+
+def encode(model, options: tuple[tuple[str, Any], ...], tensors: dict[str, Any]) -> NetworkOutput:
+    """What an encoder says."""
+    return model.network.encode(**tensors, **dict(options))
 
 
 class TextGenerationMixin(GenerationMixin):
@@ -203,10 +211,10 @@ def capacity(prompted: Prompted, plan: Plan) -> int:
     return arguments.bucket(plan.positions + 1, positions + 1) - 1
 
 
-def compiled(model, function: Any, *fixed: Any) -> Any:
+def compiled(model, function: Any, *fixed: Any, jit: bool = True) -> Any:
     """A compiled function of a model and of what is fixed: one program for each shape and type of what it is given.
 
-    Each is a `tf.function` of its own, because TensorFlow warns of one that meets several; and of a partial function, because
+    `jit`: by XLA, which is worth its time where a program is long or runs often. Each is a `tf.function` of its own, because TensorFlow warns of one that meets several; and of a partial function, because
     it takes all functions of one source for one.
     """
     network = model.network
@@ -219,7 +227,7 @@ def compiled(model, function: Any, *fixed: Any) -> Any:
         given = (None if leaf is None else (leaf.shape, leaf.dtype) for leaf in tf.nest.flatten(tensors))
         key = (function, *fixed, *given)
         if key not in programs:
-            programs[key] = tf.function(functools.partial(function, model, *fixed), jit_compile=True)
+            programs[key] = tf.function(functools.partial(function, model, *fixed), jit_compile=jit)
         return programs[key](*tensors)
 
     return run

@@ -104,11 +104,15 @@ class TFPretrainedModel(ModelBase, Training, Saving):
             *path, leaf = attribute.split(".")
             setattr(functools.reduce(getattr, path, layers[name]), leaf, size)
         successors = weights.replace(self.network, arrays.items())
+        self._go_on_with(successors)
+
+    def _go_on_with(self, successors: Mapping[int, keras.Variable]) -> None:
+        """Tell every model that has this network, or a part of it, of {id of a variable: the one in its place}."""
         for model in self._owners:
             model._follow(successors)
 
     def _follow(self, successors: Mapping[int, keras.Variable]) -> None:
-        """Go on with {id of a variable: the one in its place}: compiled steps know the old ones, and so do optimisers."""
+        """Forget what knows the old variables, compiled programs and optimisers."""
         self.train_function = self.test_function = self.predict_function = None
         self._set("_programs", None)
         if getattr(self, "optimizer", None) is not None:
@@ -128,7 +132,15 @@ class TFPretrainedModel(ModelBase, Training, Saving):
         expect_shape("value.kernel", value.kernel.shape, self._layer(name).kernel.shape)
         if value.use_bias and not self._layer(name).use_bias:
             raise ValueError("value: expected a layer without a bias, as the one in its place is, got one with a bias")
-        exchange(self._layer(path), leaf, value)
+        self._exchange(self._layer(path), leaf, value)
+
+    def _exchange(self, owner: keras.layers.Layer, attribute: str, layer: keras.layers.Layer) -> None:
+        """Put a layer in the place of another; Keras by itself would go on counting the old one's variables."""
+        old = getattr(owner, attribute)
+        delattr(owner, attribute)
+        owner._layers.remove(old)
+        setattr(owner, attribute, layer)
+        self._go_on_with({id(variable): new for variable, new in zip(old.variables, layer.variables)})
 
     def _scorer(self, matrix: str, bias: str | None) -> keras.layers.Layer:
         return self._layer(matrix.removesuffix(".weight"))
@@ -168,7 +180,7 @@ class TFPretrainedModel(ModelBase, Training, Saving):
     def set_input_embeddings(self, value: keras.layers.Layer) -> None:
         """Put another layer in the place of the embeddings."""
         embeddings = self._embeddings()
-        exchange(embeddings, looked_up(embeddings), value)
+        self._exchange(embeddings, looked_up(embeddings), value)
 
     def _embeddings(self) -> keras.layers.Layer:
         return self._base_network().embeddings
@@ -208,14 +220,6 @@ class TFPretrainedModel(ModelBase, Training, Saving):
 
 
 TFPreTrainedModel = TFPretrainedModel  # the published spelling
-
-
-def exchange(owner: keras.layers.Layer, attribute: str, layer: keras.layers.Layer) -> None:
-    """Put a layer in the place of another; Keras by itself would go on counting the old one's variables."""
-    old = getattr(owner, attribute)
-    delattr(owner, attribute)
-    owner._layers.remove(old)
-    setattr(owner, attribute, layer)
 
 
 def follow(optimizer: keras.optimizers.Optimizer, successors: Mapping[int, keras.Variable]) -> Any:

@@ -118,9 +118,11 @@ class SelfAttention(Attention):
     ):
         # -> x, weights or None, cache
         query = self.split_heads(self.query(x))
+        is_alone = cache is not None and x.shape[0] == 1 and not grows(cache, position)
         cache = write(cache, self.project(x), position)
+        key, value = filled(cache, position + sizes(x)[1]) if is_alone else cache
         options = {"head_mask": head_mask, "position": position, "weights": weights, "training": training}
-        x, probabilities = self.attend(query, cache.key, cache.value, visible=visible, bias=bias, **options)
+        x, probabilities = self.attend(query, key, value, visible=visible, bias=bias, **options)
         return self.out(x), probabilities, cache
 
 
@@ -230,7 +232,22 @@ def write(cache: KeyValue | None, new: KeyValue, position) -> KeyValue:
     """
     if cache is None:
         return new
-    if isinstance(position, int) or cache.key.shape[2] is None:
-        filled = position + sizes(new.key)[2]
-        return KeyValue(*(tf.concat([o[:, :, :position], n, o[:, :, filled:]], 2) for o, n in zip(cache, new)))
+    if grows(cache, position):
+        end = position + sizes(new.key)[2]
+        return KeyValue(*(tf.concat([o[:, :, :position], n, o[:, :, end:]], 2) for o, n in zip(cache, new)))
     return KeyValue(*(ops.slice_update(old, (0, 0, position, 0), added) for old, added in zip(cache, new)))
+
+
+def grows(cache: KeyValue, position) -> bool:
+    """Whether a cache is as long as what it holds, and not of a fixed size."""
+    return isinstance(position, int) or cache.key.shape[2] is None
+
+
+def filled(cache: KeyValue, count) -> KeyValue:
+    """The first `count` keys and values, zeros behind them, for one row.
+
+    No query sees what is behind them. But XLA drops the axis of a single row, and where nothing else is done to a cache it
+    then updates two copies of it in each step, which takes as long as a third of all weights once it has 500 positions.
+    """
+    seen = (tf.range(cache.key.shape[2]) < count)[:, None]
+    return KeyValue(*(tf.where(seen, tensor, tf.zeros_like(tensor)) for tensor in cache))

@@ -262,6 +262,26 @@ class TestCalls:
         with pytest.raises(ValueError, match=r"unknown argument 'interpolate_pos'; did you mean 'interpolate_pos_enc"):
             model.generate(kit.array(image), interpolate_pos=True)
 
+    def test_generation_goes_on_with_what_is_put_in_the_place_of_embeddings(self, public, kit, model, tmp_path):
+        """Also where a program was compiled with the old ones, and whichever model they are put into."""
+        model = public(zoo.COMPOSITE)(model.config, seed=0)
+        image = kit.array(zoo.inputs(zoo.COMPOSITE, model.config)["pixel_values"])
+        settings = {"max_length": 6, "eos_token_id": None}
+        old = generated(kit, model, image, settings)
+        decoder = model.decoder
+        table = np.random.default_rng(0).normal(size=value_of(decoder.get_input_embeddings()).shape).astype(np.float32)
+        decoder.set_input_embeddings(replaced(decoder, table, kit))
+        model.save_pretrained(tmp_path)
+        again = public(zoo.COMPOSITE).from_pretrained(tmp_path)
+        new = generated(kit, model, image, settings)
+        np.testing.assert_array_equal(new, generated(kit, again, image, settings))
+        assert not np.array_equal(new, old)
+
+
+def generated(kit, model, image, settings):
+    """The tokens that a composite writes."""
+    return kit.numpy(model.generate(image, **settings, return_dict_in_generate=True).sequences)
+
 
 def unshifted_loss(logits, labels):
     """Mean cross entropy of each position's logits with the label at the same position, in NumPy."""
