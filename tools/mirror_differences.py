@@ -34,6 +34,11 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         ): "torch's convolutions add by themselves what is alike on both sides"
         for name in ("even", "uneven")
     },
+    ("*/layers/attention.py", "+ filled(cache, count)"): "only XLA copies the cache of a single row in each step",
+    (
+        "tf/layers/attention.py",
+        "+ grows(cache, position)",
+    ): "only TensorFlow has another operation where gradients are asked for",
     ("*/layers/encoder.py", "- first_and_again()"): "only torch is told in advance of the second computation",
     # Families
     ("*/models/align.py", "+ channels_first(x)"): "torch's images are channels first inside too",
@@ -55,7 +60,6 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/saving.py", "+ the file"): KERAS,
     ("tf/training.py", "+ the file"): KERAS,
     ("tf/losses.py", "+ wide(x)"): "Keras' losses are of float32 under every policy, and one that is scaled has to be",
-    ("tf/pretrained.py", "+ exchange(*)"): "Keras keeps a list of layers beside the attributes",
     ("*/pretrained.py", "- *.load_state_dict(*)"): "torch's own idiom",
     ("tf/weights.py", "+ set_paths(network, start)"): "Keras makes paths of the scopes that layers are built in",
     ("tf/pretrained.py", "+ follow(*)"): "Keras' optimisers are of the variables that they were built with",
@@ -106,7 +110,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     },
     ("*/generation.py", "- chosen(*)"): COMPILED,
     ("*/generation.py", "+ readied(*)"): "torch takes no arrays of NumPy",
-    ("flax/generation.py", "+ encode(*)"): COMPILED,
+    ("*/generation.py", "+ encode(*)"): COMPILED,
     ("flax/generation.py", "+ CacheMixin*"): "published in Flax alone",
     ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
     ("flax/generation.py", "? Prompted(*)"): "the parameters are a tree beside the network",

@@ -25,6 +25,7 @@ TRIALS = {False: (1, 1024, 8192), True: (128, 768, 3072)}
 come from memory."""
 ROUNDS = 5
 TYPES = (torch.float32,)
+CLASSES = (torch.Tensor, torch.nn.Parameter)
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
@@ -42,15 +43,17 @@ def _is_plain(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) 
     """Whether nothing but numbers is asked for: no gradient, no program being made, no tensor that stands for others."""
     if torch.compiler.is_compiling() or torch._C._is_tracing() or torch.is_autocast_enabled("cpu"):
         return False
-    tensors = [x, weight] if bias is None else [x, weight, bias]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        return False
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
         return False
-    known = (torch.Tensor, torch.nn.Parameter)
-    return all(
-        type(t) in known and t.device.type == "cpu" and t.dtype in TYPES and t.layout == torch.strided for t in tensors
+    asks = torch.is_grad_enabled() and (
+        x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     )
+    return not asks and _is_known(x) and _is_known(weight) and (bias is None or _is_known(bias))
+
+
+def _is_known(tensor: torch.Tensor) -> bool:
+    """Whether oneDNN takes a tensor as it is. (This runs a hundred times for each token, hence no loop around it.)"""
+    return type(tensor) in CLASSES and tensor.is_cpu and tensor.dtype in TYPES and tensor.layout is torch.strided
 
 
 @functools.cache

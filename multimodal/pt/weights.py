@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from multimodal.checkpoints.layout import copy_into
+from multimodal.checkpoints.layout import HUGE, copied, copy_into
 
 
 def named_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -67,7 +67,9 @@ def fetch(network: nn.Module, names: Collection[str] | None = None) -> dict[str,
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
-    """A tensor with a copy of the array's values, in memory that torch allocates."""
+    """A tensor with a copy of the array's values."""
+    if array.nbytes >= HUGE and array.dtype.kind == "f":
+        return torch.from_numpy(copied(array))
     tensor = torch.empty(array.shape, dtype=getattr(torch, array.dtype.name))
     copy_into(to_numpy(tensor), array)
     return tensor

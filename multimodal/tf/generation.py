@@ -214,8 +214,9 @@ def capacity(prompted: Prompted, plan: Plan) -> int:
 def compiled(model, function: Any, *fixed: Any, jit: bool = True) -> Any:
     """A compiled function of a model and of what is fixed: one program for each shape and type of what it is given.
 
-    `jit`: by XLA, which is worth its time where a program is long or runs often. Each is a `tf.function` of its own, because TensorFlow warns of one that meets several; and of a partial function, because
-    it takes all functions of one source for one.
+    `jit`: by XLA, which is worth its time where a program runs for each token. Each is a `tf.function` of its own, because
+    TensorFlow warns of one that meets several; and of a partial function, because it takes all functions of one source for
+    one.
     """
     network = model.network
     programs = vars(model).get("_programs")

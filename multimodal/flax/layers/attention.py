@@ -88,7 +88,9 @@ class Attention(nn.Module):
         probabilities = self.dropout(softmax(scores, visible), train, dropout_rng)
         if head_mask is not None:
             probabilities = probabilities * jnp.asarray(head_mask, probabilities.dtype)
-        x = jnp.matmul(probabilities, value, precision=PRECISION)  # einsum would turn it round, for slower kernels on a CPU
+        x = jnp.matmul(
+            probabilities, value, precision=PRECISION
+        )  # einsum would turn it round, for slower kernels on a CPU
         return x.swapaxes(1, 2), probabilities
 
     def in_chunks(self, query, key, value, *, visible, bias, head_mask, position, train=False):  # -> b q n h
