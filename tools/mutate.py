@@ -1,4 +1,5 @@
-"""Puts one fault after the other into a copy of the project and asks whether a test of `make test` feels it.
+"""Puts one fault after the other into a copy of the project and asks whether a test feels it: one of `make test`, unless
+the mutant's own arguments say `-m nightly`.
 
     python tools/mutate.py [--only SUBSTRING] [--jobs 2] [--table FILE] [--no-baseline]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 _spec = importlib.util.spec_from_file_location("drawing", Path(__file__).with_name("drawing.py"))
 drawing = importlib.util.module_from_spec(_spec)
@@ -46,8 +46,14 @@ def hold(seed, rules, mode, ends):
     assert found == drawing.specified(*case)
 
 
+ONLY_ONE = {"suppress_tokens": [token for token in range(drawing.VOCABULARY) if token != 3]}
+"""One token is possible at each step."""
+
+
 @settings(max_examples=60, deadline=None)
 @given(**drawing.CASES)
+@example(seed=2, rules={"forced_bos_token_id": 1}, mode={"penalty_alpha": 0.7, "top_k": 2}, ends=[1])
+@example(seed=1, rules=ONLY_ONE, mode={"num_beams": 2, "num_return_sequences": 2}, ends=[1])
 def test_every_mode_under_every_rule_is_what_the_specification_says(seed, rules, mode, ends):
     hold(seed, rules, mode, ends)
 

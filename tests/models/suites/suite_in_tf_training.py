@@ -235,6 +235,17 @@ def test_accuracy_is_that_of_the_labels_that_count(load, name):
         assert found == pytest.approx({"loss": float(model(given).loss), **expected}, rel=1e-5)
 
 
+def test_accuracy_leaves_out_the_class_that_the_configuration_ignores(public):
+    name = "Data2VecVisionForSemanticSegmentation"
+    model = public(name)(zoo.config(name, semantic_loss_ignore_index=1))
+    given = labelled(name, model.config)
+    (target,) = specs.of(name).targets
+    labels = scores_of(target, model(given), given[target.argument]).argmax(-1).astype(np.int32)
+    labels[..., ::2] = 1  # wrong nearly everywhere
+    found = compiled(model, metrics=["accuracy"]).evaluate(given | {target.argument: labels}, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("name", WITHOUT_SCORES)
 def test_metrics_of_a_loss_that_no_field_is_compared_by_are_refused(load, name):
     model = compiled(load(name), metrics=["accuracy"])
