@@ -24,6 +24,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("tf/models/swin.py", "+ fitted(*)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/models/tvlt.py", "+ counted(of, count, most)"): "only TensorFlow traces programs whose sizes are open",
     ("tf/layers/basic.py", "+ grouped(x, layer)"): "TensorFlow has no gradient of a convolution in groups on a CPU",
+    ("flax/layers/basic.py", "+ depthwise(*)"): "XLA has no fast kernel for it on a CPU",
     ("flax/layers/basic.py", "- padded(x, margins)"): "JAX's convolution pads by itself",
     ("*/layers/basic.py", "+ *.call(*)"): "torch's own layers compute what is needed as they are",
     ("*/layers/heads.py", "+ scores(*)"): "torch has nn.functional.linear",

@@ -163,11 +163,27 @@ class DepthwiseConv2D(nn.Module):
 
     def __call__(self, x):
         x, weight = jnp.asarray(x, self.dtype.computation), jnp.asarray(self.weight, self.dtype.computation)
-        x = jax.lax.conv_general_dilated(
-            x, weight, (self.stride,) * 2, self.padding, rhs_dilation=(self.dilation,) * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=self.channels, precision=PRECISION,
-        )  # fmt: skip
+        x = depthwise(x, weight, stride=self.stride, padding=self.padding, dilation=self.dilation)
         return x if self.offset is None else x + jnp.asarray(self.offset, self.dtype.computation)
+
+
+def depthwise(x, weight, *, stride: int, padding, dilation: int):  # b h w c, i j 1 c -> b h w c
+    """The convolution of each channel by itself, as the sum of one product for each place of the kernel.
+
+    XLA has no kernel of its own for it on a CPU: its general one takes 10 to 50 times as long, its gradient up to 45 times.
+    """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    rows, columns = ((n - dilation * (k - 1) - 1) // stride + 1 for n, k in zip(padded.shape[1:3], weight.shape))
+    total = 0.0
+    for i in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            top, left = i * dilation, j * dilation
+            seen = padded[
+                :, top : top + stride * (rows - 1) + 1 : stride, left : left + stride * (columns - 1) + 1 : stride
+            ]
+            total = total + seen.astype(wide) * weight[i, j, 0].astype(wide)
+    return total.astype(x.dtype)
 
 
 class ConvTranspose2D(nn.Module):

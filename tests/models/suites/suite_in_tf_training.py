@@ -242,7 +242,9 @@ def test_accuracy_leaves_out_the_class_that_the_configuration_ignores(public):
     (target,) = specs.of(name).targets
     labels = scores_of(target, model(given), given[target.argument]).argmax(-1).astype(np.int32)
     labels[..., ::2] = 1  # wrong nearly everywhere
-    found = compiled(model, metrics=["accuracy"]).evaluate(given | {target.argument: labels}, verbose=0, return_dict=True)
+    found = compiled(model, metrics=["accuracy"]).evaluate(
+        given | {target.argument: labels}, verbose=0, return_dict=True
+    )
     assert found["accuracy"] == pytest.approx(1.0)
 
 
