@@ -3,6 +3,7 @@
 Tensors of one shape could change places unnoticed by anything but numbers: they are spelled out here.
 """
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -262,7 +263,7 @@ def test_a_layout_is_a_view_that_is_undone(backend):
         assert to_backend(kernel, Kind.CONV2D, backend)[1, 4, 2, 0] == kernel[0, 2, 1, 4]
 
 
-@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (600, 70), (3, 4, 5)])
+@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (600, 70), (1024, 700), (3, 4, 5)])
 def test_a_copy_is_the_same_in_memory_of_its_own_whichever_way_the_array_lies(shape):
     array = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
     for lies in (array, array.T, array[..., ::-1] if shape else array):
@@ -271,6 +272,16 @@ def test_a_copy_is_the_same_in_memory_of_its_own_whichever_way_the_array_lies(sh
         assert copy.flags.c_contiguous
         assert copy.flags.writeable
         assert not np.shares_memory(copy, lies)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of this system share no memory with what started them")
+def test_what_a_forked_process_writes_into_a_copy_stays_there():
+    copy = copied(np.zeros((2, 3)))
+    if (child := os.fork()) == 0:
+        copy[0, 0] = 1.0
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert copy[0, 0] == 0.0
 
 
 # Plans

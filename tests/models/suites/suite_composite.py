@@ -252,13 +252,17 @@ class TestCalls:
         assert out.encoder_last_hidden_state.shape == (2, 19, 16)
 
     def test_generation_takes_what_the_encoder_takes(self, kit, model, given):
-        """An image of another size; as if it was encoded apart."""
+        """An image of another size, and heads that are left out; as if it was encoded apart."""
         image = np.random.default_rng(0).normal(size=(2, 3, 48, 24)).astype(np.float32)
-        encoded = kit.call(model.encoder, pixel_values=image, interpolate_pos_encoding=True)
+        given = {"head_mask": np.array([[0, 1, 1, 1], [1, 1, 1, 0]], np.float32)}
+        states = {"output_hidden_states": True}
+        encoded = kit.call(model.encoder, pixel_values=image, **given, interpolate_pos_encoding=True, **states)
         settings = {"max_length": 4, "eos_token_id": None, "return_dict_in_generate": True}
-        whole = model.generate(kit.array(image), interpolate_pos_encoding=True, **settings)
+        given = {name: kit.array(array) for name, array in given.items()}
+        whole = model.generate(kit.array(image), **given, interpolate_pos_encoding=True, **settings, **states)
         apart = model.generate(encoder_outputs=encoded, **settings)
         np.testing.assert_array_equal(kit.numpy(whole.sequences), kit.numpy(apart.sequences))
+        same(kit.numpy(whole.encoder_hidden_states[-1]), kit.numpy(encoded.hidden_states[-1]))
         with pytest.raises(ValueError, match=r"unknown argument 'interpolate_pos'; did you mean 'interpolate_pos_enc"):
             model.generate(kit.array(image), interpolate_pos=True)
 

@@ -117,6 +117,15 @@ def test_the_likeliest_tokens_are_those_of_calls_without_a_cache(kit, model, giv
     assert found.shape == (2, LENGTH)
 
 
+def test_a_row_alone_goes_on_as_it_does_among_others(kit, public):
+    """XLA's programs of one row are others (`filled`)."""
+    model, ids = made(public, "GPT2LMHeadModel", add_cross_attention=False), PROMPT.astype(np.int32)
+    together, _ = generate(kit, model, ids, None, {}, eos_token_id=NEVER)
+    for row, expected in zip(ids, together):
+        alone, _ = generate(kit, model, row[None], None, {}, eos_token_id=NEVER)
+        np.testing.assert_array_equal(alone[0], expected)
+
+
 @pytest.mark.parametrize("shown", SHOWN)
 def test_beams_are_those_of_calls_without_a_cache(kit, model, given, shown):
     mask = SHOWN[shown]

@@ -14,6 +14,7 @@ from flax import linen as nn
 from flax.core import freeze
 from safetensors.numpy import load_file
 
+from multimodal.flax.layers.basic import depthwise
 from multimodal.flax.weights import collections
 
 
@@ -24,6 +25,35 @@ def model(loaded, class_name):
 
 def close(first, second):
     np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-4, atol=1e-5)
+
+
+CONVOLUTIONS = (
+    ((3, 3), 1, ((1, 1), (1, 1)), 1),
+    ((5, 3), 2, ((1, 2), (0, 1)), 1),
+    ((3, 2), 3, ((0, 0), (2, 0)), 2),
+    ((1, 1), 2, ((0, 0), (0, 0)), 1),
+)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), CONVOLUTIONS)
+def test_a_depthwise_convolution_is_jax_s_own(kernel, stride, padding, dilation):
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(2, 11, 8, 3)), rng.normal(size=(*kernel, 1, 3))
+    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": 3}
+    with jax.enable_x64(True):
+        expected = jax.lax.conv_general_dilated(
+            x, weight, (stride, stride), padding, rhs_dilation=(dilation, dilation), **options
+        )
+        found = depthwise(jnp.asarray(x), jnp.asarray(weight), stride=stride, padding=padding, dilation=dilation)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_depthwise_convolution_sums_in_at_least_float32():
+    """In bfloat16 each of the 24 small terms would be lost beside the first."""
+    weight = jnp.full((5, 5, 1, 1), 2.0**-9, jnp.bfloat16).at[0, 0].set(1)
+    found = depthwise(jnp.ones((1, 5, 5, 1), jnp.bfloat16), weight, stride=1, padding=((0, 0), (0, 0)), dilation=1)
+    assert found.dtype == jnp.bfloat16
+    assert float(found[0, 0, 0, 0]) == 1 + 24 / 512
 
 
 def test_jit_and_vmap_compute_as_a_call_does(model, class_name):
