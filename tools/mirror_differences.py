@@ -112,6 +112,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("*/generation.py", "- chosen(*)"): COMPILED,
     ("*/generation.py", "+ readied(*)"): "torch takes no arrays of NumPy",
     ("*/generation.py", "+ encode(*)"): COMPILED,
+    ("tf/generation.py", "+ with_contexts(*)"): "JAX's programs do not copy what goes through them",
     ("flax/generation.py", "+ CacheMixin*"): "published in Flax alone",
     ("tf/generation.py", "+ compiled(*)"): "jax.jit remembers programs by itself",
     ("flax/generation.py", "? Prompted(*)"): "the parameters are a tree beside the network",

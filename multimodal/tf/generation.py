@@ -15,7 +15,7 @@ from multimodal.generation import arguments, plans, search, streaming
 from multimodal.generation.config import GenerationConfig
 from multimodal.generation.plans import Plan
 from multimodal.modeling.outputs import GenerateOutput
-from multimodal.modeling.structures import NetworkOutput
+from multimodal.modeling.structures import Cache, NetworkOutput
 from multimodal.tf.annotations import Tensor
 from multimodal.tf.caching import empty_cache, pad_mask, reorder, visible_at
 from multimodal.tf.warping import FORMS
@@ -250,7 +250,8 @@ class Stepper:
     def __call__(self, tokens: np.ndarray, order: np.ndarray | None) -> search.Step:
         rows = tf.constant(np.arange(len(tokens)) if order is None else order, tf.int32) if self.reorders else None
         new = tf.constant(tokens, tf.int32)
-        logits, states, weights, crossed, self.cache = self.program(new, rows, self.mask, self.given, self.cache)
+        logits, states, weights, crossed, cache = self.program(new, rows, self.mask, self.given, self.cache)
+        self.cache = with_contexts(cache, self.cache)
         self.seen += tokens.shape[1]
         states, weights, crossed = (x and tuple(np.asarray(layer) for layer in x) for x in (states, weights, crossed))
         weights = weights and tuple(layer[..., : self.seen] for layer in weights)
@@ -265,12 +266,34 @@ class Stepper:
 
 
 def advance(model, weights: bool, states: bool, every: bool, tokens, order, mask, given, cache):
-    """(logits behind the new tokens, states, attentions, cross-attentions, cache)."""
+    """(logits behind the new tokens, states, attentions, cross-attentions, cache).
+
+    The cache is without what a context's keys and values are in the one that is given: a program copies what goes through it.
+    """
     shown = visible_at(model.config, mask, cache.position, tokens.shape[1])
     options = {"weights": weights, "states": states}
     output = model.network(tokens, **shown, **given, cache=cache if order is None else reorder(cache, order), **options)
     logits = output.logits if every else output.logits[:, -1]
-    return logits, output.hidden_states, output.attentions, output.cross_attentions, output.cache
+    layers = tuple(
+        new._replace(cross_attention=new.cross_attention if old.cross_attention is None else None)
+        for new, old in zip(output.cache.layers, cache.layers)
+    )
+    return (
+        logits,
+        output.hidden_states,
+        output.attentions,
+        output.cross_attentions,
+        output.cache._replace(layers=layers),
+    )
+
+
+def with_contexts(cache: Cache, before: Cache) -> Cache:
+    """A cache that `advance` gives, with the keys and values of contexts that the one before has."""
+    layers = tuple(
+        new._replace(cross_attention=new.cross_attention or old.cross_attention)
+        for new, old in zip(cache.layers, before.layers)
+    )
+    return cache._replace(layers=layers)
 
 
 def repeated(prompted: Prompted, copies: int) -> tuple[Any, Any]:

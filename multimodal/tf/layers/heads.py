@@ -7,6 +7,10 @@ import tensorflow as tf
 from multimodal.tf.layers.activations import ACTIVATIONS
 from multimodal.tf.layers.basic import Dropout, Layer, LayerNorm, Linear
 
+FEW = 32
+"""Up to so many rows a product with a table is faster with the table on its left: XLA then reads it as it lies in memory
+(measured on a CPU: 50,257 rows of 768 and 4 beams, 6.2 ms for 10.7)."""
+
 
 class Pooler(Layer):
     """A projection of the first position, through tanh: Devlin et al. (2019), section 3."""
@@ -96,4 +100,7 @@ class MeanPooler(Layer):
 
 def scores(x, embeddings):  # b s d, v d -> b s v
     """Inner products with every row of a table."""
-    return tf.matmul(x, tf.cast(embeddings, x.dtype), transpose_b=True)
+    table = tf.cast(embeddings, x.dtype)
+    if None in x.shape[:2] or x.shape[0] * x.shape[1] > FEW:
+        return tf.matmul(x, table, transpose_b=True)
+    return tf.transpose(tf.einsum("vd,bsd->vbs", table, x), (1, 2, 0))  # XLA folds any other transposition away

@@ -307,12 +307,14 @@ def test_the_keys_and_values_of_an_image_are_there_once_whatever_searches_it(kit
 
     class Watched(backend.Stepper):
         def __call__(self, tokens, order):
-            kept.append(self)
-            return super().__call__(tokens, order)
+            step = super().__call__(tokens, order)
+            kept.append(self.cache)
+            return step
 
     monkeypatch.setattr(backend, "Stepper", Watched)
     model.generate(image, max_length=4, num_beams=3, pad_token_id=PAD, eos_token_id=NEVER)
-    for layer in kept[0].cache.layers:
+    assert len(kept) == 3
+    for layer in (layer for cache in kept for layer in cache.layers):
         assert layer.cross_attention.key.shape[0] == layer.cross_attention.value.shape[0] == 2
         assert layer.self_attention.key.shape[0] == 6
 
