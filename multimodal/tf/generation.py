@@ -218,10 +218,9 @@ def compiled(model, function: Any, *fixed: Any, jit: bool = True) -> Any:
     TensorFlow warns of one that meets several; and of a partial function, because it takes all functions of one source for
     one.
     """
-    network = model.network
     programs = vars(model).get("_programs")
-    if programs is None or programs["network"] is not network:  # none yet, or another vocabulary, or pruned heads
-        programs = {"network": network}
+    if programs is None:  # none yet, or the model has changed (`_follow`)
+        programs = {}
         model._set("_programs", programs)
 
     def run(*tensors):
