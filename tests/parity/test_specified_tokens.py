@@ -37,9 +37,8 @@ def sized(config):
     """A configuration of few tokens and enough positions, which asks for no rule, of both halves of a composite."""
     if "decoder" in config:
         return {**config, "decoder": sized(config["decoder"])}
-    return {name: SIZES.get(name, value) for name, value in config.items()} | {
-        "forced_eos_token_id": None
-    }  # BART's is 2
+    plain = {"forced_eos_token_id": None}  # BART's is 2
+    return {name: SIZES.get(name, value) for name, value in config.items()} | plain
 
 
 def subject(name):

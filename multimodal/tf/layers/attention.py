@@ -247,7 +247,7 @@ def filled(cache: KeyValue, count) -> KeyValue:
     """The first `count` keys and values, zeros behind them, for one row.
 
     No query sees what is behind them. But XLA drops the axis of a single row, and where nothing else is done to a cache it
-    then updates two copies of it in each step, which takes as long as a third of all weights once it has 500 positions.
+    then updates two copies of it in each step.
     """
     seen = (tf.range(cache.key.shape[2]) < count)[:, None]
     return KeyValue(*(tf.where(seen, tensor, tf.zeros_like(tensor)) for tensor in cache))

@@ -288,9 +288,19 @@ def test_frozen_variables_are_not_counted_as_trained(load):
     assert model.num_parameters(only_trainable=True) == head < model.num_parameters()
 
 
-def test_a_layer_that_is_replaced_counts_no_more(public):
-    model = public("GPT2Model")(zoo.config("GPT2Model", n_layer=1))
+def test_a_layer_that_is_replaced_counts_no_more_and_the_new_one_learns(public):
+    """Also where `fit` and its optimiser know the old one."""
+    name = "GPT2LMHeadModel"
+    model = public(name)(zoo.config(name, n_layer=1, add_cross_attention=False))
+    given = labelled(name, model.config)
+    model.compile(optimizer=keras.optimizers.Adam(0.01))
+    model.fit(given, verbose=0)
     old, count = model.get_input_embeddings(), len(model.weights)
-    model.set_input_embeddings(type(old)(*old.embeddings.shape))
+    kept, new = np.array(old.embeddings), type(old)(*old.embeddings.shape)
+    new.embeddings.assign(kept + 1.0)
+    model.set_input_embeddings(new)
     assert len(model.weights) == count
     assert not any(variable is old.embeddings for variable in model.weights)
+    model.fit(given, verbose=0)
+    np.testing.assert_array_equal(old.embeddings, kept)
+    assert not np.array_equal(new.embeddings, kept + 1.0)
